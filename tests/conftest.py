@@ -1,0 +1,28 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def _folder(variable: str) -> Path:
+    value = os.environ.get(variable)
+    if value is None:
+        pytest.skip(f"left out: {variable} is not set")
+    folder = Path(value)
+    if not folder.is_dir() or not any(folder.iterdir()):
+        pytest.fail(f"{variable} names a folder that is missing or empty")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """The folder of public test vectors; unset leaves the test out, set and empty fails it."""
+    return _folder("PDS_VECTORS")
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of sample import files; unset leaves the test out, set and empty fails it."""
+    return _folder("PDS_SAMPLES")
