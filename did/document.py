@@ -1,0 +1,306 @@
+"""DID documents: which keys an identifier's controller uses, and for what.
+
+Sources: Controlled Identifiers 1.0 §2 (data model) and §3.3 (retrieving a verification method),
+DID Core 1.0 §5.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import NoReturn, Self
+
+from did.errors import DidDocumentError, DidSyntaxError, KeyFormatError, TimeFormatError
+from did.identifier import Did, DidUrl
+from did.json import Json, JsonObject
+from did.keys import AgreementPublicKey, VerifyKey
+from did.multikey import b64url_decode
+from did.time import parse_time
+
+RELATIONSHIPS = (
+    "authentication",
+    "assertionMethod",
+    "keyAgreement",
+    "capabilityInvocation",
+    "capabilityDelegation",
+)
+
+_JWK_TYPES = ("JsonWebKey", "JsonWebKey2020")
+# RFC 7518 §6.2.2, §6.3.2, §6.4 and RFC 8037 §2: what only the owner may know.
+_SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_SECRET_PROPERTIES = frozenset(
+    {"secretKeyMultibase", "secretKeyJwk", "privateKeyMultibase", "privateKeyJwk"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationMethod:
+    """One key in a document. ``id`` is absolute; the key itself is read when it is asked for."""
+
+    id: str
+    type: str
+    controller: str
+    public_key_multibase: str | None = None
+    public_key_jwk: JsonObject | None = field(default=None, hash=False)
+    expires: datetime | None = None
+    revoked: datetime | None = None
+
+    def ed25519(self) -> VerifyKey:
+        """The Ed25519 key. Raises ``KeyFormatError``: ``key.kind`` when it is of another kind or
+        in a form not read here, ``key.unsafe`` when it must not be used."""
+        if self.public_key_jwk is not None:
+            return VerifyKey.from_bytes(self._okp("Ed25519"))
+        return VerifyKey.from_multikey(self._multibase("Ed25519VerificationKey2020"))
+
+    def x25519(self) -> AgreementPublicKey:
+        """The X25519 key. Raises ``KeyFormatError`` (``key.kind``)."""
+        if self.public_key_jwk is not None:
+            return AgreementPublicKey.from_bytes(self._okp("X25519"))
+        return AgreementPublicKey.from_multikey(self._multibase("X25519KeyAgreementKey2020"))
+
+    def _multibase(self, older_type: str) -> str:
+        if self.public_key_multibase is None or self.type not in ("Multikey", older_type):
+            _wrong_kind()
+        return self.public_key_multibase
+
+    def _okp(self, curve: str) -> bytes:
+        jwk = self.public_key_jwk or {}
+        x = jwk.get("x")
+        if (
+            self.type not in _JWK_TYPES
+            or jwk.get("kty") != "OKP"
+            or jwk.get("crv") != curve
+            or not isinstance(x, str)
+        ):
+            _wrong_kind()
+        return b64url_decode(x)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A way to reach the subject. ``endpoint`` is a URL, an object or a list of these; it was
+    written by the controller and says nothing about who answers there."""
+
+    id: str | None
+    type: tuple[str, ...]
+    endpoint: Json = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DidDocument:
+    """What a DID resolves to. Properties unknown here are kept, and come back from ``to_json``."""
+
+    id: Did
+    also_known_as: tuple[str, ...]
+    controller: tuple[str, ...]
+    verification_methods: tuple[VerificationMethod, ...]
+    services: tuple[Service, ...]
+    _relationships: Mapping[str, Mapping[str, VerificationMethod]] = field(repr=False)
+    _known: Mapping[str, VerificationMethod] = field(repr=False)
+    _json: JsonObject = field(repr=False)
+
+    @classmethod
+    def parse(cls, value: JsonObject, *, expected: Did | None) -> Self:
+        """Read a document; ``expected`` is the DID that was asked for.
+
+        ``None`` takes any: then nothing ties the document to a name, and the caller must.
+        Not checked: whether the keys are sound (see ``VerificationMethod.ed25519``), and who
+        wrote the document.
+
+        Raises ``DidDocumentError``: ``did.wrong_id``, or ``did.document`` for all that is
+        malformed, secret key material and repeated method ids included.
+        """
+        # 1. The subject (CID §2.1.1), and that it is the one asked for (§3.3, step 5).
+        try:
+            subject = Did.parse(_string(value.get("id"), "id"))
+        except DidSyntaxError:
+            _malformed("id must be a DID")
+        if expected is not None and subject != expected:
+            raise DidDocumentError(
+                "the document is about another identifier than the one asked for",
+                code="did.wrong_id",
+            )
+        base = str(subject)
+        # 2. Verification methods (CID §2.2), each with an id of its own.
+        known: dict[str, VerificationMethod] = {}
+        methods = tuple(
+            _add_method(item, base, known) for item in _list(value, "verificationMethod")
+        )
+        # 3. Relationships (CID §2.3): references, or methods embedded for that use alone. A
+        #    reference that leads out of the document gives no right to anything in it.
+        listed = {method.id: method for method in methods}
+        relationships: dict[str, Mapping[str, VerificationMethod]] = {}
+        for name in RELATIONSHIPS:
+            members: dict[str, VerificationMethod] = {}
+            for item in _list(value, name):
+                if isinstance(item, str):
+                    method = listed.get(_absolute(item, base))
+                else:
+                    method = _add_method(item, base, known)
+                if method is not None:
+                    members[method.id] = method
+            relationships[name] = MappingProxyType(members)
+        # 4. The rest (CID §2.1.2–2.1.4).
+        return cls(
+            id=subject,
+            also_known_as=_strings(value.get("alsoKnownAs"), "alsoKnownAs"),
+            controller=_strings(value.get("controller"), "controller"),
+            verification_methods=methods,
+            services=tuple(_service(item, base) for item in _list(value, "service")),
+            _relationships=MappingProxyType(relationships),
+            _known=MappingProxyType(known),
+            _json=copy.deepcopy(value),
+        )
+
+    def relationship(self, name: str) -> tuple[VerificationMethod, ...]:
+        """The methods listed or embedded under one of ``RELATIONSHIPS``, whatever their dates."""
+        return tuple(self._members(name).values())
+
+    def method_for(self, url: str, *, relationship: str, now: datetime) -> VerificationMethod:
+        """The verification method named by ``url``, if it may be used for this, now.
+
+        ``url`` is the absolute DID URL of a proof; ``relationship`` one of ``RELATIONSHIPS``;
+        ``now`` an aware datetime. Raises ``DidDocumentError``:
+
+        - ``key.foreign_controller``: the URL is of another DID, or the key's controller is
+        - ``key.unknown``: no such method here
+        - ``key.not_authorised``: it is here, but not for this relationship
+        - ``key.revoked``, ``key.expired``: it was, until a time that has come
+        """
+        members = self._members(relationship)
+        method = members.get(url)
+        # 1. The method belongs to this document (CID §3.3, steps 3–6).
+        if method is None:
+            self._refuse(url)
+        # 2. Its id and controller are this document's subject (CID §3.3, steps 7–8).
+        base = str(self.id)
+        if method.controller != base or not url.startswith(base + "#"):
+            raise DidDocumentError(
+                "the key is controlled by another identifier", code="key.foreign_controller"
+            )
+        # 3. It has not been retired (CID §2.2, expires and revoked).
+        if method.revoked is not None and method.revoked <= now:
+            raise DidDocumentError("the key has been revoked", code="key.revoked")
+        if method.expires is not None and method.expires <= now:
+            raise DidDocumentError("the key has expired", code="key.expired")
+        return method
+
+    def to_json(self) -> JsonObject:
+        """The document as it was read; a copy."""
+        return copy.deepcopy(self._json)
+
+    def _members(self, relationship: str) -> Mapping[str, VerificationMethod]:
+        try:
+            return self._relationships[relationship]
+        except KeyError:
+            raise ValueError(f"a relationship is one of {', '.join(RELATIONSHIPS)}") from None
+
+    def _refuse(self, url: str) -> NoReturn:
+        if url in self._known:
+            raise DidDocumentError(
+                "the key may not be used for this",
+                code="key.not_authorised",
+                hint="The document must list it under the verification relationship needed.",
+            )
+        try:
+            foreign = DidUrl.parse(url).did != self.id
+        except DidSyntaxError:
+            foreign = False
+        if foreign:
+            raise DidDocumentError(
+                "the key is of another identifier", code="key.foreign_controller"
+            )
+        raise DidDocumentError("the document has no such key", code="key.unknown")
+
+
+def _add_method(item: Json, base: str, known: dict[str, VerificationMethod]) -> VerificationMethod:
+    if not isinstance(item, dict):
+        _malformed("a verification method must be an object")
+    multibase = item.get("publicKeyMultibase")
+    jwk = item.get("publicKeyJwk")
+    if multibase is not None and jwk is not None:
+        _malformed("a verification method must hold one key")
+    if not isinstance(multibase, str | None) or not isinstance(jwk, dict | None):
+        _malformed("a public key must be a Multikey text or a JWK object")
+    if not _SECRET_PROPERTIES.isdisjoint(item) or not _SECRET_MEMBERS.isdisjoint(jwk or ()):
+        _malformed("a document must not hold secret keys")
+    method = VerificationMethod(
+        id=_absolute(_string(item.get("id"), "a method's id"), base),
+        type=_string(item.get("type"), "a method's type"),
+        controller=_string(item.get("controller"), "a method's controller"),
+        public_key_multibase=multibase,
+        public_key_jwk=copy.deepcopy(jwk),
+        expires=_time(item, "expires"),
+        revoked=_time(item, "revoked"),
+    )
+    if method.id in known:
+        _malformed("two verification methods must not have the same id")
+    known[method.id] = method
+    return method
+
+
+def _service(item: Json, base: str) -> Service:
+    if not isinstance(item, dict) or item.get("serviceEndpoint") is None:
+        _malformed("a service must be an object with a serviceEndpoint")
+    identifier = item.get("id")
+    if identifier is not None:
+        identifier = _string(identifier, "a service's id")
+        identifier = base + identifier if identifier.startswith("#") else identifier
+    types = _strings(item.get("type"), "a service's type")
+    if not types:
+        _malformed("a service must have a type")
+    return Service(identifier, types, copy.deepcopy(item["serviceEndpoint"]))
+
+
+def _absolute(text: str, base: str) -> str:
+    # DID Core §3.2.2: relative references stand on the document's subject. Of these only
+    # fragments make sense for a key.
+    url = base + text if text.startswith("#") else text
+    try:
+        DidUrl.parse(url)
+    except DidSyntaxError:
+        _malformed("a method's id must be a DID URL")
+    return url
+
+
+def _time(item: JsonObject, name: str) -> datetime | None:
+    value = item.get(name)
+    if value is None:
+        return None
+    try:
+        return parse_time(_string(value, name))
+    except TimeFormatError:
+        _malformed(f"{name} must be a time written YYYY-MM-DDTHH:MM:SSZ")
+
+
+def _list(value: JsonObject, name: str) -> list[Json]:
+    items = value.get(name, [])
+    if not isinstance(items, list):
+        _malformed(f"{name} must be a list")
+    return items
+
+
+def _string(value: Json, name: str) -> str:
+    if not isinstance(value, str) or not value:
+        _malformed(f"{name} must be a text")
+    return value
+
+
+def _strings(value: Json, name: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    items = value if isinstance(value, list) else [value]
+    return tuple(_string(item, name) for item in items)
+
+
+def _malformed(reason: str) -> NoReturn:
+    raise DidDocumentError(f"the document is malformed: {reason}")
+
+
+def _wrong_kind() -> NoReturn:
+    raise KeyFormatError(
+        "the verification method does not hold a key of the kind needed",
+        code="key.kind",
+        hint="Publish it as a Multikey or as a JsonWebKey.",
+    )

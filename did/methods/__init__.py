@@ -1,0 +1,1 @@
+"""One DID method, one module: each turns a DID into its document."""
