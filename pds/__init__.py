@@ -1,0 +1,1 @@
+"""The product: vault, relay, company, and the rooms they share."""

@@ -1,0 +1,29 @@
+"""Database files: opening, transactions, migrations, checks, encrypted copies."""
+
+from pds.db.connection import (
+    Connection,
+    IntegrityError,
+    open_encrypted,
+    open_plain,
+    transaction,
+    translate,
+)
+from pds.db.errors import DbBusy, DbDamaged, DbError
+from pds.db.maintenance import check, copy_encrypted
+from pds.db.migrations import Migration, migrate
+
+__all__ = [
+    "Connection",
+    "DbBusy",
+    "DbDamaged",
+    "DbError",
+    "IntegrityError",
+    "Migration",
+    "check",
+    "copy_encrypted",
+    "migrate",
+    "open_encrypted",
+    "open_plain",
+    "transaction",
+    "translate",
+]

@@ -1,0 +1,371 @@
+"""Opening database files, and transactions on them.
+
+Both kinds of file are opened with the SQLite that sqlcipher3 carries: the one in Python 3.11 is
+old enough to corrupt a write-ahead log. ``open_encrypted`` is the only place that keys a file.
+SQLCipher is forgiving where it must not be (a raw key of the wrong length becomes a passphrase, a
+file without a key is written in clear), so the opening proves each step before it goes on.
+
+SQLite loses its POSIX locks when *any* descriptor of the file is closed in the same process.
+Nothing here therefore opens a database file by hand while a connection to it is alive.
+"""
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sqlcipher3 import dbapi2
+
+from pds.db.errors import DbBusy, DbDamaged, DbError
+
+BUSY_TIMEOUT_MS = 5000
+PAGE_SIZE = 4096
+KEY_SIZE = 32
+
+_PLAIN_HEADER = b"SQLite format 3"
+_MEMORY = ":memory:"
+
+IntegrityError = dbapi2.IntegrityError
+"""A constraint refused the row; passed on untranslated, because stores act on it."""
+
+_Inode = tuple[int, int]
+_opening = threading.Lock()
+_live: dict[_Inode, "weakref.WeakSet[Connection]"] = {}
+
+
+class Connection(dbapi2.Connection):  # type: ignore[misc]  # the library has no types
+    """A DB-API connection in autocommit mode, usable from any one thread at a time.
+
+    Callers lock by themselves. Open with ``open_plain`` or ``open_encrypted``, never directly.
+    """
+
+
+def open_plain(path: Path | str, *, read_only: bool = False) -> Connection:
+    """Open, or create with mode 0600, a database that is not encrypted.
+
+    ``":memory:"`` gives a private database in memory. Raises DbError: ``db.missing`` (read-only
+    and no such file), ``db.cannot_open``, ``db.damaged`` (also for an encrypted file), ``db.busy``.
+    """
+    if str(path) == _MEMORY:
+        conn = _connect(_MEMORY)
+        _settings(conn)
+        return conn
+    file = Path(path)
+    with _opening, translate():
+        if not file.exists():
+            if read_only:
+                raise _missing()
+            _create(file)
+        conn = _connect(_uri(file, "ro" if read_only else "rw"))
+        try:
+            _prove_readable(conn)
+            _settings(conn, read_only=read_only)
+        except BaseException:
+            conn.close()
+            raise
+        _remember(conn, file)
+    return conn
+
+
+def open_encrypted(path: Path | str, key: bytes, *, create: bool = False) -> Connection:
+    """Open a SQLCipher database with a raw key: the one keyed opening.
+
+    ``key`` is exactly 32 bytes. A file that does not exist is created, with mode 0600, only when
+    ``create`` is true, so that a mistyped path never becomes an empty vault. On return the key has
+    read the schema, encryption is active, and the file on disk does not begin like plain SQLite.
+
+    *Not* checked: every page (see ``check``), and freshness: an old page put back goes unnoticed.
+
+    Raises DbError: ``db.key`` (wrong length), ``db.missing``, ``db.plaintext``,
+    ``db.wrong_key_or_damaged``, ``db.damaged`` (empty or truncated), ``db.not_encrypting``,
+    ``db.cannot_open``, ``db.busy``.
+    """
+    file = Path(path)
+    hex_key = raw_key(key)
+    with _opening, translate():
+        exists = file.exists()
+        if not exists and not create:
+            raise _missing()
+        may_be_empty = create
+        if not exists and _create(file):
+            try:
+                # The header is read only after this connection is closed (module docstring).
+                _open_keyed(file, hex_key, may_be_empty=True).close()
+                _check_file(file)
+            except BaseException:
+                file.unlink()
+                raise
+            may_be_empty = False
+        elif not _is_open_here(file):
+            _check_file(file)
+        conn = _open_keyed(file, hex_key, may_be_empty=may_be_empty)
+        _remember(conn, file)
+    return conn
+
+
+@contextmanager
+def transaction(conn: Connection, *, immediate: bool = True) -> Iterator[Connection]:
+    """Commit what the block did, durably, or nothing of it.
+
+    ``immediate`` takes the write lock at once, so that a transaction which reads and then writes
+    cannot fail half-way. Transactions do not nest. SQLite's errors come out translated.
+    """
+    with translate():
+        conn.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        try:
+            yield conn
+            conn.execute("COMMIT")
+        except BaseException:
+            # A full disk has rolled back already; a failing rollback must not hide the reason.
+            with suppress(dbapi2.Error):
+                if conn.in_transaction:
+                    conn.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def translate() -> Iterator[None]:
+    """Turn the SQLite errors that callers must tell apart into DbError; let others pass."""
+    try:
+        yield
+    except dbapi2.Error as error:
+        known = _known(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _known(error: dbapi2.Error) -> DbError | None:
+    primary = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    match primary:
+        case dbapi2.SQLITE_BUSY | dbapi2.SQLITE_LOCKED:
+            return DbBusy(
+                "The database is in use by another process.", hint="Try again in a moment."
+            )
+        case dbapi2.SQLITE_FULL:
+            return DbError(
+                "The disk is full; nothing was written.", code="db.full", hint="Free some space."
+            )
+        case dbapi2.SQLITE_READONLY:
+            return DbError(
+                "The database cannot be written.",
+                code="db.read_only",
+                hint="Check the owner and the mode of the file and its folder.",
+            )
+        case dbapi2.SQLITE_CORRUPT | dbapi2.SQLITE_NOTADB:
+            return _damaged("The database file is damaged.")
+        case dbapi2.SQLITE_CANTOPEN:
+            return DbError(
+                "The database file cannot be opened.",
+                code="db.cannot_open",
+                hint="Check that the folder exists and may be written by you.",
+            )
+        case dbapi2.SQLITE_IOERR:
+            return DbError(
+                "The disk reported an error.", code="db.io", hint="Check the disk, then try again."
+            )
+    return None
+
+
+def ensure_wal(conn: Connection) -> None:
+    """Write-ahead logging, or DbError ``db.cannot_open`` where the file system has none."""
+    mode = conn.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode not in ("wal", "memory"):
+        raise DbError(
+            "The file system does not support write-ahead logging.",
+            code="db.cannot_open",
+            hint="Keep the database on a local disk.",
+        )
+
+
+def is_encrypted(conn: Connection) -> bool:
+    """Whether this connection encrypts what it writes."""
+    row = conn.execute("PRAGMA cipher_status").fetchone()
+    return row is not None and str(row[0]) == "1"
+
+
+def connect_keyed(file: Path, hex_key: str) -> Connection:
+    """A connection whose key is set and has read the schema; no other setting is made.
+
+    For this package: everyone else uses ``open_encrypted``.
+    """
+    conn = _connect(_uri(file, "rw"))
+    try:
+        # 1. SQLCipher writes its complaints to stderr by default; ours are the errors.
+        conn.execute("PRAGMA cipher_log_level = NONE")
+        # 2. The key, in the only form that is never taken for a passphrase.
+        conn.execute(f"PRAGMA key = \"x'{hex_key}'\"")
+        # 3. The file format, so that a later default of the library locks nobody out.
+        conn.execute("PRAGMA cipher_compatibility = 4")
+        # 4. Encryption is on: without it a new file would be written in clear.
+        if not is_encrypted(conn):
+            raise DbError("This SQLite does not encrypt.", code="db.not_encrypting")
+        # 5. The key opens what is there.
+        _prove_readable(conn, code="db.wrong_key_or_damaged")
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def _open_keyed(file: Path, hex_key: str, *, may_be_empty: bool) -> Connection:
+    conn = connect_keyed(file, hex_key)
+    try:
+        _check_length(conn, file, may_be_empty=may_be_empty)
+        _settings(conn)
+        conn.execute("PRAGMA cipher_memory_security = OFF")
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def _check_length(conn: Connection, file: Path, *, may_be_empty: bool) -> None:
+    # SQLite rounds a cut-off last page up and finds out only when it reads it. Pages that are
+    # still in the write-ahead log may be missing from the file; with an empty log none may. The
+    # read transaction keeps another process from shrinking the file between the two looks.
+    conn.execute("BEGIN")
+    conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    pages = conn.execute("PRAGMA page_count").fetchone()[0]
+    log = Path(f"{file}-wal")
+    log_is_empty = not log.exists() or log.stat().st_size == 0
+    size = file.stat().st_size
+    conn.execute("COMMIT")
+    if pages == 0 and not may_be_empty:
+        raise _damaged("The database file is empty.")
+    if log_is_empty and size < pages * PAGE_SIZE:
+        raise _damaged("The database file is truncated.")
+
+
+def raw_key(key: bytes) -> str:
+    """The 64 hex digits of a key; DbError ``db.key`` unless it is 32 bytes."""
+    # memoryview, because bytes(32) and str would slip through as other things than a key
+    text = memoryview(key).hex()
+    if len(text) != 2 * KEY_SIZE:
+        raise DbError("A database key is exactly 32 bytes.", code="db.key")
+    return text
+
+
+def _connect(target: str) -> Connection:
+    conn: Connection = dbapi2.connect(
+        target,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=Connection,
+        uri=target != _MEMORY,
+    )
+    conn.row_factory = dbapi2.Row
+    return conn
+
+
+def _settings(conn: Connection, *, read_only: bool = False) -> None:
+    conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    if not read_only:
+        # A file that somebody else made stays as it is until migrate() has recognised it.
+        empty = conn.execute("PRAGMA page_count").fetchone()[0] == 0
+        if empty or conn.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            ensure_wal(conn)
+    conn.execute("PRAGMA synchronous = FULL")
+    conn.execute("PRAGMA fullfsync = ON")  # macOS, where fsync alone does not reach the disk
+    conn.execute("PRAGMA checkpoint_fullfsync = ON")
+    conn.execute("PRAGMA foreign_keys = ON")
+    conn.execute("PRAGMA trusted_schema = OFF")
+    conn.execute("PRAGMA cell_size_check = ON")
+    conn.execute("PRAGMA secure_delete = ON")
+    conn.execute("PRAGMA temp_store = MEMORY")
+
+
+def _prove_readable(conn: Connection, *, code: str = "db.damaged") -> None:
+    try:
+        conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except dbapi2.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) != dbapi2.SQLITE_NOTADB:
+            raise
+        if code == "db.damaged":
+            raise _damaged("The file is not a plain database of this program.") from error
+        raise DbError(
+            "The key does not open this file, or the file is damaged.",
+            code=code,
+            hint="Check the path; if it is right, restore a backup.",
+        ) from error
+
+
+def _create(file: Path) -> bool:
+    """Whether the file is ours; if another process was first, its file is opened like any."""
+    # SQLite gives the -wal and -shm files the mode of the database file.
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        sync_folder(file.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise DbError(
+            "The database file cannot be created.",
+            code="db.cannot_open",
+            hint="Check that the folder exists and may be written by you.",
+        ) from error
+    return True
+
+
+def _check_file(file: Path) -> None:
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(PAGE_SIZE)
+    except OSError as error:
+        raise DbError(
+            "The database file cannot be opened.", code="db.cannot_open", hint="Check the path."
+        ) from error
+    if start.startswith(_PLAIN_HEADER):
+        raise DbError(
+            "The file is a database without encryption.",
+            code="db.plaintext",
+            hint="Check the path: this is not an encrypted vault.",
+        )
+    if 0 < len(start) < PAGE_SIZE:
+        raise _damaged("The database file is truncated.")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _uri(file: Path, mode: str) -> str:
+    return f"{file.absolute().as_uri()}?mode={mode}"
+
+
+def _inode(file: Path) -> _Inode:
+    status = file.stat()
+    return status.st_dev, status.st_ino
+
+
+def _remember(conn: Connection, file: Path) -> None:
+    for inode in [inode for inode, conns in _live.items() if not any(map(_is_open, conns))]:
+        del _live[inode]
+    _live.setdefault(_inode(file), weakref.WeakSet()).add(conn)
+
+
+def _is_open_here(file: Path) -> bool:
+    return any(map(_is_open, _live.get(_inode(file), ())))
+
+
+def _is_open(conn: Connection) -> bool:
+    try:
+        return bool(conn.total_changes >= 0)  # raises on a closed connection
+    except dbapi2.ProgrammingError:
+        return False
+
+
+def _missing() -> DbError:
+    return DbError("There is no database at this path.", code="db.missing", hint="Check the path.")
+
+
+def _damaged(message: str) -> DbDamaged:
+    return DbDamaged(message, hint="Restore a backup.")

@@ -1,0 +1,138 @@
+"""Looking a database over, and copying it under another key."""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from sqlcipher3 import dbapi2
+
+from pds.db.connection import (
+    Connection,
+    connect_keyed,
+    ensure_wal,
+    is_encrypted,
+    raw_key,
+    sync_folder,
+    translate,
+)
+from pds.db.errors import DbBusy, DbDamaged, DbError
+
+
+def check(conn: Connection) -> list[str]:
+    """Read every page and every index; an empty list means that the file is sound.
+
+    The write-ahead log is copied back first, because SQLCipher's own check reads the main file
+    only. Each line names a page, table or index, never a value. Freshness is not checked: a whole
+    old page put back passes. Raises ``db.busy`` when another connection prevents the copying back.
+    """
+    with translate():
+        if conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
+            raise DbBusy("The database is in use and cannot be checked now.", hint="Try again.")
+        found: list[str] = []
+        if is_encrypted(conn):
+            found += _lines(conn, "PRAGMA cipher_integrity_check")
+        found += [line for line in _lines(conn, "PRAGMA integrity_check") if line != "ok"]
+        return found
+
+
+def copy_encrypted(conn: Connection, path: Path | str, key: bytes) -> None:
+    """Write all of ``conn`` to a new file under ``key`` (32 bytes), as one consistent state.
+
+    The copy is complete, verified page by page and durable before it takes the place of ``path``;
+    if anything fails, what was there stays. Mode 0600. ``conn`` may be encrypted or not and must
+    not be within a transaction. Raises DbError ``db.key``, ``db.in_transaction``,
+    ``db.target_in_use`` (a write-ahead log lies beside ``path``), ``db.full``, ``db.damaged``.
+    """
+    hex_key = raw_key(key)
+    if conn.in_transaction:
+        raise DbError("End the transaction before copying.", code="db.in_transaction")
+    target = Path(path)
+    # A log left beside the target would be played into the copy.
+    if any(Path(f"{target}{ending}").exists() for ending in ("-wal", "-journal")):
+        raise DbError(
+            "The database at the target is in use, or was not closed.",
+            code="db.target_in_use",
+            hint="Close it, or choose another path.",
+        )
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise DbError(
+            "The copy cannot be created.",
+            code="db.cannot_open",
+            hint="Check that the folder exists and may be written by you.",
+        ) from error
+    try:
+        with translate():
+            _export(conn, draft, hex_key)
+            _verify(draft, hex_key)
+        with draft.open("rb") as stream:
+            os.fsync(stream.fileno())
+        draft.replace(target)
+        sync_folder(target.parent)
+    except BaseException:
+        for ending in ("", "-journal", "-wal", "-shm"):
+            Path(f"{draft}{ending}").unlink(missing_ok=True)
+        raise
+
+
+def _export(conn: Connection, draft: Path, hex_key: str) -> None:
+    place = f"{draft.absolute().as_uri()}?mode=rw"
+    conn.execute("ATTACH DATABASE ? AS copy KEY ?", (place, f"x'{hex_key}'"))
+    try:
+        conn.execute("PRAGMA copy.synchronous = FULL")
+        # One transaction, so that the copy is one state of the source.
+        conn.execute("BEGIN")
+        _run_export(conn)
+        # The export leaves out what is not in a table.
+        for name in ("user_version", "application_id"):
+            value = int(conn.execute(f"PRAGMA main.{name}").fetchone()[0])
+            conn.execute(f"PRAGMA copy.{name} = {value}")
+        conn.execute("COMMIT")
+    finally:
+        with suppress(dbapi2.Error):
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+        with suppress(dbapi2.Error):
+            conn.execute("DETACH DATABASE copy")
+
+
+def _run_export(conn: Connection) -> None:
+    try:
+        conn.execute("SELECT sqlcipher_export('copy')").fetchall()
+    except dbapi2.Error as error:
+        # The function hands on SQLite's sentence, but not its number.
+        match str(error):
+            case "database disk image is malformed":
+                raise DbDamaged(
+                    "The database to copy is damaged.", hint="Restore a backup."
+                ) from error
+            case "database or disk is full":
+                raise DbError(
+                    "The disk is full; no copy was made.", code="db.full", hint="Free some space."
+                ) from error
+        raise DbError("The database could not be copied.", code="db.copy") from error
+
+
+def _verify(draft: Path, hex_key: str) -> None:
+    copy = connect_keyed(draft, hex_key)
+    try:
+        ensure_wal(copy)
+        if check(copy):
+            raise DbDamaged("The copy is not sound.", hint="Check the disk, then copy again.")
+    finally:
+        copy.close()
+
+
+def _lines(conn: Connection, pragma: str) -> list[str]:
+    try:
+        return [str(row[0]) for row in conn.execute(pragma)]
+    except dbapi2.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+            dbapi2.SQLITE_CORRUPT,
+            dbapi2.SQLITE_NOTADB,
+        ):
+            return ["a page cannot be read"]
+        raise

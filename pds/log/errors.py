@@ -1,0 +1,66 @@
+"""Errors of the log.
+
+    LogError
+    ├── ProofInvalid       log.inclusion, log.consistency: the hashes do not lead to the root
+    ├── NoteInvalid        log.note (form), log.signature, log.checkpoint (content)
+    ├── ReceiptInvalid     log.receipt: not a receipt
+    └── LogMisbehaved      the log has signed two things that cannot both be true
+        ├── ForkedLog      log.forked
+        └── ShrunkenLog    log.shrunken
+
+Nothing of an entry, a note or a proof is repeated in a message.
+"""
+
+from pds.errors import PdsError
+
+
+class LogError(PdsError):
+    """Something about the log that cannot be relied on."""
+
+    default_code = "log.error"
+
+
+class ProofInvalid(LogError):
+    """An inclusion or consistency proof that proves nothing."""
+
+    default_code = "log.inclusion"
+
+
+class NoteInvalid(LogError):
+    """A signed note or checkpoint that is malformed, unsigned or about something else."""
+
+    default_code = "log.note"
+
+
+class ReceiptInvalid(LogError):
+    """A receipt that lacks a part or has one too many."""
+
+    default_code = "log.receipt"
+
+
+class LogMisbehaved(LogError):
+    """Two signed checkpoints that do not fit together; keep both: they are the evidence.
+
+    ``proven`` is true when the two notes alone convince anyone who has the log's key. It is false
+    when the log only failed to prove that the one grew out of the other.
+    """
+
+    def __init__(
+        self, message: str, *, old_note: str, new_note: str, proven: bool, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.old_note = old_note
+        self.new_note = new_note
+        self.proven = proven
+
+
+class ForkedLog(LogMisbehaved):
+    """The log shows different pasts to different people, or has changed its own."""
+
+    default_code = "log.forked"
+
+
+class ShrunkenLog(LogMisbehaved):
+    """The log shows fewer entries than it had signed before."""
+
+    default_code = "log.shrunken"
