@@ -1,0 +1,148 @@
+"""The JSON-LD contexts known here, byte for byte, and which others may stand in a document.
+
+Nothing is ever fetched. Our own objects carry exactly ``PROFILE_CONTEXT``. Documents of others may
+name further contexts by an ``https:`` URL; an inline context may add terms, but not change what
+the standard's own terms mean.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Final
+
+from credentials.errors import ContextRefused
+from did.json import Json, JsonObject
+
+CREDENTIALS_V2: Final = "https://www.w3.org/ns/credentials/v2"
+DATA_INTEGRITY_V2: Final = "https://w3id.org/security/data-integrity/v2"
+PDS_V1: Final = "https://w3id.org/personal-data-store/v1"
+# Credentials and presentations of our own carry these, in this order, and nothing else.
+PROFILE_CONTEXT: Final = (CREDENTIALS_V2, PDS_V1)
+# The multihash of the context's file; grants carry it as the digest of a related resource.
+PDS_V1_DIGEST: Final = "uEiCglqDElMW-JHTN_6RNfiNKTyIJrD_majsRZywPQ4_SkA"
+
+_FILES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        CREDENTIALS_V2: "credentials-v2.jsonld",
+        DATA_INTEGRITY_V2: "data-integrity-v2.jsonld",
+        PDS_V1: "personal-data-store-v1.jsonld",
+    }
+)
+KNOWN_CONTEXTS: Final = frozenset(_FILES)
+_MAX_CONTEXTS = 16
+# These change what every other name means, or fetch something.
+_UNSAFE_KEYWORDS = frozenset({"@vocab", "@base", "@import", "@propagate", "@language"})
+
+
+@cache
+def context_bytes(url: str) -> bytes:
+    """The bytes of a known context. Raises ``ContextRefused`` (``context.unknown``)."""
+    name = _FILES.get(url)
+    if name is None:
+        raise ContextRefused(
+            "the context is not one of those known here",
+            code="context.unknown",
+            hint="Known are: " + ", ".join(sorted(_FILES)) + ".",
+        )
+    return files("credentials").joinpath("contexts", name).read_bytes()
+
+
+def check_exact_context(document: JsonObject, expected: tuple[str, ...]) -> None:
+    """Refuse a document whose ``@context`` is not exactly this; ``()`` stands for none at all.
+
+    Raises ``ContextRefused`` (``context.not_exact``).
+    """
+    found = document.get("@context")
+    if (found == list(expected)) if expected else ("@context" not in document):
+        return
+    raise ContextRefused(
+        "@context must be exactly " + (", ".join(expected) or "absent"),
+        code="context.not_exact",
+        pointer="/@context",
+    )
+
+
+def check_foreign_context(document: JsonObject) -> None:
+    """Refuse contexts in a credential of others that could change the meaning of its terms.
+
+    VCDM 2.0 §4.3: an array whose first item is the standard's own URL. Further items are
+    ``https:`` URLs, or objects that add terms and leave the standard's own alone. Contexts deeper
+    inside are refused: they could say anything about one part of what was shown.
+
+    Raises ``ContextRefused`` (``context.first``, ``context.url``, ``context.inline``,
+    ``context.nested``).
+    """
+    contexts = document.get("@context")
+    if (
+        not isinstance(contexts, list)
+        or not contexts
+        or contexts[0] != CREDENTIALS_V2
+        or len(contexts) > _MAX_CONTEXTS
+    ):
+        raise ContextRefused(
+            f"@context must be a list that begins with {CREDENTIALS_V2}",
+            code="context.first",
+            pointer="/@context",
+        )
+    for position, item in enumerate(contexts[1:], start=1):
+        pointer = f"/@context/{position}"
+        if isinstance(item, str):
+            if not item.startswith("https://"):
+                raise ContextRefused(
+                    "a context must be an https: URL", code="context.url", pointer=pointer
+                )
+        elif not isinstance(item, dict) or _redefines(item):
+            raise ContextRefused(
+                "an inline context must not change what other names mean",
+                code="context.inline",
+                pointer=pointer,
+            )
+    for name, value in document.items():
+        # A proof repeats the context and credentials in a presentation bring their own.
+        if name not in ("@context", "proof", "verifiableCredential"):
+            _refuse_nested(value)
+
+
+def _redefines(context: Json) -> bool:
+    waiting: list[Json] = [context]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if not _UNSAFE_KEYWORDS.isdisjoint(value) or not _standard_terms().isdisjoint(value):
+                return True
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return False
+
+
+def _refuse_nested(value: Json) -> None:
+    waiting: list[Json] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if "@context" in item:
+                raise ContextRefused(
+                    "a context must not stand inside a document", code="context.nested"
+                )
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+@cache
+def _standard_terms() -> frozenset[str]:
+    """Every term that credentials/v2 defines, at any depth."""
+    terms: set[str] = set()
+    waiting: list[Json] = [json.loads(context_bytes(CREDENTIALS_V2))["@context"]]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            for name, definition in value.items():
+                if not name.startswith("@"):
+                    terms.add(name)
+                if isinstance(definition, dict):
+                    waiting.append(definition.get("@context"))
+    return frozenset(terms)

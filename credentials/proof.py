@@ -1,0 +1,460 @@
+"""Data Integrity proofs: signing an object, and finding out who signed it.
+
+``verify_object`` says that at least one known proof stands on the object, that every known proof
+holds, that each is for the purpose expected, and that the DID document of each signer lists the
+key for that purpose. It returns the document *as it was signed*: act on that, never on the copy
+that came in. What the document means is left to the callers.
+
+Sources: Verifiable Credential Data Integrity 1.0 §2.1, §4.3–4.5; Controlled Identifiers 1.0 §3.3.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final, NoReturn
+
+from credentials.contexts import check_exact_context
+from credentials.errors import (
+    ContextRefused,
+    ControllerUnresolved,
+    ProofInvalid,
+    StructureInvalid,
+)
+from credentials.forms import read_date_time_stamp, read_time
+from credentials.suites import eddsa_jcs
+from did.errors import (
+    DidError,
+    DidNotFound,
+    DidResolutionError,
+    DidSyntaxError,
+    JsonError,
+    MethodNotSupported,
+)
+from did.identifier import DidUrl
+from did.json import Json, JsonObject, canonicalize, parse_object
+from did.keys import SigningKey, VerifyKey
+from did.multikey import multihash_of_sha256
+from did.resolve import OFFLINE, Resolver
+from did.time import format_time
+
+# How far ahead of ours another clock may run.
+SKEW: Final = timedelta(seconds=60)
+MAX_PROOFS: Final = 8
+
+PROOF_TYPE: Final = "DataIntegrityProof"
+_SIGNING = frozenset({"assertionMethod", "authentication"})
+# Stands where a time is asked for and cannot matter, as for keys that never change.
+ANY_TIME: Final = datetime.fromisoformat("2000-01-01T00:00:00Z")
+_REQUIRED = ("created", "cryptosuite", "proofPurpose", "proofValue", "type", "verificationMethod")
+# In our own objects nothing else stands in a proof; challenge and domain only where expected.
+_PROFILE = frozenset({*_REQUIRED, "@context", "expires", "id", "previousProof"})
+_PRESENTED = frozenset({*_PROFILE, "challenge", "domain"})
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedProof:
+    """One proof that holds: whose it is, and when it was made and ends."""
+
+    controller: str
+    verification_method: str
+    created: datetime | None
+    expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedObject:
+    """A document as it was signed, without its proof, and who signed it.
+
+    ``controller`` and ``verification_method`` are those of the expected signer (of the first
+    known proof when none was named); ``digest`` is over ``document``. ``unknown_suites`` names
+    proofs that could not be looked at, and of which nothing is known.
+    """
+
+    document: JsonObject
+    controller: str
+    verification_method: str
+    digest: str
+    proofs: tuple[VerifiedProof, ...]
+    unknown_suites: tuple[str, ...]
+
+
+def sign_object(
+    obj: JsonObject,
+    key: SigningKey,
+    *,
+    created: datetime,
+    purpose: str = "assertionMethod",
+    verification_method: str | None = None,
+    challenge: str | None = None,
+    domain: str | None = None,
+) -> JsonObject:
+    """A copy of an object with an eddsa-jcs-2022 proof (Data Integrity §4.2).
+
+    ``verification_method`` is the key's did:key method unless given. An object that has a proof
+    is refused (``proof.present``); a further one is added by ``add_proof``.
+    """
+    if "proof" in obj:
+        raise ProofInvalid("the object already has a proof", code="proof.present", pointer="/proof")
+    return add_proof(
+        obj,
+        key,
+        created=created,
+        purpose=purpose,
+        verification_method=verification_method,
+        challenge=challenge,
+        domain=domain,
+    )
+
+
+def add_proof(
+    obj: JsonObject,
+    key: SigningKey,
+    *,
+    created: datetime,
+    purpose: str = "assertionMethod",
+    verification_method: str | None = None,
+    challenge: str | None = None,
+    domain: str | None = None,
+) -> JsonObject:
+    """A copy of an object with one proof more (a proof set, Data Integrity §2.1.1).
+
+    The proofs of a set do not cover each other: whoever holds the object can take one away.
+    """
+    document = {name: value for name, value in obj.items() if name != "proof"}
+    proof: JsonObject = {
+        "type": PROOF_TYPE,
+        "cryptosuite": eddsa_jcs.CRYPTOSUITE,
+        "created": format_time(created),
+        "verificationMethod": verification_method or key.verification_method,
+        "proofPurpose": purpose,
+    }
+    if challenge is not None:
+        proof["challenge"] = challenge
+    if domain is not None:
+        proof["domain"] = domain
+    if "@context" in document:
+        proof["@context"] = document["@context"]
+    proof["proofValue"] = eddsa_jcs.create_value(proof, eddsa_jcs.hash_document(document), key)
+    present = obj.get("proof")
+    if present is None:
+        return {**document, "proof": proof}
+    return {**document, "proof": [*(present if isinstance(present, list) else [present]), proof]}
+
+
+def document_bytes(raw: bytes | str | JsonObject) -> bytes:
+    """The bytes of a document; of an object that was parsed before, its canonical form.
+
+    Raises ``StructureInvalid`` with the ``json.*`` code of what is wrong.
+    """
+    if isinstance(raw, bytes):
+        return raw
+    try:
+        return raw.encode() if isinstance(raw, str) else canonicalize(raw)
+    except UnicodeEncodeError:
+        raise StructureInvalid(
+            "strings must not hold half of a surrogate pair", code="json.surrogate"
+        ) from None
+    except JsonError as error:
+        raise StructureInvalid(str(error), code=error.code, hint=error.hint) from None
+
+
+def read_document(raw: bytes | str | JsonObject) -> JsonObject:
+    """The object in these bytes, or a copy of an object that was parsed before, equally strict.
+
+    Raises ``StructureInvalid`` with the ``json.*`` code of what is wrong.
+    """
+    try:
+        return parse_object(document_bytes(raw))
+    except JsonError as error:
+        raise StructureInvalid(str(error), code=error.code, hint=error.hint) from None
+
+
+def verify_object(
+    raw: bytes | str | JsonObject,
+    *,
+    resolver: Resolver,
+    now: datetime,
+    expected_controller: str | None,
+    purpose: str = "assertionMethod",
+    expected_challenge: str | None = None,
+    expected_domain: str | None = None,
+    exact_context: tuple[str, ...] | None,
+) -> VerifiedObject:
+    """Verify every known proof on an object and return the object as it was signed.
+
+    ``expected_controller`` is the DID that must be among the signers; ``None`` leaves it to the
+    caller to look at ``controller``. ``exact_context``: ``PROFILE_CONTEXT`` for our credentials
+    and presentations, ``()`` for plain objects, which have no context; ``None`` follows the
+    standard's own rule for documents of others, under which contexts added after those of the
+    proof are dropped from the document returned.
+
+    Raises ``StructureInvalid``, ``ContextRefused``, ``ProofInvalid`` or ``ControllerUnresolved``.
+    """
+    verified = verify_parsed(
+        read_document(raw),
+        resolver=resolver,
+        now=now,
+        expected_controller=expected_controller,
+        purpose=purpose,
+        expected_challenge=expected_challenge,
+        expected_domain=expected_domain,
+        exact_context=exact_context,
+    )
+    check_proof_times(verified.proofs, now)
+    return verified
+
+
+def verify_parsed(
+    document: JsonObject,
+    *,
+    resolver: Resolver,
+    now: datetime,
+    expected_controller: str | None,
+    purpose: str = "assertionMethod",
+    expected_challenge: str | None = None,
+    expected_domain: str | None = None,
+    exact_context: tuple[str, ...] | None,
+) -> VerifiedObject:
+    """``verify_object`` for what ``read_document`` returned, *without* the times of the proofs.
+
+    ``check_proof_times`` looks at those; apart, so that a verified object can be remembered.
+    """
+    # 1. The context is the one the profile demands.
+    if exact_context is not None:
+        check_exact_context(document, exact_context)
+    # 2. Which proofs there are, and which of them we know (Data Integrity §4.5, steps 1–4).
+    known, unknown = _sort_proofs(document.get("proof"))
+    unsecured = {name: value for name, value in document.items() if name != "proof"}
+    signer = _Signer(resolver, now, purpose, expected_challenge, expected_domain)
+    principal: tuple[VerifiedProof, JsonObject, bytes] | None = None
+    proofs: list[VerifiedProof] = []
+    for proof in known:
+        # 3. What the proof says about itself is what we expect (Data Integrity §4.4, steps 3–7).
+        said = signer.check_statement(proof, profile=exact_context is not None)
+        # 4. The document that this proof is over.
+        signed = _signed_document(document, unsecured, proof, exact_context)
+        # 5. The key is listed for this purpose in the DID document of its controller.
+        key = signer.key_of(said)
+        # 6. The signature.
+        document_hash = eddsa_jcs.hash_document(signed)
+        eddsa_jcs.verify_value(proof, document_hash, key)
+        proofs.append(said)
+        if principal is None and expected_controller in (None, said.controller):
+            principal = (said, signed, document_hash)
+    # 7. The one who had to sign is among the signers.
+    if principal is None:
+        raise ProofInvalid(
+            "none of the proofs is by the one who must sign this",
+            code="proof.not_by_controller",
+            pointer="/proof",
+        )
+    said, signed, document_hash = principal
+    if "proof" in signed:  # it was over earlier proofs of a chain as well
+        signed = {name: value for name, value in signed.items() if name != "proof"}
+        document_hash = eddsa_jcs.hash_document(signed)
+    return VerifiedObject(
+        signed,
+        said.controller,
+        said.verification_method,
+        multihash_of_sha256(document_hash),
+        tuple(proofs),
+        unknown,
+    )
+
+
+def verify_proof_signature(document: JsonObject, proof: JsonObject, key: VerifyKey) -> None:
+    """Whether this key made this proof over this document; nothing else.
+
+    For the vectors of the standard. Whose key it is, its purpose and the time are *not* looked at.
+    Raises ``ProofInvalid`` or ``ContextRefused``.
+    """
+    known, _ = _sort_proofs(proof)
+    unsecured = {name: value for name, value in document.items() if name != "proof"}
+    signed = _signed_document(document, unsecured, known[0], None)
+    eddsa_jcs.verify_value(known[0], eddsa_jcs.hash_document(signed), key)
+
+
+def check_proof_times(proofs: tuple[VerifiedProof, ...], now: datetime) -> None:
+    """Refuse a proof from the future beyond the skew, or one that is over (§4.5)."""
+    for proof in proofs:
+        if proof.created is not None and proof.created > now + SKEW:
+            raise ProofInvalid(
+                "the proof was made in the future",
+                code="proof.future",
+                hint="Compare the clocks of both machines.",
+                pointer="/proof/created",
+            )
+        if proof.expires is not None and now >= proof.expires:
+            raise ProofInvalid("the proof is over", code="proof.expired", pointer="/proof/expires")
+
+
+def _sort_proofs(value: Json) -> tuple[list[JsonObject], tuple[str, ...]]:
+    members = value if isinstance(value, list) else [value]
+    if value is None or not members:
+        raise ProofInvalid("the object has no proof", code="proof.missing", pointer="/proof")
+    if len(members) > MAX_PROOFS:
+        raise ProofInvalid(
+            f"an object may have at most {MAX_PROOFS} proofs", code="proof.many", pointer="/proof"
+        )
+    known: list[JsonObject] = []
+    unknown: list[str] = []
+    names: list[Json] = []
+    for proof in members:
+        if not isinstance(proof, dict):
+            _malformed("a proof must be an object")
+        if "id" in proof:
+            if not isinstance(proof["id"], str) or proof["id"] in names:
+                _malformed("the id of a proof must be text, and its own")
+            names.append(proof["id"])
+        kind, suite = proof.get("type"), proof.get("cryptosuite")
+        if kind == PROOF_TYPE and suite == eddsa_jcs.CRYPTOSUITE:
+            known.append(proof)
+            continue
+        label = suite if kind == PROOF_TYPE else kind
+        if not isinstance(label, str):
+            _malformed("a proof must say its type and cryptosuite")
+        unknown.append(label)
+    if not known:
+        raise ProofInvalid(
+            "no proof is of a cryptosuite known here",
+            code="proof.no_known_suite",
+            hint=f"Known is: {eddsa_jcs.CRYPTOSUITE}.",
+            pointer="/proof",
+        )
+    return known, tuple(unknown)
+
+
+def _signed_document(
+    document: JsonObject,
+    unsecured: JsonObject,
+    proof: JsonObject,
+    exact_context: tuple[str, ...] | None,
+) -> JsonObject:
+    """The document that a proof is over (EdDSA Cryptosuites §3.3.2, steps 3 and 4)."""
+    own, ours = unsecured.get("@context"), proof.get("@context")
+    if own is None and ours is None:
+        signed = unsecured
+    elif own is None or ours is None:
+        # Read literally, the standard lets a proof without a context cover a document with any.
+        raise ContextRefused(
+            "the document and its proof must both have a @context, or neither",
+            code="context.proof",
+            pointer="/proof/@context",
+        )
+    elif own == ours:
+        signed = unsecured
+    else:
+        outer = own if isinstance(own, list) else [own]
+        inner = ours if isinstance(ours, list) else [ours]
+        if exact_context is not None or not inner or outer[: len(inner)] != inner:
+            raise ContextRefused(
+                "the @context of the proof must be that of the document",
+                code="context.proof",
+                pointer="/proof/@context",
+            )
+        signed = {**unsecured, "@context": ours}
+    if "previousProof" in proof:
+        signed = {**signed, "proof": _previous_proofs(document["proof"], proof["previousProof"])}
+    return signed
+
+
+def _previous_proofs(present: Json, wanted: Json) -> list[Json]:
+    """The earlier proofs of a chain, which the later one covers (Data Integrity §4.5, step 5)."""
+    found: list[Json] = []
+    for name in wanted if isinstance(wanted, list) else [wanted]:
+        for proof in present if isinstance(present, list) else [present]:
+            if isinstance(name, str) and isinstance(proof, dict) and proof.get("id") == name:
+                found.append(proof)
+                break
+        else:
+            raise ProofInvalid(
+                "a proof refers to an earlier one that is not there",
+                code="proof.previous",
+                pointer="/proof",
+            )
+    if not found:
+        _malformed("previousProof must name a proof")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """What is expected of a proof, whichever it is."""
+
+    resolver: Resolver
+    now: datetime
+    purpose: str
+    challenge: str | None
+    domain: str | None
+
+    def check_statement(self, proof: JsonObject, *, profile: bool) -> VerifiedProof:
+        method, purpose = proof.get("verificationMethod"), proof.get("proofPurpose")
+        if not isinstance(method, str) or not isinstance(purpose, str) or "#" not in method:
+            _malformed("a proof must say its verificationMethod, a DID URL, and proofPurpose")
+        if profile:
+            allowed = _PROFILE if self.challenge is None else _PRESENTED
+            if not proof.keys() <= allowed or "created" not in proof:
+                _malformed("a proof of ours has created, and nothing that is not known")
+        if purpose != self.purpose:
+            raise ProofInvalid(
+                f"the proof must be for {self.purpose}",
+                code="proof.purpose",
+                pointer="/proof/proofPurpose",
+            )
+        for name, expected in (("challenge", self.challenge), ("domain", self.domain)):
+            if expected is not None and proof.get(name) != expected:
+                raise ProofInvalid(
+                    f"the {name} of the proof is not the one expected",
+                    code=f"proof.{name}",
+                    pointer=f"/proof/{name}",
+                )
+        read = read_time if profile else read_date_time_stamp
+        created, expires = proof.get("created"), proof.get("expires")
+        return VerifiedProof(
+            method.partition("#")[0],
+            method,
+            None if created is None else read(created, "/proof/created"),
+            None if expires is None else read(expires, "/proof/expires"),
+        )
+
+    def key_of(self, proof: VerifiedProof) -> VerifyKey:
+        """The key of a proof, from the DID document of its controller (CID 1.0 §3.3)."""
+        try:
+            if proof.controller.startswith("did:key:"):
+                return key_of_did_key(proof.verification_method, self.purpose)
+            return _resolve(
+                proof.verification_method, self.purpose, resolver=self.resolver, now=self.now
+            )
+        except (MethodNotSupported, DidNotFound, DidResolutionError) as error:
+            raise ControllerUnresolved(str(error), code=error.code, hint=error.hint) from None
+        except DidSyntaxError as error:
+            _malformed("verificationMethod must be a DID URL with a fragment", hint=error.hint)
+        except DidError as error:
+            raise ProofInvalid(
+                str(error),
+                code=error.code,
+                hint=error.hint,
+                pointer="/proof/verificationMethod",
+            ) from None
+
+
+@lru_cache(maxsize=4096)
+def key_of_did_key(method: str, purpose: str) -> VerifyKey:
+    """The key of a did:key's verification method. Raises ``DidError``."""
+    # The document of a did:key follows from its name, for ever: no network and no time in it. An
+    # Ed25519 one lists its own key under the signing relationships; what is written out here is
+    # what resolving it gives, without deriving the key for key agreement that is in it as well.
+    multikey = method.rpartition("#")[2]
+    if purpose in _SIGNING and method == f"did:key:{multikey}#{multikey}":
+        return VerifyKey.from_multikey(multikey)
+    return _resolve(method, purpose, resolver=OFFLINE, now=ANY_TIME)
+
+
+def _resolve(method: str, purpose: str, *, resolver: Resolver, now: datetime) -> VerifyKey:
+    url = DidUrl.parse(method)
+    document = resolver.resolve(url.did)
+    return document.method_for(method, relationship=purpose, now=now).ed25519()
+
+
+def _malformed(message: str, *, hint: str = "") -> NoReturn:
+    raise ProofInvalid(message, code="proof.malformed", hint=hint, pointer="/proof")

@@ -1,0 +1,1 @@
+"""Cryptosuites of Data Integrity: one suite, one room."""

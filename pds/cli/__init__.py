@@ -1,0 +1,1 @@
+"""The command line ``pds``: one file for each noun. Nobody imports it."""

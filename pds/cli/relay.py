@@ -1,0 +1,117 @@
+"""``pds relay``: run a relay; or choose the relay of a vault."""
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import click
+
+from pds.cli.output import Settings, pass_settings
+
+
+@click.group()
+def relay() -> None:
+    """Run a relay, or choose the one of your vault."""
+
+
+@relay.command()
+@click.option("--data", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--url", required=True, help="The address that clients use; signatures are over it.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Default: the port of --url.")
+@click.option(
+    "--registration",
+    type=click.Choice(["open", "token"]),
+    default="open",
+    show_default=True,
+    help="Who may make a mailbox: anyone, within limits, or who has the token.",
+)
+@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
+@pass_settings
+def serve(
+    settings: Settings,
+    *,
+    data: Path,
+    url: str,
+    host: str,
+    port: int | None,
+    registration: str,
+    threads: int,
+) -> None:
+    """Run a relay in the foreground until SIGTERM or Ctrl-C.
+
+    Behind a TLS proxy, --url is the public https address, and --host and --port are where the
+    proxy forwards to. With --registration token, the token is in DATA/registration-token.
+    """
+    from pds.relay.app import create_app
+    from pds.serve import ServeSettings
+    from pds.serve import serve as run
+    from pds.wire import parse_relay_url
+
+    url = parse_relay_url(url)
+    parts = urlsplit(url)
+    listen = port if port is not None else parts.port
+    if listen is None:
+        raise click.UsageError("--url has no port of its own: say with --port where to listen.")
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    token = _token(data) if registration == "token" else None
+    app = create_app(data, url=url, registration=registration, token=token)
+    hosts = {parts.netloc, f"{host}:{listen}", f"localhost:{listen}", f"127.0.0.1:{listen}"}
+
+    def ready(actual: int) -> None:
+        settings.say(f"relay {url} listens on {host}:{actual}")
+        if settings.as_json:
+            click.echo(f'{{"listening": {actual}}}')
+            sys.stdout.flush()
+
+    run(
+        app,
+        ServeSettings(
+            host=host,
+            port=listen,
+            threads=threads,
+            allowed_hosts=frozenset(hosts),
+            pass_address=True,
+        ),
+        on_ready=ready,
+        lock_dir=data,
+    )
+
+
+def _token(data: Path) -> str:
+    place = data / "registration-token"
+    if not place.exists():
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(secrets.token_urlsafe(32) + "\n")
+    return place.read_text().strip()
+
+
+@relay.command()
+@click.option("--data", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_settings
+def restored(settings: Settings, *, data: Path, yes: bool) -> None:
+    """Say that DATA came back from a backup: a new log origin begins, and every package is
+    suspended until its owner stages it again."""
+    from pds.relay.restore import mark_restored
+
+    settings.confirm("Suspend every package and begin a new log?", yes=yes)
+    mark_restored(data)
+    settings.emit({"restored": True}, "Marked. Start the relay; owners stage again by themselves.")
+
+
+@relay.command()
+@click.argument("url")
+@click.option("--token-file", type=click.File(), help="The relay's registration token.")
+@pass_settings
+def use(settings: Settings, *, url: str, token_file: IO[str] | None) -> None:
+    """Choose the relay of your vault."""
+    from pds.cli.vault import unlock
+
+    with unlock(settings) as vault:
+        vault.use_relay(url, token=None if token_file is None else token_file.read().strip())
+    settings.emit({"relay": url}, f"This vault uses {url}.")

@@ -1,0 +1,275 @@
+"""``pds init | status | passphrase | kit | backup | restore | activity | vault``."""
+
+import ctypes
+import resource
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from pds.cli.output import Settings, pass_settings
+
+if TYPE_CHECKING:
+    from pds.vault.service import Vault
+
+_PR_SET_DUMPABLE = 4
+_SHORT = 12
+
+
+def harden_process() -> None:
+    """Refuse core dumps: a dump would hold keys and data in clear."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def unlock(settings: Settings) -> "Vault":
+    """Open the vault with the passphrase, or with the kit when ``--kit`` was given."""
+    from pds.vault.service import Vault
+
+    harden_process()
+    if settings.use_kit:
+        return Vault.open(settings.vault, kit=settings.kit())
+    return Vault.open(settings.vault, passphrase=settings.passphrase())
+
+
+@click.command()
+@click.option("--relay", help="The relay to use, e.g. https://relay.example. Can be set later.")
+@click.option("--relay-token-file", type=click.File(), help="The relay's registration token.")
+@click.option("--sandbox", is_flag=True, help="For trying out: its grants can never be live.")
+@click.option(
+    "--dev-trust", multiple=True, metavar="NAME=ADDRESS:PORT,CA.PEM", help="Sandbox only."
+)
+@click.option("--kdf-memory", type=click.IntRange(64, 2048), default=256, show_default=True,
+              help="MiB that unlocking by passphrase takes.")  # fmt: skip
+@click.option("--kit-file", type=click.Path(dir_okay=False), help="Write the kit to a new file.")
+@pass_settings
+def init(
+    settings: Settings,
+    *,
+    relay: str | None,
+    relay_token_file: IO[str] | None,
+    sandbox: bool,
+    dev_trust: tuple[str, ...],
+    kdf_memory: int,
+    kit_file: str | None,
+) -> None:
+    """Make an encrypted vault and its recovery kit.
+
+    The kit's 24 words open the vault and every backup when the passphrase is forgotten. Without
+    passphrase and kit there is no way in, for anyone.
+    """
+    from pds.vault.keyslots import Argon2Params
+    from pds.vault.service import Vault
+
+    harden_process()
+    passphrase = settings.passphrase(new=True)
+    if len(passphrase) < _SHORT:
+        settings.say("That passphrase is short. Four or more unrelated words are better.")
+    target = None if kit_file is None else Path(kit_file)
+    if target is not None and target.exists():
+        raise click.UsageError("The kit file exists already; it is never overwritten.")
+    words = Vault.create(
+        settings.vault,
+        passphrase=passphrase,
+        relay=relay,
+        sandbox=sandbox,
+        dev_trust=dev_trust,
+        params=Argon2Params(memory_kib=kdf_memory * 1024),
+    )
+    if relay is not None and relay_token_file is not None:
+        token = relay_token_file.read().strip()
+        with Vault.open(settings.vault, passphrase=passphrase) as vault:
+            vault.use_relay(relay, token=token)
+    if target is None:
+        settings.emit(
+            {"vault": str(settings.vault), "recoveryKit": words},
+            f"Your recovery kit. Write these words down; they are shown once:\n\n{_grid(words)}\n",
+        )
+    else:
+        target.touch(mode=0o600)
+        target.write_text(words + "\n")
+        settings.emit({"vault": str(settings.vault), "kitFile": kit_file}, "")
+        settings.say(f"The recovery kit is in {kit_file}. Print it, then delete the file.")
+    settings.say("The vault is ready. Next: pds data import FILE, or pds open LINK.")
+
+
+def _grid(words: str) -> str:
+    listed = words.split()
+    cells = [f"{n:>2}. {word:<10}" for n, word in enumerate(listed, start=1)]
+    return "\n".join("  " + "".join(cells[row : row + 4]) for row in range(0, len(cells), 4))
+
+
+@click.command()
+@pass_settings
+def status(settings: Settings) -> None:
+    """Unlock the vault once and say how it is."""
+    with unlock(settings) as vault:
+        shown = vault.status()
+    last = "never" if shown.last_sync is None else shown.last_sync.isoformat()
+    settings.emit(
+        {
+            "unlocked": True,
+            "sandbox": shown.sandbox,
+            "relay": shown.relay,
+            "items": shown.items,
+            "relationships": shown.relationships,
+            "liveGrants": shown.live_grants,
+            "waiting": shown.waiting,
+            "restoring": shown.restoring,
+            "lastSync": None if shown.last_sync is None else last,
+        },
+        f"Unlocked. {shown.items} items, {shown.relationships} companies, "
+        f"{shown.live_grants} live grants, {shown.waiting} calls waiting to be sent.\n"
+        f"Relay: {shown.relay or 'none'}. Last sync: {last}."
+        + ("\nThis is a sandbox: its grants can never be live." if shown.sandbox else "")
+        + ("\nRestored, and not yet compared with its relay." if shown.restoring else ""),
+    )
+
+
+@click.command()
+@click.option("--new-passphrase-fd", type=int, help="Read the new one from this descriptor.")
+@pass_settings
+def passphrase(settings: Settings, *, new_passphrase_fd: int | None) -> None:
+    """Change the passphrase. The data is not written again; old backups keep the old one."""
+    with unlock(settings) as vault:
+        asked = Settings(None, settings.as_json, settings.no_input, new_passphrase_fd, False, None)
+        if new_passphrase_fd is None:
+            asked._may_ask("new passphrase", "--new-passphrase-fd")
+            new: str = click.prompt(
+                "New passphrase", hide_input=True, confirmation_prompt=True, err=True
+            )
+        else:
+            new = asked.passphrase()
+        vault.change_passphrase(new)
+    settings.emit({"changed": True}, "The passphrase is changed.")
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_settings
+def kit(settings: Settings, *, yes: bool) -> None:
+    """Replace the recovery kit: the old words open this vault no more."""
+    settings.confirm("Replace the recovery kit?", yes=yes)
+    with unlock(settings) as vault:
+        words = vault.new_kit()
+    settings.emit({"recoveryKit": words}, f"Your new recovery kit:\n\n{_grid(words)}\n")
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@pass_settings
+def backup(settings: Settings, *, file: Path) -> None:
+    """Write an encrypted backup to FILE, which must not exist."""
+    with unlock(settings) as vault:
+        size = vault.backup(file)
+    settings.emit({"file": str(file), "bytes": size}, f"Backed up: {file} ({size:,} bytes).")
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@click.option("--finish", is_flag=True, help="Only compare a restored vault with its relay.")
+@pass_settings
+def restore(settings: Settings, *, file: Path | None, finish: bool) -> None:
+    """Make a vault from a backup FILE, then compare it with its relay before any write."""
+    from pds.vault.service import Vault
+
+    harden_process()
+    if (file is None) != finish:
+        raise click.UsageError("Name a backup, or say --finish.")
+    if file is None:
+        vault = unlock(settings)
+    elif settings.use_kit:
+        vault = Vault.restore(file, settings.vault, kit=settings.kit())
+    else:
+        vault = Vault.restore(file, settings.vault, passphrase=settings.passphrase())
+    with vault:
+        report = vault.reconcile()
+    settings.emit(
+        {
+            "mailboxes": report.mailboxes,
+            "endedSince": report.ended,
+            "unknownRelationships": report.unknown,
+            "nextIndex": report.next_index,
+        },
+        f"Restored. {report.mailboxes} mailboxes found, {report.ended} grants had ended since"
+        + (
+            f", and {report.unknown} relationships are newer than the backup."
+            if report.unknown
+            else "."
+        ),
+    )
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@pass_settings
+def activity(settings: Settings, *, limit: int) -> None:
+    """What happened, newest first: decisions, redemptions, refusals, withdrawals, attestations.
+
+    A company's reads inside its own walls are invisible to anyone but itself.
+    """
+    with unlock(settings) as vault:
+        lines = vault.activity(limit=limit)
+    from did.time import format_time
+
+    data = [
+        {
+            "n": line.n,
+            "at": format_time(line.at),
+            "kind": line.kind,
+            "company": line.company,
+            "purpose": line.purpose,
+            "subject": line.subject,
+            "detail": line.detail,
+        }
+        for line in lines
+    ]
+
+    def text() -> str:
+        return "\n".join(
+            f"{format_time(line.at)}  {line.kind:<16} {line.company:<20} {line.purpose:<16} "
+            f"{_detail(line.detail)}".rstrip()
+            for line in lines
+        )
+
+    settings.emit(data, text)
+
+
+def _detail(detail: Mapping[str, object]) -> str:
+    shown = []
+    for name in ("code", "verb", "eraseBy", "seq", "ordinal", "erased", "category", "added"):
+        value = detail.get(name)
+        if value not in (None, ""):
+            shown.append(f"{name} {', '.join(value) if isinstance(value, list) else value}")
+    retained = detail.get("retained")
+    if isinstance(retained, list):
+        for kept in retained:
+            if isinstance(kept, dict):
+                reason = kept.get("reason")
+                words = reason.get("en") if isinstance(reason, dict) else ""
+                basis = str(kept.get("basis", "")).rsplit("#", 1)[-1]
+                paths = kept.get("paths")
+                names = ", ".join(str(p) for p in paths) if isinstance(paths, list) else ""
+                shown.append(f"retained {names} ({basis}) until {kept.get('until')}: {words}")
+    return "; ".join(shown)
+
+
+@click.group()
+def vault() -> None:
+    """Check the vault's files."""
+
+
+@vault.command("check")
+@pass_settings
+def vault_check(settings: Settings) -> None:
+    """Read every page and hold the history against its log."""
+    with unlock(settings) as opened:
+        found = opened.check()
+    settings.emit(
+        {"sound": not found, "problems": found}, "\n".join(found) or "The vault is sound."
+    )
+    if found:
+        raise click.exceptions.Exit(1)

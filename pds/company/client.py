@@ -1,0 +1,366 @@
+"""A company: the verbs. Each is one call into a room of its own.
+
+with Company.open(folder) as company:
+    new = company.request(terms, valid_for=timedelta(days=14))
+    …
+    company.collect()
+    company.redeem("delivery", person=holder)
+    company.register.data(holder, "https://w3id.org/dpv#DeliveryOfGoods")
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from did.json import JsonObject
+from did.keys import SigningKey
+from did.time import utc_now
+from pds.company import asking, collecting, erasure, identity, outbox, redeeming
+from pds.company.asking import NewRequest
+from pds.company.collecting import CollectReport
+from pds.company.context import DATABASE, Context, verified_request
+from pds.company.erasure import ExpiryReport
+from pds.company.errors import CompanyError
+from pds.company.identity import GRACE
+from pds.company.redeeming import Redeemed
+from pds.company.register import Register
+from pds.company.store import APPLICATION_ID, MIGRATIONS, Event, GrantRow, Problem, Store
+from pds.db import Connection, migrate, open_plain, transaction
+from pds.mailbox import Transport
+from pds.messages.fields import Fields
+from pds.messages.request import Controller, match_code
+from pds.net import DevTrust
+from pds.net import Transport as NetTransport
+from pds.wire import parse_relay_url
+
+Clock = Callable[[], datetime]
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """A request as its company sees it. ``link`` is there until it was decided; ``state`` is
+    ``pending`` (not at the relay yet), ``published``, ``decided`` or ``closed``."""
+
+    id: str
+    state: str
+    created: datetime
+    expires: datetime
+    link: str | None = field(repr=False)
+    match_code: str
+    person: str | None
+    granted: tuple[str, ...]
+    refused: tuple[str, ...]
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """A grant as its company sees it.
+
+    ``state`` is ``live``, ``not yet``, ``expired`` or ``withdrawn`` (ended by the holder, with
+    any verb); ``seq`` the version last redeemed (0: none), and ``update_waiting`` says that there
+    is a newer one. ``retained`` are paths kept on another basis, with the day until which.
+    """
+
+    id: str
+    digest: str
+    request: str
+    purpose_id: str
+    purpose: str
+    basis: str
+    person: str
+    fields: frozenset[str]
+    valid_from: datetime
+    valid_until: datetime
+    state: str
+    end_kind: str | None
+    seq: int
+    update_waiting: bool
+    erased: datetime | None
+    attested: datetime | None
+    retained: tuple[tuple[str, datetime], ...]
+
+
+class Company:
+    """A company with its folder open. Not for use from two threads at once."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self.register = Register(ctx)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        *,
+        did: str,
+        name: str,
+        address: str,
+        contact: str,
+        data_protection_contact: str,
+        relay: str,
+        sandbox: bool,
+        dev_trust: Sequence[str] = (),
+        relay_token: str | None = None,
+        clock: Clock = utc_now,
+        random: Random = os.urandom,
+        transport: Transport | None = None,
+    ) -> Self:
+        """Make a company in a folder that has none, with a first signing key.
+
+        ``did`` is the did:web of its own domain; ``contact`` and ``data_protection_contact`` are
+        ``https:`` or ``mailto:`` addresses; ``relay`` the origin of the relay that it uses.
+        Raises ``CompanyError`` (``company.exists``, ``company.did``), ``MessageError``,
+        ``WireError``, ``NetError`` for a line of ``dev_trust``.
+        """
+        for line in dev_trust:
+            DevTrust.parse(line)
+        settings = {
+            "did": identity.check_did(did),
+            "name": name,
+            "address": address,
+            "contact": contact,
+            "data_protection_contact": data_protection_contact,
+            "relay": parse_relay_url(relay),
+            "sandbox": "1" if sandbox else "0",
+            "dev_trust": "\n".join(dev_trust),
+        }
+        if relay_token is not None:
+            settings["relay_token"] = relay_token
+        Controller.parse(
+            Fields(
+                {
+                    "id": did,
+                    "name": name,
+                    "address": address,
+                    "contact": contact,
+                    "dataProtectionContact": data_protection_contact,
+                }
+            )
+        )
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        conn = open_plain(folder / DATABASE)
+        try:
+            migrate(conn, MIGRATIONS, application_id=APPLICATION_ID)
+            store, key = Store(conn), SigningKey.generate(random)
+            with transaction(conn):
+                if store.setting("did") is not None:
+                    raise CompanyError(
+                        "there is a company in this folder already", code="company.exists"
+                    )
+                for setting, value in settings.items():
+                    store.set_setting(setting, value)
+                store.add_key(
+                    key.verify_key.multikey,
+                    key.unsafe_export_seed(),
+                    clock().replace(microsecond=0),
+                )
+            return cls(_context(conn, clock, random, transport))
+        except BaseException:
+            conn.close()
+            raise
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        clock: Clock = utc_now,
+        random: Random = os.urandom,
+        transport: Transport | None = None,
+    ) -> Self:
+        """Open a company that was made before. Raises ``CompanyError`` (``company.missing``)."""
+        if not (folder / DATABASE).exists():
+            raise _missing()
+        conn = open_plain(folder / DATABASE)
+        try:
+            migrate(conn, MIGRATIONS, application_id=APPLICATION_ID)
+            if Store(conn).setting("did") is None:
+                raise _missing()
+            return cls(_context(conn, clock, random, transport))
+        except BaseException:
+            conn.close()
+            raise
+
+    def close(self) -> None:
+        self._ctx.conn.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # identity
+
+    @property
+    def did(self) -> str:
+        return self._ctx.did
+
+    def did_document(self) -> JsonObject:
+        """The document to be served at the did:web's address; see ``site``."""
+        return identity.document(self._ctx.did, self._ctx.store.signing_keys())
+
+    def rotate_key(self, *, compromised: bool = False) -> JsonObject:
+        """Sign with a new key from now on; returns the new document, to be published at once.
+
+        The old key counts for 30 days more, for what is on its way; when it was ``compromised``,
+        for no moment more: then open requests must be made anew. Its secret half is destroyed.
+        """
+        ctx, new = self._ctx, SigningKey.generate(self._ctx.random)
+        now = ctx.now()
+        with ctx.transaction():
+            for row in ctx.store.signing_keys():
+                if row.seed is not None:
+                    ctx.store.retire_key(
+                        row.n,
+                        expires=None if compromised else now + GRACE,
+                        revoked=now if compromised else None,
+                    )
+                elif compromised and row.revoked is None and (row.expires or now) > now:
+                    # Who had the newest may have had those before it.
+                    ctx.store.retire_key(row.n, expires=row.expires, revoked=now)
+            ctx.store.add_key(new.verify_key.multikey, new.unsafe_export_seed(), now)
+            outbox.sign_again(ctx)
+            ctx.event("key rotated", ctx.did, {"compromised": compromised})
+        ctx.store.compact()
+        return self.did_document()
+
+    # the exchange
+
+    def request(self, terms: JsonObject, *, valid_for: timedelta) -> NewRequest:
+        """Ask: see ``asking.ask``."""
+        return asking.ask(self._ctx, terms, valid_for=valid_for)
+
+    def publish_pending(self) -> list[tuple[str, str]]:
+        """Publish requests that could not be published before; (id, code) of those that fail."""
+        return asking.publish_pending(self._ctx)
+
+    def collect(self) -> CollectReport:
+        """One round: see ``collecting.collect``."""
+        return collecting.collect(self._ctx)
+
+    def redeem(self, grant: str, *, person: str | None = None) -> Redeemed:
+        """Redeem a grant, named by its id, its digest or its purpose's id in the request.
+
+        Raises ``CompanyError`` (``company.not_found``, ``company.ambiguous``) and what
+        ``redeeming.redeem`` raises.
+        """
+        return redeeming.redeem(self._ctx, self._find(grant, person))
+
+    def recover(self) -> tuple[Redeemed, ...]:
+        """Fetch the answers that did not arrive, uncounted. Raises as ``redeem`` does."""
+        found = [
+            redeeming.recover_one(self._ctx, unfinished)
+            for unfinished in self._ctx.store.redemptions(state="sent")
+        ]
+        return tuple(one for one in found if one is not None)
+
+    def expire(self) -> ExpiryReport:
+        """End what has run its time and erase what may be kept no longer; offline."""
+        return erasure.expire(self._ctx)
+
+    # what there is
+
+    def requests(self) -> list[RequestView]:
+        return [
+            RequestView(
+                id=row.id,
+                state=row.state,
+                created=row.created,
+                expires=row.expires,
+                link=row.link,
+                match_code=match_code(row.digest),
+                person=row.person,
+                granted=tuple(g.purpose_id for g in self._ctx.store.grants(request=row.id)),
+                refused=tuple(self._ctx.store.denials(row.id)),
+                problem=row.problem,
+            )
+            for row in self._ctx.store.requests()
+        ]
+
+    def grants(self, *, person: str | None = None) -> list[GrantView]:
+        return [self._view(row) for row in self._ctx.store.grants(person=person)]
+
+    def problems(self) -> list[Problem]:
+        return self._ctx.store.problems()
+
+    def events(self) -> list[Event]:
+        return self._ctx.store.events()
+
+    def attestations(self, grant: str) -> list[JsonObject]:
+        """What was attested about a grant, oldest first."""
+        return [body for _, body, _ in self._ctx.store.attestations(self._find(grant, None).digest)]
+
+    def _view(self, row: GrantRow) -> GrantView:
+        request = verified_request(self._ctx.request_of(row)).request
+        subject = row.raw["credentialSubject"]
+        fields = subject.get("fields") if isinstance(subject, dict) else None
+        sent = [at for _, _, at in self._ctx.store.attestations(row.digest) if at is not None]
+        return GrantView(
+            id=row.id,
+            digest=row.digest,
+            request=row.request,
+            purpose_id=row.purpose_id,
+            purpose=row.purpose,
+            basis=request.purpose(row.purpose_id).basis,
+            person=row.person,
+            fields=frozenset(str(path) for path in fields)
+            if isinstance(fields, list)
+            else frozenset(),
+            valid_from=row.valid_from,
+            valid_until=row.valid_until,
+            state=self._state(row),
+            end_kind=row.end_kind,
+            seq=row.seq,
+            update_waiting=row.ended is None and row.announced > row.seq,
+            erased=row.erased,
+            attested=sent[0] if sent else None,
+            retained=tuple((r.path, r.until) for r in self._ctx.store.retentions(row.digest)),
+        )
+
+    def _state(self, row: GrantRow) -> str:
+        now = self._ctx.now()
+        if row.ended is not None and row.end_kind != "expired":
+            return "withdrawn"
+        if row.ended is not None or now >= row.valid_until:
+            return "expired"
+        return "live" if now >= row.valid_from else "not yet"
+
+    def _find(self, name: str, person: str | None) -> GrantRow:
+        rows = self._ctx.store.grants(person=person)
+        found = [row for row in rows if name in (row.id, row.digest)] or [
+            row for row in rows if row.purpose_id == name
+        ]
+        live = [row for row in found if row.ended is None]
+        if len(live) == 1 or len(found) == 1:
+            return (live or found)[0]
+        if found:
+            raise CompanyError(
+                "more than one grant has that purpose",
+                code="company.ambiguous",
+                hint="Name the person too, or the grant by its id.",
+            )
+        raise CompanyError("there is no such grant", code="company.not_found")
+
+
+def _context(
+    conn: Connection, clock: Clock, random: Random, transport: Transport | None
+) -> Context:
+    store = Store(conn)
+    if transport is None:
+        relay = store.setting("relay")
+        lines = (store.setting("dev_trust") or "").splitlines()
+        transport = NetTransport(
+            trusted_origins=() if relay is None else (relay,),
+            dev_trust=tuple(DevTrust.parse(line) for line in lines),
+        )
+    return Context(conn, transport, clock, random)
+
+
+def _missing() -> CompanyError:
+    return CompanyError("there is no company in this folder", code="company.missing")

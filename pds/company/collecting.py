@@ -1,0 +1,328 @@
+"""One round: answers and notices from holders, the status of every grant, and what follows.
+
+A message that cannot be what it claims is noted, dropped, and the round goes on. An envelope is
+deleted at the relay only after what it says is durably stored.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+from credentials.errors import CredentialError, StatusUnchecked, TimeInvalid, Withdrawn
+from did.errors import DidError
+from did.json import digest
+from did.resolve import OFFLINE
+from pds.company.asking import mailbox_of, publish_pending
+from pds.company.context import Context, fingerprint, seed, verified_request
+from pds.company.erasure import end_grant, expire
+from pds.company.errors import CompanyError, NoBasis
+from pds.company.outbox import PushReport, push
+from pds.company.redeeming import acknowledge, recover_one
+from pds.company.standing import standing
+from pds.company.store import GrantRow, RequestRow
+from pds.errors import PdsError
+from pds.mailbox import RelayError
+from pds.messages.decision import CheckedDecision, check_decision
+from pds.messages.errors import MessageError
+from pds.messages.message import Position, VerifiedMessage, follows, open_message
+from pds.messages.notices import PackageUpdated, Withdrawal
+from pds.sealing import SealingKey
+
+_LINGER = timedelta(days=30)
+"""How long a thread stays open after its last grant was erased, or after it was not answered."""
+
+
+@dataclass(slots=True)
+class CollectReport:
+    """What one round did. ``decided`` are request ids, ``ended`` and ``updated`` grant ids;
+    ``problems`` are codes with the request or grant that they concern."""
+
+    messages: int = 0
+    decided: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    recovered: int = 0
+    erased: int = 0
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    push: PushReport = field(default_factory=lambda: PushReport(0, ()))
+
+
+def collect(ctx: Context) -> CollectReport:
+    """One round. Never raises for what a holder or a relay did; see ``problems``."""
+    report = CollectReport()
+    for request_id, code in publish_pending(ctx):
+        report.problems.append((code, request_id))
+    for row in ctx.store.requests():
+        if row.state in ("published", "decided"):
+            _guarded(report, row.id, partial(_read_mailbox, ctx, row, report))
+    for grant in ctx.store.grants():
+        if grant.ended is None:
+            _guarded(report, grant.id, partial(_check_standing, ctx, grant, report))
+    for unfinished in ctx.store.redemptions(state="sent"):
+        _guarded(report, unfinished.grant, partial(_recover, ctx, unfinished.id, report))
+    acknowledge(ctx)
+    report.erased += expire(ctx).erased
+    report.push = push(ctx)
+    for row in ctx.store.requests():
+        _guarded(report, row.id, partial(_close, ctx, row))
+    ctx.store.compact()
+    return report
+
+
+def _guarded(report: CollectReport, subject: str, act: Callable[[], None]) -> None:
+    try:
+        act()
+    except (PdsError, DidError, CredentialError) as error:
+        report.problems.append((error.code, subject))
+
+
+# messages
+
+
+def _read_mailbox(ctx: Context, row: RequestRow, report: CollectReport) -> None:
+    mailbox, after, more = mailbox_of(ctx, row), row.collected, True
+    while more:
+        envelopes, more = mailbox.envelopes(after)
+        for ordinal, sealed in envelopes:
+            _take(ctx, row.id, sealed, report)
+            with ctx.transaction():
+                ctx.store.set_collected(row.id, ordinal)
+            mailbox.delete_envelope(ordinal)
+            after = ordinal
+
+
+def _take(ctx: Context, request_id: str, sealed: bytes, report: CollectReport) -> None:
+    """Open one envelope and carry out what it says:
+
+    1. it opens with this request's key, names that key, and is signed by its sender
+    2. it is of this thread, by the holder who decided (or decides now), and the next in order
+    3. what it says holds; see ``_decide``, ``_withdraw``, ``_update``
+    """
+    row = ctx.store.request(request_id)
+    if row is None:
+        return
+    try:
+        verified = open_message(  # 1
+            sealed,
+            key=SealingKey.from_seed(seed(row.message_seed)),
+            mailbox=row.mailbox,
+            resolver=OFFLINE,  # holders are did:key
+            now=ctx.now(),
+        )
+        message = verified.message
+        last = Position(*ctx.store.last_message(row.id, incoming=True))
+        sender = row.person or message.sender
+        if not follows(verified, thread=row.id, sender=sender, last=last):  # 2
+            return
+    except (PdsError, DidError, CredentialError) as error:
+        _drop(ctx, report, error.code, row.id, sealed)
+        return
+    try:
+        _CARRY_OUT.get(message.type, _unexpected)(ctx, row, verified, report)  # 3
+    except (PdsError, DidError, CredentialError) as error:
+        if row.person is not None:
+            # It is theirs and in order: remembered, so that what comes after it still follows.
+            with ctx.transaction():
+                _remember(ctx, row, verified, problem=error.code)
+        _drop(ctx, report, error.code, row.id, sealed)
+        return
+    report.messages += 1
+
+
+def _drop(ctx: Context, report: CollectReport, code: str, subject: str, sealed: bytes) -> None:
+    report.problems.append((code, subject))
+    with ctx.transaction():
+        ctx.problem(code, subject, fingerprint(sealed))
+
+
+def _remember(
+    ctx: Context, row: RequestRow, verified: VerifiedMessage, *, problem: str | None = None
+) -> None:
+    message = verified.message
+    ctx.store.add_message(
+        row.id,
+        incoming=True,
+        seq=message.seq,
+        digest=verified.digest,
+        kind=message.type,
+        raw=verified.raw,
+        at=ctx.now(),
+        problem=problem,
+    )
+
+
+def _unexpected(
+    _ctx: Context, _row: RequestRow, _verified: VerifiedMessage, _report: CollectReport
+) -> None:
+    raise MessageError("the message does not belong here", code="message.unexpected")
+
+
+def _decide(
+    ctx: Context, row: RequestRow, verified: VerifiedMessage, report: CollectReport
+) -> None:
+    if row.person is not None:
+        raise MessageError("the request was decided before", code="message.unexpected")
+    message = verified.message
+    checked = check_decision(
+        message.body, request=verified_request(row), holder=message.sender, now=ctx.now()
+    )
+    decision = checked.decision
+    grants = [_grant_row(ctx, row, checked, purpose_id) for purpose_id in sorted(checked.granted)]
+    with ctx.transaction():
+        _remember(ctx, row, verified)
+        ctx.store.set_decided(
+            row.id,
+            person=checked.holder,
+            reply=decision.reply.to_json(),
+            relay=decision.relay,
+            log_origin=decision.log_origin,
+            log_key=decision.log_key.multikey,
+            at=ctx.now(),
+        )
+        for grant in grants:
+            ctx.store.add_grant(grant)
+            ctx.event("granted", grant.id, {"purpose": grant.purpose_id})
+        for purpose_id in sorted(checked.refused):
+            ctx.store.add_denial(row.id, purpose_id, ctx.now())
+            ctx.event("denied", row.id, {"purpose": purpose_id})
+    report.decided.append(row.id)
+
+
+def _grant_row(
+    ctx: Context, row: RequestRow, checked: CheckedDecision, purpose_id: str
+) -> GrantRow:
+    granted = checked.granted[purpose_id]
+    raw = next(g for g in checked.decision.grants if digest(g) == granted.grant.digest)
+    ticket = next(t for t in checked.decision.tickets if digest(t) == granted.ticket.digest)
+    if not granted.grant.status.list_url.startswith(checked.decision.relay + "/v1/status/"):
+        raise CompanyError(
+            "the status list of a grant is not at the relay of the decision",
+            code="company.status_elsewhere",
+        )
+    terms = granted.grant.terms
+    return GrantRow(
+        digest=granted.grant.digest,
+        id=granted.grant.id,
+        request=row.id,
+        purpose_id=purpose_id,
+        purpose=terms.purpose,
+        person=checked.holder,
+        raw=raw,
+        ticket=ticket,
+        ticket_digest=granted.ticket.digest,
+        package=granted.ticket.package,
+        status_list=granted.grant.status.list_url,
+        valid_from=terms.valid_from,
+        valid_until=terms.valid_until,
+        created=ctx.now(),
+    )
+
+
+def _withdraw(
+    ctx: Context, row: RequestRow, verified: VerifiedMessage, report: CollectReport
+) -> None:
+    """The holder's signed word ends the grant at once, whatever the relay's list shows by now; a
+    list that should show it and does not is a problem of its own."""
+    notice = Withdrawal.parse(verified.message.body)
+    grant = _grant_of(ctx, row, notice.grant)
+    unconfirmed = grant.ended is None and _not_shown(ctx, grant, notice)
+    end_grant(ctx, grant, kind=notice.verb)
+    with ctx.transaction():
+        _remember(ctx, row, verified)
+        if unconfirmed:
+            ctx.problem("register.not_in_list", grant.id, {"sequence": notice.sequence})
+    report.ended.append(grant.id)
+    if unconfirmed:
+        report.problems.append(("register.not_in_list", grant.id))
+
+
+def _not_shown(ctx: Context, grant: GrantRow, notice: Withdrawal) -> bool:
+    try:
+        standing(ctx, grant, now=ctx.now(), refresh=True)
+    except (CredentialError, PdsError):
+        return False  # withdrawn, over, or out of reach
+    seen = ctx.store.status(grant.status_list)
+    return seen is not None and seen.sequence >= notice.sequence
+
+
+def _update(
+    ctx: Context, row: RequestRow, verified: VerifiedMessage, report: CollectReport
+) -> None:
+    notice = PackageUpdated.parse(verified.message.body)
+    grant = _grant_of(ctx, row, notice.grant)
+    if notice.package != grant.package:
+        raise MessageError("the update is of another package", code="message.unexpected")
+    with ctx.transaction():
+        _remember(ctx, row, verified)
+        if notice.seq > grant.announced:
+            ctx.store.announce(grant.digest, notice.seq)
+    report.updated.append(grant.id)
+
+
+def _grant_of(ctx: Context, row: RequestRow, grant_digest: str) -> GrantRow:
+    """A grant of this very thread; its issuer is the thread's holder."""
+    grant = ctx.store.grant(grant_digest)
+    if grant is None or grant.request != row.id:
+        raise MessageError("the notice is of no grant of this thread", code="message.unexpected")
+    return grant
+
+
+_CarryOut = Callable[[Context, RequestRow, VerifiedMessage, CollectReport], None]
+_CARRY_OUT: dict[str, _CarryOut] = {
+    "Decision": _decide,
+    "Withdrawal": _withdraw,
+    "PackageUpdated": _update,
+}
+
+
+# the rest of a round
+
+
+def _check_standing(ctx: Context, grant: GrantRow, report: CollectReport) -> None:
+    """Look whether the grant was withdrawn, in case the notice was lost or held back."""
+    try:
+        standing(ctx, grant, now=ctx.now(), refresh=True)
+    except Withdrawn:
+        end_grant(ctx, grant, kind="status")
+        report.ended.append(grant.id)
+    except TimeInvalid:
+        pass  # not begun yet, or over: ``expire`` sees to it
+    except StatusUnchecked as error:
+        report.problems.append((error.code, grant.id))
+
+
+def _recover(ctx: Context, redemption_id: str, report: CollectReport) -> None:
+    unfinished = [r for r in ctx.store.redemptions(state="sent") if r.id == redemption_id]
+    try:
+        if unfinished and recover_one(ctx, unfinished[0]) is not None:
+            report.recovered += 1
+    except NoBasis as error:
+        report.problems.append((error.code, unfinished[0].grant))
+
+
+def _close(ctx: Context, row: RequestRow) -> None:
+    """End a thread that has nothing more to say: its mailbox goes, and its keys are destroyed."""
+    now = ctx.now()
+    if row.state in ("pending", "published"):
+        over = now >= row.expires + _LINGER
+    elif row.state == "decided" and row.decided is not None:
+        grants = ctx.store.grants(request=row.id)
+        ends = [row.decided, *(g.erased for g in grants if g.erased is not None)]
+        over = (
+            all(grant.erased is not None for grant in grants)
+            and now >= max(ends) + _LINGER
+            and all(job.thread != row.id for job in ctx.store.outbox())
+        )
+    else:
+        return
+    if not over:
+        return
+    try:
+        mailbox_of(ctx, row).delete()
+    except RelayError as error:
+        if error.code not in ("relay.not_found", "relay.ended"):
+            raise
+    with ctx.transaction():
+        ctx.store.close_request(row.id)
+        ctx.event("closed", row.id)

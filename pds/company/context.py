@@ -1,0 +1,130 @@
+"""What every verb of a company works with: rows, keys, the clock, the way to relays."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from did.json import JsonObject, digest
+from did.keys import VerifyKey
+from did.multikey import multihash_sha256
+from pds.company.errors import CompanyError
+from pds.company.identity import Signer, signer
+from pds.company.store import GrantRow, RequestRow, Store
+from pds.db import Connection, transaction
+from pds.log.entry import VerifiedReceipt, verify_receipt
+from pds.log.errors import NoteInvalid
+from pds.mailbox import RelayClient, Transport
+from pds.messages.request import AccessRequest, VerifiedRequest
+
+DATABASE = "company.db"
+
+
+@dataclass(slots=True)
+class Context:
+    """An open company. ``transaction`` brackets every change."""
+
+    conn: Connection
+    transport: Transport
+    clock: Callable[[], datetime]
+    random: Callable[[int], bytes] = field(repr=False)
+    store: Store = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.conn)
+
+    def setting(self, name: str) -> str:
+        value = self.store.setting(name)
+        if value is None:
+            raise damaged()
+        return value
+
+    @property
+    def did(self) -> str:
+        return self.setting("did")
+
+    @property
+    def relay(self) -> str:
+        """The company's own relay: where its requests wait and its mailboxes are."""
+        return self.setting("relay")
+
+    @property
+    def sandbox(self) -> bool:
+        return self.setting("sandbox") == "1"
+
+    def now(self) -> datetime:
+        """The time, in whole seconds."""
+        return self.clock().replace(microsecond=0)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with transaction(self.conn):
+            yield
+
+    def event(self, kind: str, subject: str, detail: JsonObject | None = None) -> None:
+        """Note what happened, in the caller's transaction. Never a value of anyone's."""
+        self.store.add_event(kind, subject, detail or {}, self.now())
+
+    def problem(self, code: str, subject: str, detail: JsonObject | None = None) -> None:
+        """Note what did not fit, in the caller's transaction."""
+        self.store.add_problem(code, subject, detail or {}, self.now())
+
+    def signer(self) -> Signer:
+        return signer(self.did, self.store.signing_keys())
+
+    def client(self, relay: str) -> RelayClient:
+        return RelayClient(relay, self.transport, clock=self.clock, random=self.random)
+
+    def request_of(self, grant: GrantRow) -> RequestRow:
+        row = self.store.request(grant.request)
+        if row is None:
+            raise damaged()
+        return row
+
+    def verify_receipt(self, request: RequestRow, raw: JsonObject) -> VerifiedReceipt:
+        """Verify a receipt by the holder's relay, under the log key pinned with the decision.
+
+        A relay that came back from a backup goes on under a new origin with the same key; it is
+        asked once, and the new origin is kept. Raises ``LogError``, and the relay's errors.
+        """
+        if request.relay is None or request.log_origin is None or request.log_key is None:
+            raise damaged()
+        key = VerifyKey.from_multikey(request.log_key)
+        try:
+            return verify_receipt(raw, origin=request.log_origin, log_key=key)
+        except NoteInvalid:
+            info = self.client(request.relay).info()
+            if info.log_key != key or info.log_origin == request.log_origin:
+                raise
+        verified = verify_receipt(raw, origin=info.log_origin, log_key=key)
+        with self.transaction():
+            self.store.set_log_origin(request.id, info.log_origin)
+            self.event("relay restored", request.id, {"origin": info.log_origin})
+        return verified
+
+
+def verified_request(row: RequestRow) -> VerifiedRequest:
+    """Our own request, which needs no verification, in the form that checks a decision."""
+    return VerifiedRequest(
+        request=AccessRequest.parse(row.raw), digest=digest(row.raw), raw=row.raw
+    )
+
+
+def seed(value: bytes | None) -> bytes:
+    """A seed that must still be there."""
+    if value is None:
+        raise CompanyError("the keys of this request were destroyed", code="company.ended")
+    return value
+
+
+def fingerprint(octets: bytes) -> JsonObject:
+    """What is kept of octets that were dropped: enough to recognise them."""
+    return {"sha256": multihash_sha256(octets), "size": len(octets)}
+
+
+def damaged() -> CompanyError:
+    return CompanyError(
+        "the company's database lacks a part",
+        code="company.damaged",
+        hint="Restore a backup of its folder.",
+    )

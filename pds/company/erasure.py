@@ -1,0 +1,180 @@
+"""What is erased when a grant ends, what stays on another basis, and the signed word about it.
+
+A withdrawal erases at once. A grant that has run its time is not used any more from that moment,
+and erased when the retention it allowed is over. Either way only those paths stay for which the
+request named another basis, until the day it gives, and the holder is told.
+
+The attestation names as told the recipients that the request named: telling them is the company's
+own duty (GDPR art. 19), and the event ``recipients to tell`` is the list to work from.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from did.json import Json, JsonObject
+from pds.company.context import Context, verified_request
+from pds.company.outbox import queue_message
+from pds.company.store import GrantRow, RetentionRow
+from pds.messages.notices import ErasureAttestation, RetainedData
+from pds.messages.request import Purpose, Retained
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryReport:
+    """How many grants ended by time, and from how many grants something was erased."""
+
+    ended: int
+    erased: int
+
+
+def end_grant(ctx: Context, grant: GrantRow, *, kind: str, erase: bool = True) -> bool:
+    """End a grant for good and, with ``erase``, erase what was held under it and queue the
+    attestation; all in one transaction. ``kind`` is the holder's verb, ``status`` when the list
+    told us first, or ``expired``. Returns whether anything changed.
+    """
+    changed = False
+    with ctx.transaction():
+        row = ctx.store.grant(grant.digest)
+        if row is None or row.erased is not None:
+            return False
+        now = ctx.now()
+        if row.ended is None:
+            changed = True
+            ended = row.valid_until if kind == "expired" else now
+            ctx.store.set_ended(row.digest, kind=kind, at=ended)
+            ctx.event("ended", row.id, {"kind": kind})
+        for redemption in ctx.store.redemptions(grant=row.digest, state="sent"):
+            # An answer that is still on its way must not be taken in any more.
+            ctx.store.close_redemption(redemption.id, state="lost", code="company.ended")
+        if erase:
+            changed = True
+            start = row.valid_until if kind == "expired" else now
+            _erase(ctx, row, start=start, now=now)
+    if erase:
+        ctx.store.compact()
+    return changed
+
+
+def expire(ctx: Context) -> ExpiryReport:
+    """End what has run its time, and erase what may be kept no longer."""
+    now, ended, erased = ctx.now(), 0, 0
+    for grant in ctx.store.grants():
+        if grant.erased is not None:
+            continue
+        if grant.ended is None and now >= grant.valid_until:
+            ended += end_grant(ctx, grant, kind="expired", erase=False)
+        if now >= grant.valid_until + timedelta(days=retention_days(grant)):
+            erased += end_grant(ctx, grant, kind="expired")
+    for grant in ctx.store.retained_grants():
+        erased += _end_retention(ctx, grant, now)
+    return ExpiryReport(ended=ended, erased=erased)
+
+
+def retention_days(grant: GrantRow) -> int:
+    """Days for which the values may be kept, unused, after the grant has run its time."""
+    subject = grant.raw["credentialSubject"]
+    days = subject.get("retentionDays") if isinstance(subject, dict) else None
+    return days if isinstance(days, int) else 0
+
+
+def _erase(ctx: Context, grant: GrantRow, *, start: datetime, now: datetime) -> None:
+    purpose = _purpose(ctx, grant)
+    received = {
+        path
+        for done in ctx.store.redemptions(grant=grant.digest, state="done")
+        for path in done.paths
+    }
+    held = {row.path for row in ctx.store.held(grant.digest)}
+    kept_until: list[tuple[Retained, frozenset[str], datetime]] = []
+    for kept in purpose.retained:
+        paths, until = kept.paths & held, start + timedelta(days=kept.days)
+        if paths and until > now:
+            kept_until.append((kept, paths, until))
+    for kept, paths, until in kept_until:
+        for path in paths:
+            ctx.store.add_retention(
+                RetentionRow(grant.digest, path, kept.basis, until, dict(kept.reason))
+            )
+    stays = frozenset(path for _, paths, _ in kept_until for path in paths)
+    ctx.store.erase_held(grant.digest, except_paths=stays)
+    ctx.store.set_erased(grant.digest, now)
+    _attest(
+        ctx,
+        grant,
+        erased=frozenset(received) - stays,
+        retained=tuple(
+            RetainedData(paths, kept.basis, until, kept.reason) for kept, paths, until in kept_until
+        ),
+        purpose=purpose,
+        now=now,
+    )
+
+
+def _end_retention(ctx: Context, grant: GrantRow, now: datetime) -> bool:
+    """Erase what was kept on another basis and whose day has come; and say so."""
+    with ctx.transaction():
+        before = {row.path for row in ctx.store.retentions(grant.digest)}
+        ctx.store.drop_retentions(grant.digest, through=now)
+        left = ctx.store.retentions(grant.digest)
+        over = before - {row.path for row in left}
+        if not over:
+            return False
+        stays = frozenset(row.path for row in left)
+        ctx.store.erase_held(grant.digest, except_paths=stays)
+        groups: dict[tuple[str, datetime], list[RetentionRow]] = {}
+        for row in left:
+            groups.setdefault((row.basis, row.until), []).append(row)
+        _attest(
+            ctx,
+            grant,
+            erased=frozenset(over),
+            retained=tuple(
+                RetainedData(
+                    frozenset(row.path for row in rows), basis, until, _words(rows[0].reason)
+                )
+                for (basis, until), rows in sorted(groups.items(), key=lambda item: item[0])
+            ),
+            purpose=_purpose(ctx, grant),
+            now=now,
+        )
+    ctx.store.compact()
+    return True
+
+
+def _attest(
+    ctx: Context,
+    grant: GrantRow,
+    *,
+    erased: frozenset[str],
+    retained: tuple[RetainedData, ...],
+    purpose: Purpose,
+    now: datetime,
+) -> None:
+    told = frozenset(recipient.name for recipient in purpose.recipients)
+    attestation = ErasureAttestation(
+        grant=grant.digest,
+        seqs=frozenset(
+            done.seq
+            for done in ctx.store.redemptions(grant=grant.digest, state="done")
+            if done.seq is not None
+        ),
+        erased_at=now,
+        erased=erased,
+        retained=retained,
+        recipients_told=told,
+    )
+    body = attestation.to_json()
+    message = queue_message(ctx, ctx.request_of(grant), kind="ErasureAttestation", body=body)
+    ctx.store.add_attestation(grant.digest, message, body, now)
+    ctx.event("erased", grant.id, {"erased": list[Json](sorted(erased))})
+    if told:
+        ctx.event("recipients to tell", grant.id, {"names": list[Json](sorted(told))})
+
+
+def _purpose(ctx: Context, grant: GrantRow) -> Purpose:
+    request = verified_request(ctx.request_of(grant)).request
+    return request.purpose(grant.purpose_id)
+
+
+def _words(reason: JsonObject) -> dict[str, str]:
+    return {language: str(text) for language, text in reason.items()}

@@ -1,0 +1,33 @@
+"""Errors of the plaintext protocol."""
+
+from pds.errors import PdsError
+
+
+class MessageError(PdsError):
+    """An object of the exchange that is malformed or does not say what it should.
+
+    ``message.malformed`` (with where in the object), ``message.unknown_property``,
+    ``message.wrong_thread``, ``message.wrong_sender``, ``message.wrong_recipient``,
+    ``message.gap``, ``message.too_large``.
+    """
+
+    default_code = "message.malformed"
+
+
+class RequestRefused(MessageError):
+    """A request that must not be shown as one: ``request.expired``, ``request.future``,
+    ``request.proof``, ``request.controller``, ``request.sandbox``."""
+
+    default_code = "request.malformed"
+
+
+class DecisionRefused(MessageError):
+    """A decision that does not answer this request: ``decision.*``."""
+
+    default_code = "decision.malformed"
+
+
+class PackageRefused(MessageError):
+    """A package that is not what its grant and manifest promise: ``package.*``."""
+
+    default_code = "package.malformed"

@@ -1,0 +1,347 @@
+"""The relay as a WSGI application: each route reads, makes one call, and renders.
+
+What is refused becomes RFC 9457 problem details in one place. A failure of our own is not caught
+here: the server in front answers it and logs where it was, never what was in it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from flask import Flask, Request, Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from credentials.contexts import PDS_V1, context_bytes
+from did.errors import DidError
+from did.json import JsonObject, canonicalize
+from did.multikey import b64url_encode
+from did.time import format_time, utc_now
+from pds.db import DbError
+from pds.relay import challenge, forms, ledger, links, mailboxes, packages, redeem, status
+from pds.relay.errors import Refused, RelayError
+from pds.relay.folder import challenge_key, open_folder
+from pds.relay.limits import Limits, RegistrationLimit
+from pds.relay.page import PAGE, POLICY
+from pds.relay.relay import Relay, hash_token
+from pds.relay.store import log
+from pds.wire import (
+    HTTP_STATUS,
+    RelayCode,
+    RelayInfo,
+    RequestSignature,
+    WireError,
+    parse_relay_url,
+    problem,
+    verify_request,
+)
+
+_JSON: Final = "application/json"
+_OCTETS: Final = "application/octet-stream"
+_PROBLEM: Final = "application/problem+json"
+_RETRY_AFTER: Final = {RelayCode.BUSY: 1}
+
+
+def create_app(
+    data: Path,
+    *,
+    url: str,
+    clock: Callable[[], datetime] = utc_now,
+    registration: str = "open",
+    token: str | None = None,
+    limits: Limits | None = None,
+) -> Flask:
+    """The application of the relay whose data lies in ``data`` and whose origin is ``url``.
+
+    ``registration`` is ``open``, or ``token`` with the token that new mailboxes must bring; only
+    its hash is kept, in memory. The open kind is limited by the caller's address, so the server
+    must pass it on (``pass_address``). One process serves a folder; ``app.extensions["relay"]``
+    is the relay. Raises ``RelayError``, ``WireError`` (``wire.relay_url``) and ``DbError``.
+    """
+    if registration not in ("open", "token") or (registration == "token") != bool(token):
+        raise RelayError(
+            "Registration is open without a token, or by token with one.", code="relay.settings"
+        )
+    limits = limits or Limits()
+    origin = parse_relay_url(url)
+    store, key = open_folder(data, url=origin)
+    relay = Relay(
+        url=origin,
+        store=store,
+        log_key=key,
+        challenge_key=challenge_key(store),
+        clock=clock,
+        limits=limits,
+        registration=registration,
+        token_hash=None if token is None else hash_token(token),
+        registrations=RegistrationLimit(limits.registrations_per_hour),
+    )
+    app = Flask(__name__, static_folder=None)
+    app.extensions["relay"] = relay
+    app.config["MAX_CONTENT_LENGTH"] = limits.body
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    for error in (Refused, WireError, DidError, DbError, HTTPException):
+        app.register_error_handler(error, _refusal)
+    app.after_request(_headers)
+    _mailbox_routes(app, relay)
+    _package_routes(app, relay)
+    _redemption_routes(app, relay)
+    _status_and_link_routes(app, relay)
+    _public_routes(app, relay)
+    return app
+
+
+# --- what all routes share -------------------------------------------------------------------
+
+
+def _caller(relay: Relay) -> RequestSignature:
+    """Who signed this call, for the address that is configured and the bytes that arrived."""
+    return verify_request(
+        method=request.method,
+        url=_target(relay, request),
+        headers=request.headers,  # type: ignore[arg-type]  # a mapping by its items()
+        body=request.get_data(),
+        now=relay.clock(),
+    )
+
+
+def _target(relay: Relay, arrived: Request) -> str:
+    query = arrived.query_string.decode("latin-1")
+    return f"{relay.url}{arrived.path}?{query}" if query else f"{relay.url}{arrived.path}"
+
+
+def _numbers(*names: str) -> list[int]:
+    return forms.numbers(request.args.to_dict(flat=False), names)
+
+
+def _json(value: JsonObject | bytes, code: int = 200) -> Response:
+    octets = value if isinstance(value, bytes) else canonicalize(value)
+    return Response(octets, status=code, content_type=_JSON)
+
+
+def _nothing() -> Response:
+    return Response(status=204)
+
+
+def _refusal(error: Exception) -> Response:
+    """The one place where an error becomes an answer. Nothing of the error's text is in it."""
+    code, retry_after = RelayCode.MALFORMED, None
+    if isinstance(error, Refused):
+        code, retry_after = error.relay_code, error.retry_after
+    elif isinstance(error, WireError):
+        code = RelayCode(error.code) if error.code in set(RelayCode) else RelayCode.MALFORMED
+    elif isinstance(error, DbError):
+        if error.code not in ("db.busy", "db.full"):
+            raise error
+        code = RelayCode.BUSY
+    elif isinstance(error, RequestEntityTooLarge):
+        code = RelayCode.TOO_LARGE
+    elif isinstance(error, HTTPException) and error.code in (404, 405):
+        code = RelayCode.NOT_FOUND
+    response = Response(
+        canonicalize(problem(code)), status=HTTP_STATUS[code], content_type=_PROBLEM
+    )
+    retry_after = retry_after or _RETRY_AFTER.get(code)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _headers(response: Response) -> Response:
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+# --- routes ----------------------------------------------------------------------------------
+
+
+def _mailbox_routes(app: Flask, relay: Relay) -> None:
+    @app.put("/v1/mailboxes/<id_>")
+    def put_mailbox(id_: str) -> Response:
+        caller = _caller(relay)
+        id_ = forms.path_id(id_)
+        new = mailboxes.put(relay, id_, request.get_data(), caller, address=request.remote_addr)
+        return _json({"mailbox": id_}, 201 if new else 200)
+
+    @app.get("/v1/mailboxes/<id_>")
+    def get_mailbox(id_: str) -> Response:
+        caller = _caller(relay)
+        return _json(mailboxes.describe(relay, forms.path_id(id_), caller))
+
+    @app.delete("/v1/mailboxes/<id_>")
+    def delete_mailbox(id_: str) -> Response:
+        caller = _caller(relay)
+        mailboxes.delete(relay, forms.path_id(id_), caller)
+        return _nothing()
+
+    @app.put("/v1/mailboxes/<id_>/capabilities/<cid>")
+    def put_capability(id_: str, cid: str) -> Response:
+        caller = _caller(relay)
+        id_, cid = forms.path_id(id_), forms.path_id(cid)
+        mailboxes.put_capability(relay, id_, cid, request.get_data(), caller)
+        return _json({"capability": cid}, 201)
+
+    @app.delete("/v1/mailboxes/<id_>/capabilities/<cid>")
+    def delete_capability(id_: str, cid: str) -> Response:
+        caller = _caller(relay)
+        mailboxes.delete_capability(relay, forms.path_id(id_), forms.path_id(cid), caller)
+        return _nothing()
+
+    @app.post("/v1/mailboxes/<id_>/envelopes")
+    def post_envelope(id_: str) -> Response:
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        receipt = mailboxes.deposit(
+            relay, id_, request.get_data(), secret if scheme.lower() == "bearer" else None
+        )
+        return _json(receipt, 201)
+
+    @app.get("/v1/mailboxes/<id_>/envelopes")
+    def get_envelopes(id_: str) -> Response:
+        caller = _caller(relay)
+        (after,) = _numbers("after")
+        return _json(mailboxes.envelopes(relay, forms.path_id(id_), caller, after=after))
+
+    @app.delete("/v1/mailboxes/<id_>/envelopes/<ordinal>")
+    def delete_envelope(id_: str, ordinal: str) -> Response:
+        caller = _caller(relay)
+        mailboxes.delete_envelope(relay, forms.path_id(id_), forms.number(ordinal), caller)
+        return _nothing()
+
+
+def _package_routes(app: Flask, relay: Relay) -> None:
+    @app.put("/v1/packages/<id_>")
+    def put_package(id_: str) -> Response:
+        caller = _caller(relay)
+        return _json(packages.put(relay, forms.path_id(id_), request.get_data(), caller))
+
+    @app.get("/v1/packages/<id_>")
+    def get_package(id_: str) -> Response:
+        caller = _caller(relay)
+        return _json(packages.describe(relay, forms.path_id(id_), caller))
+
+    @app.delete("/v1/packages/<id_>")
+    def delete_package(id_: str) -> Response:
+        caller = _caller(relay)
+        return _json(packages.end(relay, forms.path_id(id_), caller))
+
+    @app.get("/v1/packages/<id_>/events")
+    def get_events(id_: str) -> Response:
+        caller = _caller(relay)
+        (after,) = _numbers("after")
+        return _json(packages.events(relay, forms.path_id(id_), caller, after=after))
+
+    @app.delete("/v1/packages/<id_>/events")
+    def delete_events(id_: str) -> Response:
+        caller = _caller(relay)
+        (through,) = _numbers("through")
+        packages.erase_presentations(relay, forms.path_id(id_), caller, through=through)
+        return _nothing()
+
+
+def _redemption_routes(app: Flask, relay: Relay) -> None:
+    @app.get("/v1/challenge")
+    def get_challenge() -> Response:
+        text, expires = challenge.issue(relay.challenge_key, relay.clock())
+        return _json({"challenge": text, "expires": format_time(expires)})
+
+    @app.post("/v1/redemptions")
+    def post_redemption() -> Response:
+        return _json(redeem.redeem(relay, request.get_data()))
+
+    @app.get("/v1/redemptions/<redemption>")
+    def get_redemption(redemption: str) -> Response:
+        caller = _caller(relay)
+        return _json(redeem.recover(relay, redemption, caller))
+
+    @app.delete("/v1/redemptions/<redemption>")
+    def delete_redemption(redemption: str) -> Response:
+        caller = _caller(relay)
+        redeem.acknowledge(relay, redemption, caller)
+        return _nothing()
+
+
+def _status_and_link_routes(app: Flask, relay: Relay) -> None:
+    @app.put("/v1/status/<id_>")
+    def put_status(id_: str) -> Response:
+        caller = _caller(relay)
+        return _json(status.put(relay, forms.path_id(id_), request.get_data(), caller))
+
+    @app.get("/v1/status/<id_>")
+    def get_status(id_: str) -> Response:
+        credential, stamp = status.get(relay, forms.path_id(id_))
+        response = Response(credential, content_type="application/vc")
+        response.headers["PDS-Stamp"] = stamp
+        return response
+
+    @app.put("/v1/requests/<id_>")
+    def put_request(id_: str) -> Response:
+        caller = _caller(relay)
+        id_ = forms.path_id(id_)
+        links.put(relay, id_, request.get_data(), caller)
+        return _json({"request": id_}, 201)
+
+    @app.get("/v1/requests/<id_>")
+    def get_request(id_: str) -> Response:
+        return Response(links.get(relay, forms.path_id(id_)), content_type=_OCTETS)
+
+    @app.delete("/v1/requests/<id_>")
+    def delete_request(id_: str) -> Response:
+        caller = _caller(relay)
+        links.delete(relay, forms.path_id(id_), caller)
+        return _nothing()
+
+    @app.get("/r/<id_>")
+    def open_link(id_: str) -> Response:  # noqa: ARG001  the page is the same for every id
+        return Response(PAGE, content_type="text/html; charset=utf-8")
+
+
+def _public_routes(app: Flask, relay: Relay) -> None:
+    @app.get("/v1/relay")
+    def get_relay() -> Response:
+        with relay.store.read() as conn:
+            origin = log.current(conn).origin
+        info = RelayInfo(
+            relay=relay.url,
+            log_origin=origin,
+            log_key=relay.log_key.verify_key,
+            registration=relay.registration,
+            time=relay.clock(),
+        )
+        return _json(info.to_json())
+
+    @app.get("/v1/log/checkpoint")
+    def get_checkpoint() -> Response:
+        with relay.store.read() as conn:
+            note = log.current(conn).checkpoint
+        return Response(note, content_type="text/plain; charset=utf-8")
+
+    @app.get("/v1/log/consistency")
+    def get_consistency() -> Response:
+        first, second = _numbers("first", "second")
+        with relay.store.read() as conn:
+            try:
+                proof = ledger.consistency(conn, first, second)
+            except ValueError:
+                raise forms.malformed() from None
+        return _json({"proof": [b64url_encode(hash_) for hash_ in proof]})
+
+    @app.get("/contexts/v1")
+    def get_context() -> Response:
+        response = Response(context_bytes(PDS_V1), content_type="application/ld+json")
+        response.headers["Cache-Control"] = "public, max-age=86400"
+        return response
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return _json({"status": "ok"})
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        with relay.store.read() as conn:
+            log.current(conn)
+        return _json({"status": "ready"})

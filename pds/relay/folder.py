@@ -1,0 +1,114 @@
+"""The data folder: ``relay.db`` and ``log-key``, and what makes them one relay."""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from did.errors import DidError
+from did.keys import SigningKey
+from pds.db import Connection
+from pds.log.checkpoint import Checkpoint, sign_checkpoint
+from pds.log.tree import EMPTY_ROOT
+from pds.relay.errors import RelayError
+from pds.relay.store import Store, log
+
+DATABASE = "relay.db"
+LOG_KEY = "log-key"
+
+
+def open_folder(data: Path, *, url: str) -> tuple[Store, SigningKey]:
+    """Open the folder of the relay at ``url``, or make a new one.
+
+    The key is written before the database knows of it and never replaced, so a crash in between
+    leaves a folder that can be opened. Raises ``RelayError`` (``relay.other_address``,
+    ``relay.log_key``) and ``DbError``.
+    """
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = Store(data / DATABASE)
+    try:
+        with store.write() as conn:
+            known = log.fact(conn, "url")
+            key = _log_key(data / LOG_KEY, create=known is None)
+            if known is None:
+                log.set_fact(conn, "url", url.encode())
+                log.set_fact(conn, "log-key", key.verify_key.bytes)
+                log.set_fact(conn, "challenge-key", secrets.token_bytes(32))
+                begin_log(conn, url=url, key=key)
+            else:
+                check_key(conn, key)
+                if known != url.encode():
+                    raise RelayError(
+                        "This folder belongs to a relay with another address.",
+                        code="relay.other_address",
+                        hint="Tickets and receipts name the address: start it with the old one.",
+                    )
+    except BaseException:
+        store.close()
+        raise
+    return store, key
+
+
+def begin_log(conn: Connection, *, url: str, key: SigningKey) -> None:
+    """A new, empty log with an origin that was never used before."""
+    origin = f"{url.partition('://')[2]}/log/{secrets.token_hex(8)}"
+    checkpoint = sign_checkpoint(Checkpoint(origin=origin, size=0, root=EMPTY_ROOT), key)
+    log.begin(conn, origin=origin, checkpoint=checkpoint)
+
+
+def check_key(conn: Connection, key: SigningKey) -> None:
+    """The key in the folder is the one that signed this log."""
+    if log.fact(conn, "log-key") != key.verify_key.bytes:
+        raise _wrong_key("The log key is not the one that belongs to this database.")
+
+
+def read_log_key(path: Path) -> SigningKey:
+    """The key whose 32-byte seed is in this file. Raises ``RelayError`` ``relay.log_key``."""
+    try:
+        return SigningKey.from_seed(path.read_bytes())
+    except FileNotFoundError:
+        raise _wrong_key("The log key is missing.") from None
+    except DidError:
+        raise _wrong_key("The log key is damaged.") from None
+
+
+def challenge_key(store: Store) -> bytes:
+    with store.read() as conn:
+        key = log.fact(conn, "challenge-key")
+    if key is None:
+        raise RelayError("The database lacks a part.", hint="Restore a backup.")
+    return key
+
+
+def _log_key(path: Path, *, create: bool) -> SigningKey:
+    if create and not path.exists():
+        _write_once(path, SigningKey.generate().unsafe_export_seed())
+    return read_log_key(path)
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """A file that is there whole or not at all, and never overwrites one."""
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _wrong_key(message: str) -> RelayError:
+    return RelayError(
+        message,
+        code="relay.log_key",
+        hint="Put back the file log-key that was beside this relay.db.",
+    )

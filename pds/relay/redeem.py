@@ -1,0 +1,277 @@
+"""Redemption: the numbered checks of docs/protocol.md §6, in their order.
+
+Signatures are verified before the lock is taken. Everything that can change is looked at inside
+the one transaction that counts, logs and releases; the answer leaves after its commit.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from credentials.contexts import PROFILE_CONTEXT
+from credentials.errors import ContextRefused, CredentialError, StructureInvalid
+from credentials.presentation import verify_presentation
+from did.errors import DidError
+from did.json import Json, JsonObject, canonicalize
+from did.multikey import b64url_encode
+from did.resolve import OFFLINE
+from pds.relay import challenge, forms, ledger, status
+from pds.relay.challenge import Challenge
+from pds.relay.errors import Refused
+from pds.relay.relay import Act, Relay
+from pds.relay.store import marks
+from pds.relay.store import packages as table
+from pds.relay.store.packages import AnswerRow, ContentRow, PackageRow
+from pds.wire import SKEW, RelayCode, RequestSignature
+
+_DAY = 86_400
+_LEAF_TEXT = 43
+_SKEW = int(SKEW.total_seconds())
+_REQUIRED = frozenset(
+    {"@context", "id", "type", "holder", "verifiableCredential", "grantDigest", "sealed", "proof"}
+)
+_URN = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Redemption:
+    """What a presentation says. ``id`` is empty until it is verified."""
+
+    raw: JsonObject
+    octets: bytes
+    holder: str
+    ticket: bytes
+    relay: str
+    package: str
+    grant_digest: str
+    challenge: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A refusal that is committed, because it is an event of the package."""
+
+    code: RelayCode
+    retry_after: int | None = None
+
+
+def redeem(relay: Relay, body: bytes) -> bytes:
+    """Release a package once more, or refuse with the reason. The answer as it is sent."""
+    if len(body) > relay.limits.presentation:
+        raise Refused(RelayCode.TOO_LARGE)
+    # 1. Structure, contexts, one ticket.
+    members = forms.read(body, max_bytes=relay.limits.presentation, required=("presentation",))
+    said = _read(forms.object_(members["presentation"]))
+    # 2. The proof, for this relay; the challenge, ours and fresh.
+    said, asked = _verify(relay, said)
+    # 3. The ticket is for this relay.
+    if said.relay != relay.url:
+        raise Refused(RelayCode.WRONG_RELAY)
+    with relay.write() as act:
+        outcome = _decide(relay, act, said, asked)
+    if isinstance(outcome, _Refusal):
+        raise Refused(outcome.code, retry_after=outcome.retry_after)
+    return outcome
+
+
+def _decide(relay: Relay, act: Act, said: _Redemption, asked: Challenge) -> bytes | _Refusal:
+    conn = act.conn
+    # 4. Nothing is presented twice.
+    if marks.challenge_used(conn, asked.random) or table.presented(conn, said.id):
+        raise Refused(RelayCode.REPLAYED)
+    # 5. The package is here.
+    row = table.package(conn, said.package)
+    if row is None:
+        raise forms.not_found()
+    if row.state == "ended":
+        raise Refused(RelayCode.ENDED)
+    # From here on a refusal is an event, and the challenge is used up either way.
+    marks.use_challenge(conn, asked.random, expires=asked.expires)
+    verdict = _judge(act, said, row)
+    if isinstance(verdict, _Refusal):
+        _record_refusal(relay, act, said, row, verdict.code)
+        return verdict
+    # 12. Count, event, log entry, answer.
+    return _release(relay, act, said, row, verdict)
+
+
+def _judge(act: Act, said: _Redemption, row: PackageRow) -> ContentRow | _Refusal:
+    """Checks 6 to 11; what is to be released, or why not."""
+    ticket = table.ticket(act.conn, row.id)
+    # 6. Exactly this ticket was registered at staging: every byte of it, proof included.
+    if ticket is None or ticket.ticket != said.ticket:
+        return _Refusal(RelayCode.TICKET_UNKNOWN)
+    # 7. The presenter is the one named in the ticket, for the grant named in it.
+    if said.holder != ticket.holder:
+        return _Refusal(RelayCode.WRONG_KEY)
+    if said.grant_digest != ticket.grant_digest:
+        return _Refusal(RelayCode.GRANT_MISMATCH)
+    # 8. The window: skew before it, none after it.
+    if act.at + _SKEW < ticket.valid_from:
+        return _Refusal(RelayCode.NOT_YET_VALID)
+    if min(ticket.valid_until, row.not_after) <= act.at:
+        return _Refusal(RelayCode.EXPIRED)
+    # 9. The status list, and the bit in it.
+    reason = status.check(
+        act.conn,
+        list_=ticket.list,
+        index=ticket.list_index,
+        mailbox=row.mailbox,
+        issuer=row.issuer,
+        at=act.at,
+    )
+    if reason is not None:
+        return _Refusal(reason)
+    # 10. Not waiting for its owner after a restore.
+    content = table.content(act.conn, row.id, row.seq)
+    if row.suspended or content is None:
+        return _Refusal(RelayCode.SUSPENDED)
+    # 11. Uses left, and the interval over. Both belong to the package, whatever its ticket.
+    if row.uses >= ticket.max_uses:
+        return _Refusal(RelayCode.USED_UP)
+    if row.last_use is not None and act.at < row.last_use + ticket.min_interval:
+        return _Refusal(RelayCode.TOO_SOON, retry_after=row.last_use + ticket.min_interval - act.at)
+    return content
+
+
+def _release(
+    relay: Relay, act: Act, said: _Redemption, row: PackageRow, content: ContentRow
+) -> bytes:
+    entry: JsonObject = {"type": "redemption", "seq": row.seq, "sha256": content.sha256}
+    logged = _record(relay, act, said, row, entry)
+    table.count_use(act.conn, row.id, at=act.at)
+    table.add_answer(
+        act.conn,
+        said.id,
+        AnswerRow(
+            package=row.id,
+            seq=row.seq,
+            holder=said.holder,
+            entry=logged.number,
+            expires=act.at + relay.limits.answer_hours * 3600,
+        ),
+    )
+    return _answer(content, logged.receipt)
+
+
+def _record_refusal(
+    relay: Relay, act: Act, said: _Redemption, row: PackageRow, code: RelayCode
+) -> None:
+    """Make a refusal an event, but not more than so many a day: strangers can cause them."""
+    day = act.at // _DAY
+    today = row.refusals if row.refusal_day == day else 0
+    if today >= relay.limits.refusals_per_day:
+        return
+    _record(relay, act, said, row, {"type": "refusal", "code": code.value})
+    table.count_refusal(act.conn, row.id, day=day, count=today + 1)
+
+
+def _record(
+    relay: Relay, act: Act, said: _Redemption, row: PackageRow, entry: JsonObject
+) -> ledger.Logged:
+    """Log an event of a package, chained to the one before."""
+    ordinal = row.events + 1
+    entry = {**entry, "package": row.id, "ordinal": ordinal, "redemption": said.id}
+    if row.last_leaf is not None:
+        entry["prev"] = row.last_leaf
+    logged = relay.log(act, entry)
+    table.add_event(
+        act.conn,
+        row.id,
+        ordinal=ordinal,
+        redemption=said.id,
+        entry=logged.number,
+        leaf=logged.leaf,
+        presentation=said.octets,
+        erase_at=act.at + relay.limits.presentation_days * _DAY,
+    )
+    return logged
+
+
+def recover(relay: Relay, redemption: str, caller: RequestSignature) -> bytes:
+    """The same answer again, uncounted, for the key that redeemed."""
+    at = int(relay.clock().timestamp())
+    with relay.store.read() as conn:
+        answer = table.answer(conn, redemption)
+        if answer is None or answer.holder != caller.did or answer.expires <= at:
+            raise forms.not_found()
+        row = table.package(conn, answer.package)
+        content = table.content(conn, answer.package, answer.seq)
+        if row is None or row.state != "live" or row.not_after <= at or content is None:
+            raise forms.not_found()
+        return _answer(content, ledger.receipt_of(conn, answer.entry))
+
+
+def acknowledge(relay: Relay, redemption: str, caller: RequestSignature) -> None:
+    """The answer has arrived: it is not kept any longer."""
+    with relay.write_as(caller) as act:
+        answer = table.answer(act.conn, redemption)
+        if answer is None or answer.holder != caller.did:
+            raise forms.not_found()
+        table.delete_answer(act.conn, redemption, answer.package)
+
+
+def _answer(content: ContentRow, receipt: bytes) -> bytes:
+    """The answer, put together from parts that are JCS, so that it is the same each time."""
+    sealed = b64url_encode(content.sealed).encode()
+    return b"".join(
+        (b'{"manifest":', content.manifest, b',"receipt":', receipt, b',"sealed":"', sealed, b'"}')
+    )
+
+
+def _read(raw: JsonObject) -> _Redemption:
+    """Check 1. The ticket is only looked at: what it says counts when it is the registered one.
+    The contexts are compared with the proof, before its signature."""
+    if not raw.keys() >= _REQUIRED or not raw.keys() <= _REQUIRED | {"lastReceipt"}:
+        raise forms.malformed()
+    if sorted(_texts(raw["type"])) != ["Redemption", "VerifiablePresentation"]:
+        raise forms.malformed()
+    if _URN.fullmatch(forms.text(raw["id"])) is None:
+        raise forms.malformed()
+    if "lastReceipt" in raw:
+        leaf = forms.text(raw["lastReceipt"])
+        if len(leaf) != _LEAF_TEXT:
+            raise forms.malformed()
+        forms.octets(leaf, most=32)
+    forms.octets(raw["sealed"], most=len(forms.text(raw["sealed"])))
+    tickets = raw["verifiableCredential"]
+    if not isinstance(tickets, list) or len(tickets) != 1:
+        raise forms.malformed()
+    ticket = forms.object_(tickets[0])
+    if sorted(_texts(ticket.get("type"))) != ["RedemptionTicket", "VerifiableCredential"]:
+        raise forms.malformed()
+    subject = forms.object_(ticket.get("credentialSubject"))
+    return _Redemption(
+        raw=raw,
+        octets=canonicalize(raw),
+        holder=forms.text(raw["holder"]),
+        ticket=canonicalize(ticket),
+        relay=forms.text(subject.get("relay")),
+        package=forms.id_(subject.get("package")),
+        grant_digest=forms.digest(raw["grantDigest"]),
+        challenge=forms.text(forms.object_(raw["proof"]).get("challenge")),
+    )
+
+
+def _verify(relay: Relay, said: _Redemption) -> tuple[_Redemption, Challenge]:
+    """Check 2."""
+    now = relay.clock()
+    try:
+        verified = verify_presentation(
+            said.raw,
+            expected_challenge=said.challenge,
+            expected_domain=relay.url,
+            now=now,
+            resolver=OFFLINE,
+            exact_context=PROFILE_CONTEXT,
+        )
+    except (ContextRefused, StructureInvalid):
+        raise forms.malformed() from None
+    except (CredentialError, DidError):
+        raise Refused(RelayCode.PROOF_INVALID) from None
+    asked = challenge.check(relay.challenge_key, said.challenge, now)
+    return replace(said, id=verified.digest, holder=verified.holder), asked
+
+
+def _texts(value: Json) -> list[str]:
+    return [forms.text(item) for item in value] if isinstance(value, list) else []

@@ -1,0 +1,98 @@
+"""What every part of a relay needs: its address, key, clock, limits and store."""
+
+import hashlib
+import hmac
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from did.json import JsonObject
+from did.keys import SigningKey
+from pds.db import Connection
+from pds.relay import ledger
+from pds.relay.errors import Refused
+from pds.relay.limits import Limits, RegistrationLimit
+from pds.relay.store import Store, marks
+from pds.wire import RelayCode, RequestSignature
+
+_SWEEP_EVERY = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One write transaction, and the time that counts in it: taken when the lock was ours."""
+
+    conn: Connection
+    now: datetime
+    at: int
+    """``now`` in whole seconds."""
+
+
+@dataclass(slots=True)
+class _Sweeper:
+    """When the last sweep was, in the memory of this process."""
+
+    last: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_due(self, at: int) -> bool:
+        with self.lock:
+            if self.last <= at < self.last + _SWEEP_EVERY:
+                return False
+            self.last = at
+            return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """One relay. ``url`` is its configured origin, whatever a Host header says."""
+
+    url: str
+    store: Store
+    log_key: SigningKey
+    challenge_key: bytes = field(repr=False)
+    clock: Callable[[], datetime]
+    limits: Limits
+    registration: str
+    token_hash: bytes | None = field(repr=False)
+    registrations: RegistrationLimit
+    _sweeper: _Sweeper = field(default_factory=_Sweeper)
+
+    @contextmanager
+    def write(self) -> Iterator[Act]:
+        """One durable transaction; now and then it first erases what is over."""
+        with self.store.write() as conn:
+            now = self.clock()
+            act = Act(conn, now, int(now.timestamp()))
+            if self._sweeper.is_due(act.at):
+                marks.sweep(conn, act.at, presentation_days=self.limits.presentation_days)
+            yield act
+
+    @contextmanager
+    def write_as(self, caller: RequestSignature) -> Iterator[Act]:
+        """The same for a signed call, whose nonce is used up if the act happens."""
+        with self.write() as act:
+            new = marks.use_nonce(
+                act.conn, caller.did, caller.nonce, expires=int(caller.expires.timestamp())
+            )
+            if not new:
+                raise Refused(RelayCode.REPLAYED)
+            yield act
+
+    def log(self, act: Act, entry: JsonObject, *, at: datetime | None = None) -> ledger.Logged:
+        """Append an entry to the log, in the transaction of the act."""
+        return ledger.append(
+            act.conn, key=self.log_key, relay=self.url, at=at or act.now, entry=entry
+        )
+
+    def token_fits(self, token: object) -> bool:
+        """Whether this is the registration token, in constant time."""
+        if self.token_hash is None or not isinstance(token, str):
+            return False
+        return hmac.compare_digest(hash_token(token), self.token_hash)
+
+
+def hash_token(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,41 @@
+"""A relay that came back from a backup (§7, "After a restore").
+
+It may have released, counted and ended what its database no longer knows. So it begins a new log,
+which nobody can take for the old one, hands out no challenge of before, and releases nothing
+until the owner of each package, who knows more, has staged it again.
+"""
+
+import secrets
+from pathlib import Path
+
+from pds.relay.errors import RelayError
+from pds.relay.folder import DATABASE, LOG_KEY, begin_log, check_key, read_log_key
+from pds.relay.store import Store, log
+from pds.relay.store import packages as table
+
+
+def mark_restored(data: Path) -> str:
+    """Mark the data folder as restored; the new log origin. The relay must not be running.
+
+    The log key stays. Raises ``RelayError`` (``relay.no_data``, ``relay.log_key``) and ``DbError``.
+    """
+    if not (data / DATABASE).exists():
+        raise RelayError(
+            "There is no relay in this folder.",
+            code="relay.no_data",
+            hint="Put relay.db and log-key back first.",
+        )
+    key = read_log_key(data / LOG_KEY)
+    store = Store(data / DATABASE)
+    try:
+        with store.write() as conn:
+            url = log.fact(conn, "url")
+            if url is None:
+                raise RelayError("There is no relay in this folder.", code="relay.no_data")
+            check_key(conn, key)
+            begin_log(conn, url=url.decode(), key=key)
+            log.set_fact(conn, "challenge-key", secrets.token_bytes(32))
+            table.suspend_all(conn)
+            return log.current(conn).origin
+    finally:
+        store.close()

@@ -1,0 +1,218 @@
+"""Tables of mailboxes, capabilities, envelopes and request links."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pds.db import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRow:
+    id: str
+    owner: str
+    epoch: int
+    last_ordinal: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityRow:
+    id: str
+    hash: str
+    max_envelopes: int
+    max_bytes: int
+    expires: int
+    used: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    mailbox: str
+    expires: int
+    sealed: bytes | None
+
+
+def mailbox(conn: Connection, id_: str) -> MailboxRow | None:
+    row = conn.execute(
+        "SELECT id, owner, epoch, last_ordinal, ended FROM mailboxes WHERE id = ?", (id_,)
+    ).fetchone()
+    if row is None:
+        return None
+    return MailboxRow(
+        row["id"], row["owner"], row["epoch"], row["last_ordinal"], bool(row["ended"])
+    )
+
+
+def add_mailbox(conn: Connection, id_: str, *, owner: str, epoch: int) -> None:
+    conn.execute("INSERT INTO mailboxes (id, owner, epoch) VALUES (?, ?, ?)", (id_, owner, epoch))
+
+
+def raise_epoch(conn: Connection, id_: str, epoch: int) -> None:
+    conn.execute("UPDATE mailboxes SET epoch = ? WHERE id = ?", (epoch, id_))
+
+
+def end_mailbox(conn: Connection, id_: str) -> None:
+    """Erase what lies in a mailbox; only its id, owner and epoch stay."""
+    conn.execute(
+        "DELETE FROM log_entries WHERE number IN (SELECT entry FROM envelopes WHERE mailbox = ?)",
+        (id_,),
+    )
+    conn.execute("DELETE FROM envelopes WHERE mailbox = ?", (id_,))
+    conn.execute("DELETE FROM capabilities WHERE mailbox = ?", (id_,))
+    conn.execute("UPDATE requests SET sealed = NULL WHERE mailbox = ?", (id_,))
+    conn.execute("UPDATE mailboxes SET ended = 1 WHERE id = ?", (id_,))
+
+
+# --- capabilities
+
+
+def capability(conn: Connection, mailbox_id: str, cid: str) -> CapabilityRow | None:
+    return _capability(
+        conn.execute(
+            "SELECT * FROM capabilities WHERE mailbox = ? AND id = ?", (mailbox_id, cid)
+        ).fetchone()
+    )
+
+
+def capability_by_hash(conn: Connection, mailbox_id: str, hash_: str) -> CapabilityRow | None:
+    return _capability(
+        conn.execute(
+            "SELECT * FROM capabilities WHERE mailbox = ? AND hash = ?", (mailbox_id, hash_)
+        ).fetchone()
+    )
+
+
+def _capability(row: Any) -> CapabilityRow | None:
+    if row is None:
+        return None
+    return CapabilityRow(
+        id=row["id"],
+        hash=row["hash"],
+        max_envelopes=row["max_envelopes"],
+        max_bytes=row["max_bytes"],
+        expires=row["expires"],
+        used=row["used"],
+        ended=bool(row["ended"]),
+    )
+
+
+def add_capability(conn: Connection, mailbox_id: str, row: CapabilityRow) -> None:
+    conn.execute(
+        "INSERT INTO capabilities (mailbox, id, hash, max_envelopes, max_bytes, expires)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (mailbox_id, row.id, row.hash, row.max_envelopes, row.max_bytes, row.expires),
+    )
+
+
+def end_capability(conn: Connection, mailbox_id: str, cid: str) -> None:
+    conn.execute(
+        "UPDATE capabilities SET ended = 1 WHERE mailbox = ? AND id = ?", (mailbox_id, cid)
+    )
+
+
+def use_capability(conn: Connection, mailbox_id: str, cid: str) -> None:
+    conn.execute(
+        "UPDATE capabilities SET used = used + 1 WHERE mailbox = ? AND id = ?", (mailbox_id, cid)
+    )
+
+
+def count_capabilities(conn: Connection, mailbox_id: str, *, now: int) -> int:
+    """How many of a mailbox's capabilities still let somebody in."""
+    row = conn.execute(
+        "SELECT count(*) AS n FROM capabilities WHERE mailbox = ? AND ended = 0 AND expires > ?",
+        (mailbox_id, now),
+    ).fetchone()
+    return int(row["n"])
+
+
+# --- envelopes
+
+
+def deposited(conn: Connection, mailbox_id: str, sha256: str) -> int | None:
+    """The log entry of an earlier deposit of the same octets."""
+    row = conn.execute(
+        "SELECT entry FROM envelopes WHERE mailbox = ? AND sha256 = ?", (mailbox_id, sha256)
+    ).fetchone()
+    return None if row is None else int(row["entry"])
+
+
+def add_envelope(
+    conn: Connection,
+    mailbox_id: str,
+    *,
+    ordinal: int,
+    sha256: str,
+    sealed: bytes,
+    entry: int,
+    until: int,
+) -> None:
+    conn.execute(
+        "INSERT INTO envelopes (mailbox, ordinal, sha256, entry, until, sealed)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (mailbox_id, ordinal, sha256, entry, until, sealed),
+    )
+    conn.execute("UPDATE mailboxes SET last_ordinal = ? WHERE id = ?", (ordinal, mailbox_id))
+
+
+def envelopes(
+    conn: Connection, mailbox_id: str, *, after: int, limit: int, max_bytes: int
+) -> tuple[list[tuple[int, bytes]], bool]:
+    """The next envelopes in order, and whether there are more. At least one, if there is one."""
+    found: list[tuple[int, bytes]] = []
+    size = 0
+    rows = conn.execute(
+        "SELECT ordinal, sealed FROM envelopes"
+        " WHERE mailbox = ? AND ordinal > ? AND sealed IS NOT NULL ORDER BY ordinal",
+        (mailbox_id, after),
+    )
+    for row in rows:
+        size += len(row["sealed"])
+        if len(found) == limit or (found and size > max_bytes):
+            return found, True
+        found.append((row["ordinal"], bytes(row["sealed"])))
+    return found, False
+
+
+def delete_envelope(conn: Connection, mailbox_id: str, ordinal: int, *, until: int) -> None:
+    """Erase an envelope; its receipt stays until ``until`` for a sender that asks again."""
+    conn.execute(
+        "UPDATE envelopes SET sealed = NULL, until = ?"
+        " WHERE mailbox = ? AND ordinal = ? AND sealed IS NOT NULL",
+        (until, mailbox_id, ordinal),
+    )
+
+
+# --- request links
+
+
+def request(conn: Connection, id_: str) -> RequestRow | None:
+    row = conn.execute(
+        "SELECT mailbox, expires, sealed FROM requests WHERE id = ?", (id_,)
+    ).fetchone()
+    if row is None:
+        return None
+    sealed = row["sealed"]
+    return RequestRow(row["mailbox"], row["expires"], None if sealed is None else bytes(sealed))
+
+
+def add_request(
+    conn: Connection, id_: str, *, mailbox_id: str, sealed: bytes, expires: int
+) -> None:
+    conn.execute(
+        "INSERT INTO requests (id, mailbox, expires, sealed) VALUES (?, ?, ?, ?)",
+        (id_, mailbox_id, expires, sealed),
+    )
+
+
+def end_request(conn: Connection, id_: str) -> None:
+    conn.execute("UPDATE requests SET sealed = NULL WHERE id = ?", (id_,))
+
+
+def count_requests(conn: Connection, mailbox_id: str, *, now: int) -> int:
+    row = conn.execute(
+        "SELECT count(*) AS n FROM requests"
+        " WHERE mailbox = ? AND sealed IS NOT NULL AND expires > ?",
+        (mailbox_id, now),
+    ).fetchone()
+    return int(row["n"])

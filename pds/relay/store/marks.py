@@ -1,0 +1,88 @@
+"""What was used once and must not be used again; and the sweep of what is over."""
+
+from typing import Final
+
+from pds.db import Connection
+from pds.relay.store import packages
+
+_DAY: Final = 86_400
+_AT_ONCE: Final = 200
+_NONCE_GRACE: Final = 120
+"""Seconds that a nonce is kept beyond the end of its signature, in case a clock is set back."""
+
+
+def use_nonce(conn: Connection, signer: str, nonce: str, *, expires: int) -> bool:
+    """Mark a nonce of a signer as used; whether it was new."""
+    added: int = conn.execute(
+        "INSERT OR IGNORE INTO nonces (signer, nonce, expires) VALUES (?, ?, ?)",
+        (signer, nonce, expires),
+    ).rowcount
+    return added == 1
+
+
+def challenge_used(conn: Connection, random: bytes) -> bool:
+    row = conn.execute("SELECT 1 FROM challenges WHERE random = ?", (random,)).fetchone()
+    return row is not None
+
+
+def use_challenge(conn: Connection, random: bytes, *, expires: int) -> None:
+    conn.execute("INSERT INTO challenges (random, expires) VALUES (?, ?)", (random, expires))
+
+
+def sweep(conn: Connection, now: int, *, presentation_days: int) -> None:
+    """Erase what is over: a bounded number of rows of each kind, found by index."""
+    conn.execute(
+        "DELETE FROM nonces WHERE (signer, nonce) IN"
+        " (SELECT signer, nonce FROM nonces WHERE expires < ? LIMIT ?)",
+        (now - _NONCE_GRACE, 10 * _AT_ONCE),
+    )
+    conn.execute(
+        "DELETE FROM challenges WHERE random IN"
+        " (SELECT random FROM challenges WHERE expires < ? LIMIT ?)",
+        (now - _NONCE_GRACE, 10 * _AT_ONCE),
+    )
+    _sweep_envelopes(conn, now)
+    conn.execute(
+        "UPDATE requests SET sealed = NULL WHERE id IN"
+        " (SELECT id FROM requests WHERE sealed IS NOT NULL AND expires <= ? LIMIT ?)",
+        (now, _AT_ONCE),
+    )
+    conn.execute(
+        "UPDATE events SET presentation = NULL WHERE (package, ordinal) IN"
+        " (SELECT package, ordinal FROM events"
+        "  WHERE presentation IS NOT NULL AND erase_at <= ? LIMIT ?)",
+        (now, _AT_ONCE),
+    )
+    _sweep_answers(conn, now)
+    _sweep_packages(conn, now, forget=now - presentation_days * _DAY)
+
+
+def _sweep_envelopes(conn: Connection, now: int) -> None:
+    rows = conn.execute(
+        "SELECT rowid, entry FROM envelopes WHERE until <= ? LIMIT ?", (now, _AT_ONCE)
+    ).fetchall()
+    for row in rows:
+        conn.execute("DELETE FROM log_entries WHERE number = ?", (row["entry"],))
+        conn.execute("DELETE FROM envelopes WHERE rowid = ?", (row["rowid"],))
+
+
+def _sweep_answers(conn: Connection, now: int) -> None:
+    rows = conn.execute(
+        "SELECT redemption, package FROM answers WHERE expires <= ? LIMIT ?", (now, _AT_ONCE)
+    ).fetchall()
+    for row in rows:
+        packages.delete_answer(conn, row["redemption"], row["package"])
+
+
+def _sweep_packages(conn: Connection, now: int, *, forget: int) -> None:
+    rows = conn.execute(
+        "SELECT id FROM packages WHERE state = 'live' AND not_after <= ? LIMIT ?", (now, _AT_ONCE)
+    ).fetchall()
+    for row in rows:
+        packages.expire(conn, row["id"])
+    rows = conn.execute(
+        "SELECT id FROM packages WHERE state = 'over' AND not_after <= ? LIMIT ?",
+        (forget, _AT_ONCE),
+    ).fetchall()
+    for row in rows:
+        packages.end(conn, row["id"], entry=None)

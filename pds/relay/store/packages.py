@@ -1,0 +1,317 @@
+"""Tables of packages, tickets, contents, events, answers and status lists."""
+
+from dataclasses import dataclass
+
+from pds.db import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRow:
+    id: str
+    mailbox: str
+    issuer: str
+    seq: int
+    not_after: int
+    state: str
+    suspended: bool
+    uses: int
+    last_use: int | None
+    events: int
+    last_leaf: str | None
+    refusal_day: int
+    refusals: int
+    staging_entry: int | None
+    end_entry: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRow:
+    """What is enforced of the ticket that is registered for a package; ``ticket`` is its JCS."""
+
+    digest: str
+    ticket: bytes
+    holder: str
+    grant_digest: str
+    valid_from: int
+    valid_until: int
+    max_uses: int
+    min_interval: int
+    list: str
+    list_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRow:
+    sha256: str
+    manifest: bytes
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    package: str
+    seq: int
+    holder: str
+    entry: int
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    mailbox: str
+    issuer: str
+    sequence: int
+    digest: str
+    valid_until: int
+    entry: int
+    credential: bytes
+
+
+def package(conn: Connection, id_: str) -> PackageRow | None:
+    row = conn.execute("SELECT * FROM packages WHERE id = ?", (id_,)).fetchone()
+    if row is None:
+        return None
+    return PackageRow(**{**dict(row), "suspended": bool(row["suspended"])})
+
+
+def of_mailbox(conn: Connection, mailbox_id: str) -> list[PackageRow]:
+    rows = conn.execute("SELECT * FROM packages WHERE mailbox = ? ORDER BY id", (mailbox_id,))
+    return [PackageRow(**{**dict(row), "suspended": bool(row["suspended"])}) for row in rows]
+
+
+def count_packages(conn: Connection, mailbox_id: str) -> int:
+    row = conn.execute(
+        "SELECT count(*) AS n FROM packages WHERE mailbox = ?", (mailbox_id,)
+    ).fetchone()
+    return int(row["n"])
+
+
+def stage(
+    conn: Connection,
+    id_: str,
+    *,
+    mailbox_id: str,
+    issuer: str,
+    seq: int,
+    not_after: int,
+    entry: int,
+    ticket: TicketRow,
+    content: ContentRow,
+) -> None:
+    """Put a version of a package in its place. Uses, the last use and the events stay."""
+    conn.execute(
+        "INSERT INTO packages (id, mailbox, issuer, seq, not_after, staging_entry)"
+        " VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, not_after = excluded.not_after,"
+        " staging_entry = excluded.staging_entry, suspended = 0",
+        (id_, mailbox_id, issuer, seq, not_after, entry),
+    )
+    conn.execute(
+        "INSERT OR REPLACE INTO tickets (package, digest, ticket, holder, grant_digest,"
+        " valid_from, valid_until, max_uses, min_interval, list, list_index)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            id_,
+            ticket.digest,
+            ticket.ticket,
+            ticket.holder,
+            ticket.grant_digest,
+            ticket.valid_from,
+            ticket.valid_until,
+            ticket.max_uses,
+            ticket.min_interval,
+            ticket.list,
+            ticket.list_index,
+        ),
+    )
+    conn.execute(
+        "INSERT OR REPLACE INTO contents (package, seq, sha256, manifest, sealed)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (id_, seq, content.sha256, content.manifest, content.sealed),
+    )
+    drop_unneeded(conn, id_)
+
+
+def drop_unneeded(conn: Connection, id_: str) -> None:
+    """Erase the older versions of a package that no open answer needs."""
+    conn.execute(
+        "DELETE FROM contents WHERE package = ?1"
+        " AND seq <> (SELECT seq FROM packages WHERE id = ?1)"
+        " AND seq NOT IN (SELECT seq FROM answers WHERE package = ?1)",
+        (id_,),
+    )
+
+
+def ticket(conn: Connection, id_: str) -> TicketRow | None:
+    row = conn.execute(
+        "SELECT digest, ticket, holder, grant_digest, valid_from, valid_until, max_uses,"
+        " min_interval, list, list_index FROM tickets WHERE package = ?",
+        (id_,),
+    ).fetchone()
+    return None if row is None else TicketRow(**dict(row))
+
+
+def content(conn: Connection, id_: str, seq: int) -> ContentRow | None:
+    row = conn.execute(
+        "SELECT sha256, manifest, sealed FROM contents WHERE package = ? AND seq = ?", (id_, seq)
+    ).fetchone()
+    return None if row is None else ContentRow(**dict(row))
+
+
+def manifest(conn: Connection, id_: str, seq: int) -> bytes | None:
+    row = conn.execute(
+        "SELECT manifest FROM contents WHERE package = ? AND seq = ?", (id_, seq)
+    ).fetchone()
+    return None if row is None else bytes(row["manifest"])
+
+
+def end(conn: Connection, id_: str, *, entry: int | None) -> None:
+    """Erase ciphertext, manifest, ticket and answers; the id, the count and the events stay."""
+    conn.execute("DELETE FROM contents WHERE package = ?", (id_,))
+    conn.execute("DELETE FROM tickets WHERE package = ?", (id_,))
+    conn.execute("DELETE FROM answers WHERE package = ?", (id_,))
+    conn.execute(
+        "UPDATE packages SET state = 'ended', suspended = 0, end_entry = ? WHERE id = ?",
+        (entry, id_),
+    )
+
+
+def expire(conn: Connection, id_: str) -> None:
+    """Erase the contents of a package past its end. The ticket stays for a while, so that a late
+    redemption hears that it is over, and not that its owner ended it."""
+    conn.execute("DELETE FROM contents WHERE package = ?", (id_,))
+    conn.execute("DELETE FROM answers WHERE package = ?", (id_,))
+    conn.execute("UPDATE packages SET state = 'over' WHERE id = ?", (id_,))
+
+
+def suspend_all(conn: Connection) -> None:
+    """Every live package waits for its owner; no answer of before is given again."""
+    conn.execute("UPDATE packages SET suspended = 1 WHERE state <> 'ended'")
+    conn.execute("DELETE FROM answers")
+
+
+# --- events and answers
+
+
+def presented(conn: Connection, redemption: str) -> bool:
+    """Whether this redemption id is used up."""
+    row = conn.execute("SELECT 1 FROM events WHERE redemption = ?", (redemption,)).fetchone()
+    return row is not None
+
+
+def add_event(
+    conn: Connection,
+    id_: str,
+    *,
+    ordinal: int,
+    redemption: str,
+    entry: int,
+    leaf: str,
+    presentation: bytes,
+    erase_at: int,
+) -> None:
+    conn.execute(
+        "INSERT INTO events (package, ordinal, redemption, entry, presentation, erase_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (id_, ordinal, redemption, entry, presentation, erase_at),
+    )
+    conn.execute("UPDATE packages SET events = ?, last_leaf = ? WHERE id = ?", (ordinal, leaf, id_))
+
+
+def count_use(conn: Connection, id_: str, *, at: int) -> None:
+    conn.execute("UPDATE packages SET uses = uses + 1, last_use = ? WHERE id = ?", (at, id_))
+
+
+def count_refusal(conn: Connection, id_: str, *, day: int, count: int) -> None:
+    conn.execute(
+        "UPDATE packages SET refusal_day = ?, refusals = ? WHERE id = ?", (day, count, id_)
+    )
+
+
+def events(
+    conn: Connection, id_: str, *, after: int, limit: int, max_bytes: int
+) -> tuple[list[tuple[int, str, bytes | None]], bool]:
+    """The next events as (ordinal, receipt, presentation), and whether there are more."""
+    found: list[tuple[int, str, bytes | None]] = []
+    size = 0
+    rows = conn.execute(
+        "SELECT ordinal, receipt, presentation FROM events"
+        " JOIN log_entries ON log_entries.number = events.entry"
+        " WHERE package = ? AND ordinal > ? ORDER BY ordinal",
+        (id_, after),
+    )
+    for row in rows:
+        presentation = row["presentation"]
+        size += len(row["receipt"]) + len(presentation or b"")
+        if len(found) == limit or (found and size > max_bytes):
+            return found, True
+        found.append(
+            (row["ordinal"], row["receipt"], None if presentation is None else bytes(presentation))
+        )
+    return found, False
+
+
+def erase_presentations(conn: Connection, id_: str, *, through: int) -> None:
+    conn.execute(
+        "UPDATE events SET presentation = NULL"
+        " WHERE package = ? AND ordinal <= ? AND presentation IS NOT NULL",
+        (id_, through),
+    )
+
+
+def add_answer(conn: Connection, redemption: str, row: AnswerRow) -> None:
+    conn.execute(
+        "INSERT INTO answers (redemption, package, seq, holder, entry, expires)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (redemption, row.package, row.seq, row.holder, row.entry, row.expires),
+    )
+
+
+def answer(conn: Connection, redemption: str) -> AnswerRow | None:
+    row = conn.execute(
+        "SELECT package, seq, holder, entry, expires FROM answers WHERE redemption = ?",
+        (redemption,),
+    ).fetchone()
+    return None if row is None else AnswerRow(**dict(row))
+
+
+def delete_answer(conn: Connection, redemption: str, id_: str) -> None:
+    conn.execute("DELETE FROM answers WHERE redemption = ?", (redemption,))
+    drop_unneeded(conn, id_)
+
+
+# --- status lists
+
+
+def status_list(conn: Connection, id_: str) -> ListRow | None:
+    row = conn.execute(
+        "SELECT mailbox, issuer, sequence, digest, valid_until, entry, credential"
+        " FROM status_lists WHERE id = ?",
+        (id_,),
+    ).fetchone()
+    return None if row is None else ListRow(**dict(row))
+
+
+def lists_of(conn: Connection, mailbox_id: str) -> list[tuple[str, int]]:
+    rows = conn.execute(
+        "SELECT id, sequence FROM status_lists WHERE mailbox = ? ORDER BY id", (mailbox_id,)
+    )
+    return [(row["id"], row["sequence"]) for row in rows]
+
+
+def put_list(conn: Connection, id_: str, row: ListRow) -> None:
+    conn.execute(
+        "INSERT OR REPLACE INTO status_lists"
+        " (id, mailbox, issuer, sequence, digest, valid_until, entry, credential)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            id_,
+            row.mailbox,
+            row.issuer,
+            row.sequence,
+            row.digest,
+            row.valid_until,
+            row.entry,
+            row.credential,
+        ),
+    )

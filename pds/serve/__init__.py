@@ -1,0 +1,21 @@
+"""The HTTP front: what every request must satisfy before the application sees it.
+
+``serve`` puts any WSGI application behind a door. The application may rely on this:
+
+- HTTP/1 only; the body is complete, as long as its ``Content-Length`` says, and no longer than
+  ``max_body``;
+- exactly one well-formed ``Host``, and one of ``allowed_hosts`` where that set is not empty;
+- it runs in one of ``threads`` threads, and never waits there for a slow client;
+- its environ holds nothing of the process's environment, no header whose name has an underscore,
+  and no client address unless ``pass_address`` asks for it.
+
+The front keeps no access log. What it refuses itself it answers with RFC 9457 problem details
+whose ``code`` begins with ``front.`` and which never repeat the request.
+
+Not done here: routing, rate limits, authentication, trust in ``X-Forwarded-*``.
+"""
+
+from pds.serve.run import serve
+from pds.serve.settings import ServeError, ServeSettings
+
+__all__ = ["ServeError", "ServeSettings", "serve"]

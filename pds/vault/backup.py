@@ -1,0 +1,207 @@
+"""Encrypted backups, and a vault made from one.
+
+A backup is one file: a ZIP, stored, of the slot file and an encrypted copy of the database. It
+opens with the passphrase or the recovery kit of the day it was made.
+"""
+
+import os
+import secrets
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from credentials.status import BitString, verify_status_list
+from pds.db import Connection, copy_encrypted
+from pds.mailbox import MailboxInfo, RelayError
+from pds.vault import files
+from pds.vault.context import Context
+from pds.vault.errors import VaultError
+from pds.vault.keyslots import DataKey
+from pds.vault.staging import status_url
+from pds.vault.store.exchange import Relationship
+
+GAP = 100
+JUMP = 1000
+_MEMBERS = (files.SLOTS, files.DATABASE)
+_MAX_BYTES = 64 * 2**30
+
+
+def write_backup(folder: Path, conn: Connection, data_key: DataKey, target: Path) -> int:
+    """Write a backup to ``target``, whole or not at all. Returns its size in bytes.
+
+    Raises ``VaultError`` (``backup.exists``) and ``DbError``.
+    """
+    if target.exists():
+        raise VaultError(
+            "there is a file of that name already",
+            code="backup.exists",
+            hint="Backups are never overwritten. Choose another name.",
+        )
+    work = Path(mkdtemp(prefix=".backup-", dir=target.parent))
+    try:
+        copy_encrypted(conn, work / files.DATABASE, data_key.derive("database"))
+        shutil.copyfile(folder / files.SLOTS, work / files.SLOTS)
+        draft = work / "backup"
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as out:
+            with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+                for name in _MEMBERS:
+                    archive.write(work / name, name)
+            out.flush()
+            os.fsync(out.fileno())
+        os.rename(draft, target)
+        files.sync_folder(target.parent)
+        return target.stat().st_size
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def unpack(backup: Path, folder: Path) -> None:
+    """Lay a backup out as a vault folder, which must not exist or be empty.
+
+    Exactly the two known members are taken, by name; sizes are bounded. Raises ``VaultError``
+    (``backup.damaged``, ``backup.missing``, ``vault.exists``).
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise VaultError(
+            "there is something at that place already",
+            code="vault.exists",
+            hint="Restore into a new folder with --vault.",
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+    try:
+        with zipfile.ZipFile(backup) as archive:
+            infos = {info.filename: info for info in archive.infolist()}
+            if set(infos) != set(_MEMBERS) or len(archive.infolist()) != len(_MEMBERS):
+                raise zipfile.BadZipFile("members")
+            draft.mkdir(mode=0o700)
+            for name in _MEMBERS:
+                if infos[name].file_size > _MAX_BYTES:
+                    raise zipfile.BadZipFile("size")
+                descriptor = os.open(draft / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "wb") as out, archive.open(name) as source:
+                    shutil.copyfileobj(source, out, 2**20)
+                    out.flush()
+                    os.fsync(out.fileno())
+        if folder.exists():
+            folder.rmdir()
+        os.rename(draft, folder)
+        files.sync_folder(folder.parent)
+    except FileNotFoundError:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise VaultError("there is no such backup", code="backup.missing") from None
+    except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise VaultError(
+            "the file is not a whole backup of a vault",
+            code="backup.damaged",
+            hint="Use another copy. Nothing was restored.",
+        ) from error
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+@dataclass(slots=True)
+class ReconcileReport:
+    """What a restored vault learnt from its relay before its first write."""
+
+    mailboxes: int = 0
+    ended: int = 0
+    unknown: int = 0
+    next_index: int = 0
+
+
+def reconcile(ctx: Context) -> ReconcileReport:
+    """Bring a restored vault up to what its relay knows (protocol §7, *After a restore*):
+
+    1. raise the writer epoch: from here on the old copy of this vault is fenced off
+    2. look at the mailboxes by derivation index until a gap of 100
+    3. what was revoked or ended stays so; sequences and versions go on from the relay's
+    4. the next relationship starts at the highest index seen + 1000
+
+    Raises the relay's errors; then the vault stays marked as restored and writes nothing.
+    """
+    report = ReconcileReport()
+    ctx.meet_relay()
+    with ctx.transaction():  # 1: seconds rise by themselves, whatever other copies did
+        epoch = max(ctx.epoch + 1, int(ctx.now().timestamp()))
+        ctx.exchange.set_setting("epoch", str(epoch))
+    known = {r.index: r for r in ctx.exchange.relationships()}
+    highest = max(known, default=-1)
+    index = 0
+    while index <= highest + GAP:  # 2
+        info = _look(ctx, index)
+        if info is not None:
+            highest = max(highest, index)
+            report.mailboxes += 1
+            if index in known:
+                _merge(ctx, known[index], info, report)  # 3
+            else:
+                report.unknown += 1
+                with ctx.transaction():
+                    ctx.log("unknown relationship", ctx.derive(index).did_key.did, {"index": index})
+        index += 1
+    with ctx.transaction():  # 4
+        start = int(ctx.setting("next_index"))
+        report.next_index = max(start, highest + JUMP) if highest >= 0 else start
+        ctx.exchange.set_setting("next_index", str(report.next_index))
+        ctx.exchange.set_setting("restoring", "0")
+        ctx.log("restored", "vault", {"epoch": epoch, "ended": report.ended})
+    return report
+
+
+def _look(ctx: Context, index: int) -> MailboxInfo | None:
+    keys = ctx.derive(index)
+    mailbox = ctx.client(ctx.setting("relay")).owner(keys.mailbox_id, keys.mailbox_key, ctx.epoch)
+    try:
+        return mailbox.info()
+    except RelayError as error:
+        if error.code == "relay.not_found":
+            return None
+        raise
+
+
+def _merge(
+    ctx: Context, relationship: Relationship, info: MailboxInfo, report: ReconcileReport
+) -> None:
+    shown = {p.package: p for p in info.packages}
+    bits, sequence = _relay_list(ctx, relationship)
+    mine = BitString.decode(relationship.status_bits)
+    merged = mine if bits is None else mine.union(bits)
+    with ctx.transaction():
+        for grant in ctx.exchange.grants(relationship.index):
+            package = shown.get(grant.package)
+            over = merged.get(grant.status_index) or (package is not None and package.ended)
+            if over and grant.ended is None:
+                ctx.exchange.end_grant(grant.digest, kind="restored", at=ctx.now())
+                ctx.exchange.drop_jobs(relationship.index, "package", grant.package)
+                ctx.log("ended", grant.id, {"verb": "restored"})
+                merged = merged.with_bit(grant.status_index)
+                report.ended += 1
+            if package is not None:
+                seq = max(grant.seq, package.seq)
+                ctx.exchange.set_package_version(grant.digest, seq=seq, content=grant.content)
+        ctx.exchange.set_status(
+            relationship.index,
+            bits=merged.encode(),
+            sequence=max(relationship.status_sequence, sequence),
+            issued=relationship.status_issued,
+        )
+
+
+def _relay_list(ctx: Context, relationship: Relationship) -> tuple[BitString | None, int]:
+    url = status_url(ctx.setting("relay"), ctx.keys(relationship).status_id)
+    try:
+        raw, _ = ctx.client(ctx.setting("relay")).status(url)
+    except RelayError as error:
+        if error.code == "relay.not_found":
+            return None, 0
+        raise
+    shown = verify_status_list(
+        raw, now=ctx.now(), expected_issuer=relationship.did, expected_url=url
+    )
+    return shown.bits, shown.sequence

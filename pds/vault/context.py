@@ -1,0 +1,198 @@
+"""What every verb of an open vault works with: rows, keys, the clock, the way to a relay."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from did.json import JsonObject
+from did.keys import VerifyKey
+from did.multikey import b64url_decode
+from did.resolve import Resolver
+from did.time import format_time, parse_time, utc_now
+from pds.db import Connection, transaction
+from pds.mailbox import OwnedMailbox, RelayClient
+from pds.net import DevTrust, Transport
+from pds.vault.derive import RelationshipKeys, Root
+from pds.vault.errors import ClockWrong, VaultError
+from pds.vault.records import Records
+from pds.vault.store.exchange import ExchangeStore, Relationship
+from pds.vault.store.history import HistoryStore
+
+SKEW = timedelta(seconds=60)
+MAX_OFFSET = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class HomeRelay:
+    """The relay that this vault chose for its packages, its log key pinned at first use."""
+
+    url: str
+    log_origin: str
+    log_key: VerifyKey
+
+
+@dataclass(slots=True)
+class Context:
+    """An open vault. One writer at a time; ``transaction`` brackets every change."""
+
+    conn: Connection
+    clock: Callable[[], datetime] = utc_now
+    random: Callable[[int], bytes] = field(default=os.urandom, repr=False)
+    exchange: ExchangeStore = field(init=False)
+    history: HistoryStore = field(init=False)
+    records: Records = field(init=False)
+    transport: Transport = field(init=False)
+    resolver: Resolver = field(init=False)
+    _root: Root = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.exchange = ExchangeStore(self.conn)
+        self.history = HistoryStore(self.conn)
+        self.records = Records(self.conn, clock=self.clock, random=self.random)
+        self._root = Root(b64url_decode(self.setting("root")))
+        self.connect()
+
+    def connect(self) -> None:
+        """Make the transport anew, after the relay or the development hosts have changed."""
+        relay = self.exchange.setting("relay")
+        self.transport = Transport(
+            trusted_origins=() if relay is None else (relay,), dev_trust=self.dev_trust
+        )
+        self.resolver = Resolver(fetch=self.transport.fetch)
+
+    # settings
+    def setting(self, name: str) -> str:
+        value = self.exchange.setting(name)
+        if value is None:
+            raise VaultError(
+                "the vault lacks a setting that it was made with",
+                code="vault.damaged",
+                hint="Restore a backup with 'pds restore'.",
+            )
+        return value
+
+    @property
+    def sandbox(self) -> bool:
+        return self.exchange.setting("sandbox") == "1"
+
+    @property
+    def dev_trust(self) -> tuple[DevTrust, ...]:
+        lines = (self.exchange.setting("dev_trust") or "").splitlines()
+        return tuple(DevTrust.parse(line) for line in lines)
+
+    @property
+    def epoch(self) -> int:
+        return int(self.setting("epoch"))
+
+    @property
+    def generation(self) -> int:
+        return int(self.setting("generation"))
+
+    # time
+    def now(self) -> datetime:
+        """The time, in whole seconds, for reading and showing."""
+        return self.clock().replace(microsecond=0)
+
+    def signing_time(self) -> datetime:
+        """The time for something signed. It never runs backwards: ``vault.clock_back``.
+
+        Called inside a transaction: it remembers the latest time it gave out.
+        """
+        now = self.now()
+        last = self.exchange.setting("last_time")
+        if last is not None and now < parse_time(last) - SKEW:
+            raise ClockWrong(
+                "this machine's clock is behind the last thing this vault signed",
+                code="vault.clock_back",
+                hint="Set the clock right, then try again. Nothing was signed.",
+            )
+        if last is None or now > parse_time(last):
+            self.exchange.set_setting("last_time", format_time(now))
+        return now
+
+    def compare_clocks(self, theirs: datetime) -> None:
+        """Refuse to go on when the relay's clock and ours are more than 10 minutes apart."""
+        offset = self.clock() - theirs
+        if abs(offset) > MAX_OFFSET:
+            minutes = round(abs(offset).total_seconds() / 60)
+            side = "ahead of" if offset > timedelta(0) else "behind"
+            raise ClockWrong(
+                f"this machine's clock is {minutes} minutes {side} the relay's",
+                code="vault.clock_off",
+                hint="Set the clock right, then try again. Nothing was signed.",
+            )
+
+    # changes
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with transaction(self.conn):
+            yield
+
+    def log(self, kind: str, subject: str, detail: JsonObject | None = None) -> None:
+        """Append to the vault's history, in the caller's transaction."""
+        self.history.append(
+            at=self.now(), kind=kind, subject=subject, detail=detail or {}, salt=self.random(32)
+        )
+
+    # keys and relays
+    def keys(self, relationship: Relationship) -> RelationshipKeys:
+        return self._root.relationship(relationship.generation, relationship.index)
+
+    def derive(self, index: int) -> RelationshipKeys:
+        return self._root.relationship(self.generation, index)
+
+    def client(self, relay: str) -> RelayClient:
+        return RelayClient(relay, self.transport, clock=self.clock, random=self.random)
+
+    def home(self) -> HomeRelay:
+        """The pinned home relay; asks it once and pins its key when it is not known yet.
+
+        Raises ``VaultError`` (``vault.no_relay``, ``vault.relay_key_changed``) and the relay's.
+        """
+        url = self.exchange.setting("relay")
+        if url is None:
+            raise VaultError(
+                "this vault has no relay yet",
+                code="vault.no_relay",
+                hint="Choose one: pds relay use https://relay.example",
+            )
+        key, origin = self.exchange.setting("log_key"), self.exchange.setting("log_origin")
+        if key is None or origin is None:
+            return self.meet_relay()
+        return HomeRelay(url=url, log_origin=origin, log_key=VerifyKey.from_multikey(key))
+
+    def meet_relay(self) -> HomeRelay:
+        """Ask the home relay who it is, compare clocks, and pin or compare its log key.
+
+        A new log origin under the same key means that the relay was restored from a backup: the
+        caller sees the new ``log_origin``. Another key is refused and kept as evidence.
+        """
+        url = self.setting("relay")
+        info = self.client(url).info()
+        self.compare_clocks(info.time)
+        pinned = self.exchange.setting("log_key")
+        if pinned is not None and pinned != info.log_key.multikey:
+            with self.transaction():
+                self.exchange.add_evidence(
+                    code="vault.relay_key_changed",
+                    detail={"relay": url, "pinned": pinned, "shown": info.log_key.multikey},
+                    at=self.now(),
+                )
+            raise VaultError(
+                "the relay shows another log key than the one this vault knows",
+                code="vault.relay_key_changed",
+                hint="Ask its operator. Until it is explained, nothing is sent there.",
+            )
+        with self.transaction():
+            self.exchange.set_setting("log_key", info.log_key.multikey)
+            if self.exchange.setting("log_origin") is None:
+                self.exchange.set_setting("log_origin", info.log_origin)
+        return HomeRelay(url=url, log_origin=info.log_origin, log_key=info.log_key)
+
+    def mailbox(self, relationship: Relationship) -> OwnedMailbox:
+        keys = self.keys(relationship)
+        return self.client(self.setting("relay")).owner(
+            relationship.mailbox, keys.mailbox_key, self.epoch
+        )

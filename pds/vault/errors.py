@@ -1,0 +1,27 @@
+"""Errors of the vault's own verbs; rooms such as key slots and records have theirs."""
+
+from pds.errors import PdsError
+
+
+class VaultError(PdsError):
+    """Something that the holder can act on: ``vault.*``."""
+
+    default_code = "vault.error"
+
+
+class ClockWrong(VaultError):
+    """A clock that cannot be trusted, so nothing is signed: ``vault.clock_back|clock_off``."""
+
+    default_code = "vault.clock_off"
+
+
+class ConsentError(VaultError):
+    """An answer that does not fit its purpose: ``consent.*``."""
+
+    default_code = "consent.invalid"
+
+
+class NotFound(VaultError):
+    """No request, grant or company of that name: ``vault.not_found``."""
+
+    default_code = "vault.not_found"

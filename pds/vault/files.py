@@ -1,0 +1,136 @@
+"""A vault as a folder: ``slots.json`` and ``vault.db``; made whole or not at all."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from did.multikey import b64url_encode
+from did.time import format_time
+from pds.db import Connection, Migration, migrate, open_encrypted, transaction
+from pds.net import DevTrust
+from pds.vault import keyslots
+from pds.vault.derive import Root
+from pds.vault.errors import VaultError
+from pds.vault.keyslots import Argon2Params, DataKey
+from pds.vault.store.exchange import EXCHANGE_SQL, ExchangeStore
+from pds.vault.store.history import HISTORY_SQL
+from pds.vault.store.records import RECORDS_SQL
+from pds.wire import parse_relay_url
+
+SLOTS, DATABASE = "slots.json", "vault.db"
+APPLICATION_ID = 0x50445356  # "PDSV"
+MIGRATIONS = (Migration(1, RECORDS_SQL + EXCHANGE_SQL + HISTORY_SQL),)
+
+
+def create(
+    folder: Path,
+    *,
+    passphrase: str,
+    relay: str | None,
+    sandbox: bool,
+    dev_trust: Sequence[str],
+    params: Argon2Params,
+    now: datetime,
+    random: Callable[[int], bytes],
+) -> str:
+    """Make a vault in ``folder``, which must not exist or be empty. Returns the kit's 24 words.
+
+    It is built beside its place and moved there when complete: nothing is left half-made.
+    Raises ``VaultError`` (``vault.exists``, ``vault.dev_trust``).
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise VaultError(
+            "there is something at that place already",
+            code="vault.exists",
+            hint="Choose another folder with --vault, or use the vault that is there.",
+        )
+    if dev_trust and not sandbox:
+        raise VaultError(
+            "development hosts are trusted in a sandbox only",
+            code="vault.dev_trust",
+            hint="Add --sandbox: its grants can never be live.",
+        )
+    for line in dev_trust:
+        DevTrust.parse(line)
+    settings = {
+        "root": b64url_encode(Root.generate(random).unsafe_export()),
+        "generation": "0",
+        "epoch": "1",
+        "next_index": "0",
+        "sandbox": "1" if sandbox else "0",
+        "dev_trust": "\n".join(dev_trust),
+        "created": format_time(now),
+    }
+    if relay is not None:
+        settings["relay"] = parse_relay_url(relay)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+    draft.mkdir(mode=0o700)
+    try:
+        data_key, words = keyslots.create(
+            draft / SLOTS, passphrase=passphrase, params=params, random=random
+        )
+        settings["slots_epoch"] = str(keyslots.epoch(draft / SLOTS, data_key))
+        conn = open_encrypted(draft / DATABASE, data_key.derive("database"), create=True)
+        try:
+            migrate(conn, MIGRATIONS, application_id=APPLICATION_ID)
+            with transaction(conn):
+                for name, value in settings.items():
+                    ExchangeStore(conn).set_setting(name, value)
+        finally:
+            conn.close()
+        if folder.exists():
+            folder.rmdir()
+        os.rename(draft, folder)
+        sync_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return words
+
+
+def unlock(folder: Path, *, passphrase: str | None = None, kit: str | None = None) -> DataKey:
+    """The data key of a vault, by passphrase or by the words of its recovery kit."""
+    if not (folder / SLOTS).exists() and not (folder / DATABASE).exists():
+        raise VaultError(
+            "there is no vault at that place",
+            code="vault.missing",
+            hint="Make one with 'pds init', or name its folder with --vault.",
+        )
+    if kit is not None:
+        return keyslots.unlock_kit(folder / SLOTS, kit)
+    if passphrase is None:
+        raise VaultError("a passphrase or the recovery kit is needed", code="vault.locked")
+    return keyslots.unlock_passphrase(folder / SLOTS, passphrase)
+
+
+def open_database(folder: Path, data_key: DataKey) -> Connection:
+    """The open database, migrated, its slot file no older than the database knows.
+
+    Raises ``DbError`` (``db.*``) and ``KeyslotError`` (``vault.slots_old``).
+    """
+    conn = open_encrypted(folder / DATABASE, data_key.derive("database"))
+    try:
+        migrate(conn, MIGRATIONS, application_id=APPLICATION_ID)
+        store = ExchangeStore(conn)
+        known = int(store.setting("slots_epoch") or "0")
+        shown = keyslots.check_epoch(folder / SLOTS, data_key, at_least=known)
+        if shown > known:  # a change of slots was cut off between file and database
+            with transaction(conn):
+                store.set_setting("slots_epoch", str(shown))
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,143 @@
+"""Dates and amounts as people and shops write them, read without floats.
+
+``12/15/2018`` and ``1,290`` have two meanings. A whole column is looked at first: one value that
+can only be read one way decides for all of them. When none does, the European reading is taken,
+and the caller is told that it was a guess.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Literal
+
+DateOrder = Literal["dmy", "mdy"]
+Decimal = Literal[",", "."]
+
+_ISO = re.compile(r"([0-9]{4})[-/. ]{1,2}([0-9]{1,2})[-/. ]{1,2}([0-9]{1,2})\.?(?:[T ].{0,40})?")
+_COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
+_YEAR_LAST = re.compile(r"([0-9]{1,2})[-/. ]{1,2}([0-9]{1,2})[-/. ]{1,2}([0-9]{4})(?:[T ].{0,40})?")
+_SPACES = re.compile(r"[\s\u00a0\u2009\u202f]+")
+_MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
+_NUMBER = re.compile(r"[0-9][0-9.,'’]{0,30}")
+_GROUPED = re.compile(r"[0-9]{1,3}([.,'’][0-9]{3})+")
+_CURRENCIES = {"ft": "HUF", "huf": "HUF", "€": "EUR", "eur": "EUR", "usd": "USD", "gbp": "GBP",
+               "£": "GBP", "chf": "CHF", "pln": "PLN", "zł": "PLN", "ron": "RON", "lei": "RON",
+               "czk": "CZK", "kč": "CZK", "$": ""}  # fmt: skip
+_UNIT = re.compile(r"[^\W\d_]{1,3}|[€£$]")
+
+
+def date_order(values: Iterable[str]) -> DateOrder | None:
+    """What a column of dates with the year last shows: day or month first; None if both fit.
+
+    A column with both raises nothing here: the rows of the minority will not read.
+    """
+    day_first = month_first = 0
+    for value in values:
+        match = _YEAR_LAST.fullmatch(value.strip())
+        if match is not None:
+            day_first += int(match[1]) > 12
+            month_first += int(match[2]) > 12
+    if day_first == month_first:
+        return None
+    return "dmy" if day_first > month_first else "mdy"
+
+
+def has_year_last(values: Iterable[str]) -> bool:
+    """Whether any date of a column leaves the order of day and month open."""
+    return any(_YEAR_LAST.fullmatch(value.strip()) for value in values)
+
+
+def read_date(text: str, order: DateOrder) -> str | None:
+    """``YYYY-MM-DD`` from ISO, ``2026.11.21.``, ``20261121``, ``21/11/2026``; None for others."""
+    text = text.strip()
+    match = _ISO.fullmatch(text) or _COMPACT.fullmatch(text)
+    if match is not None:
+        year, month, day = match[1], match[2], match[3]
+    else:
+        match = _YEAR_LAST.fullmatch(text)
+        if match is None:
+            return None
+        year = match[3]
+        day, month = (match[1], match[2]) if order == "dmy" else (match[2], match[1])
+    try:
+        return date(int(year), int(month), int(day)).isoformat()
+    except ValueError:
+        return None
+
+
+def decimal_mark(values: Iterable[str]) -> Decimal | None:
+    """What a column of amounts shows to be its decimal mark; None when nothing does."""
+    seen = {".": 0, ",": 0}
+    for value in values:
+        number = _NUMBER.search(_SPACES.sub("", value))
+        if number is None:
+            continue
+        text = number[0]
+        last = max(text.rfind("."), text.rfind(","))
+        if last < 0:
+            continue
+        mark = text[last]
+        other = "," if mark == "." else "."
+        if other in text or (text.count(mark) == 1 and len(text) - last - 1 != 3):
+            seen[mark] += 1
+        elif text.count(mark) > 1:
+            seen[other] += 1
+    if seen["."] == seen[","]:
+        return None
+    return "." if seen["."] > seen[","] else ","
+
+
+def is_ambiguous(text: str) -> bool:
+    """Whether an amount such as ``1,290`` could be a thousand or a fraction."""
+    return re.search(r"(?<![0-9.,])[1-9][0-9]{0,2}[.,][0-9]{3}(?![0-9.,])", text) is not None
+
+
+def read_amount(text: str, mark: Decimal | None) -> tuple[str, str] | None:
+    """An amount as decimal text and its currency ("" if it names none); None if it is none.
+
+    Takes ``1 290,00``, ``1.290,00``, ``1,533.50``, ``-12``, ``(12.50)``, ``1290 Ft``. Without a
+    ``mark`` one separator before exactly three digits groups thousands.
+    """
+    text = _SPACES.sub("", text).translate(_MINUS)
+    negative = text.startswith("(") and text.endswith(")")
+    if negative:
+        text = text[1:-1]
+    currency = ""
+    units = _UNIT.findall(text)
+    if units:
+        known = _CURRENCIES.get(units[0].lower())
+        if len(units) > 1 or known is None or not text.strip("-+").replace(units[0], "", 1):
+            return None
+        currency, text = known, text.replace(units[0], "", 1)
+    if text.startswith(("-", "+")):
+        negative, text = negative or text[0] == "-", text[1:]
+    if text.endswith((".-", ",-")):
+        text = text[:-2]
+    if _NUMBER.fullmatch(text) is None:
+        return None
+    whole, fraction = _parts(text, mark)
+    if (fraction and not fraction.isdigit()) or not _is_grouped(whole):
+        return None
+    digits = re.sub(r"[^0-9]", "", whole).lstrip("0") or "0"
+    number = f"{digits}.{fraction}" if fraction else digits
+    return ("-" + number if negative and number.strip("0.") else number), currency
+
+
+def _parts(text: str, mark: Decimal | None) -> tuple[str, str]:
+    last = max(text.rfind("."), text.rfind(","))
+    if last < 0:
+        return text, ""
+    found = text[last]
+    other = "," if found == "." else "."
+    only_one = text.count(found) == 1
+    three = len(text) - last - 1 == 3
+    groups = not only_one or (other not in text and three and mark != found)
+    if groups and mark != found:
+        return text, ""
+    return text[:last], text[last + 1 :]
+
+
+def _is_grouped(whole: str) -> bool:
+    return whole.isdigit() or (
+        _GROUPED.fullmatch(whole) is not None and len(set(whole) & set(".,'’")) == 1
+    )

@@ -1,0 +1,240 @@
+"""vCards: from cards (vCard 2.1, 3.0 and 4.0) to contacts and interests.
+
+Follows RFC 6350 and RFC 2426, the vCard 2.1 paper where phones still write it, and RFC 6715 for
+interests. Tolerant in what a card says, strict in what becomes of it: every draft is valid under
+its schema, what cannot be kept is listed, and a card that is broken never stops the others.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+
+from did.json import Json, JsonObject
+from pds.vault.schemas import RecordError, check
+
+from .plan import Findings, ImportFailed, Reading
+from .text import check_size, decode, legacy_encoding
+from .vcard_lines import Card, Property, read_cards
+
+_BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+_NAME_PARTS = (
+    "familyName",
+    "givenName",
+    "additionalName",
+    "honorificPrefix",
+    "honorificSuffix",
+)
+_ADDRESS_PARTS = (
+    "postOfficeBoxNumber",
+    "",  # the extended address: goes with the street
+    "streetAddress",
+    "addressLocality",
+    "addressRegion",
+    "postalCode",
+    "addressCountry",
+)
+_LEVELS = ("low", "medium", "high")
+# Of the file, not of the person: not worth a word to anyone.
+_SILENT = frozenset({"VERSION", "PRODID", "REV", "UID", "SOURCE", "KIND", "XML", "CLIENTPIDMAP"})
+_TAKEN = frozenset(
+    {
+        "FN", "N", "NICKNAME", "EMAIL", "TEL", "ADR", "BDAY", "ORG", "TITLE", "URL", "NOTE",
+        "CATEGORIES", "INTEREST", "HOBBY",
+    }
+)  # fmt: skip
+
+
+def read_vcard(raw: bytes) -> Reading:
+    """Read a vCard file of at most 64 MiB.
+
+    Each good card becomes one ``contact``, each INTEREST or HOBBY in it one ``interests`` record.
+    Bytes are UTF-8 (a mark or UTF-16 with a mark is understood), or what CHARSET says, or else
+    Windows-1250 or -1252, which is then among the assumptions.
+
+    Problems: ``vcard.not_closed``, ``vcard.not_opened``, ``vcard.too_many_properties``,
+    ``vcard.line_too_long``, ``vcard.nul``, ``vcard.empty`` end one card; ``vcard.line``,
+    ``vcard.charset``, ``import.field`` leave out a part of one.
+    Raises ImportFailed: ``import.too_large``, ``import.empty``, ``import.too_many``,
+    ``import.nothing_found`` (not one card).
+    """
+    check_size(raw)
+    encoding = "utf-8"
+    if raw.startswith(_UTF16):
+        text = decode(raw)
+        raw, encoding = text.content.encode("utf-8", "replace"), text.encoding
+    raw = raw.removeprefix(_BOM)
+    findings = Findings()
+    legacy = None
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        legacy = legacy_encoding(raw)
+    guessed: set[str] = set()
+    for card in read_cards(raw, legacy=legacy, problem=findings.problem):
+        findings.entries += 1
+        if card.problem is not None:
+            findings.problem(card.line, *card.problem)
+            continue
+        guessed.update(p.guessed for p in card.properties if p.guessed)
+        _take(card, findings)
+    if findings.entries == 0:
+        raise ImportFailed("The file holds no vCard.", code="import.nothing_found")
+    if guessed:
+        encoding = " and ".join(sorted(guessed))
+        findings.assumptions.append(
+            f"Some of the file is not UTF-8; it was read as {encoding}. Check the accents."
+        )
+    return findings.reading(kind="vcard", encoding=encoding)
+
+
+def _take(card: Card, findings: Findings) -> None:
+    by_name: dict[str, list[Property]] = {}
+    for prop in card.properties:
+        if prop.name in _TAKEN:
+            by_name.setdefault(prop.name, []).append(prop)
+        elif prop.name not in _SILENT and (
+            prop.name in findings.left_out or len(findings.left_out) < 200
+        ):
+            findings.left_out[prop.name] += 1
+    for same in by_name.values():
+        same.sort(key=lambda p: p.preference)  # stable: the order of the file decides a tie
+
+    fields = _contact(by_name, findings)
+    interests = _interests(by_name)
+    if not fields and not interests:
+        findings.problem(card.line, "vcard.empty", "The card holds nothing that can be kept.")
+        return
+    if fields:
+        findings.draft("contact", fields, line=card.line, entry="card")
+    for interest, line in interests:
+        findings.draft("interests", interest, line=line, entry="line")
+
+
+def _contact(by_name: dict[str, list[Property]], findings: Findings) -> JsonObject:
+    fields: JsonObject = {}
+
+    def first(name: str) -> str:
+        return next((text for p in by_name.get(name, ()) if (text := _clean(p.text()))), "")
+
+    names = by_name.get("N")
+    if names:
+        parts = names[0].components()
+        for key, values in zip(_NAME_PARTS, parts, strict=False):
+            glue = ", " if key.startswith("honorific") else " "
+            _put(fields, key, glue.join(filter(None, map(_clean, values))))
+    _put(fields, "name", first("FN") or _full_name(fields))
+    _put(fields, "nickname", first("NICKNAME"))
+    _put_list(fields, "email", "otherEmails", _each(by_name, "EMAIL", "email", findings))
+    voices = [p for p in by_name.get("TEL", ()) if "FAX" not in p.types]
+    faxes = [p for p in by_name.get("TEL", ()) if "FAX" in p.types]
+    _put_list(fields, "telephone", "otherTelephones", [_telephone(p) for p in voices])
+    _put(fields, "faxNumber", next(filter(None, map(_telephone, faxes)), ""))
+    _put_list(fields, "address", "otherAddresses", [_address(p) for p in by_name.get("ADR", ())])
+    _put(fields, "birthDate", _birth_date(first("BDAY")))
+    organizations = by_name.get("ORG")
+    if organizations:
+        units = [" ".join(map(_clean, values)).strip() for values in organizations[0].components()]
+        _put(fields, "organization", units[0] if units else "")
+        _put(fields, "organizationUnit", ", ".join(filter(None, units[1:])))
+    _put(fields, "jobTitle", first("TITLE"))
+    _put_list(fields, "url", "otherUrls", _each(by_name, "URL", "url", findings))
+    groups = [_clean(v) for p in by_name.get("CATEGORIES", ()) for v in p.values()]
+    if any(groups):
+        fields["groups"] = list(dict.fromkeys(filter(None, groups)))
+    notes = dict.fromkeys(_clean(p.text()) for p in by_name.get("NOTE", ()))
+    _put(fields, "note", "\n\n".join(filter(None, notes)))
+    return fields
+
+
+def _interests(by_name: dict[str, list[Property]]) -> list[tuple[JsonObject, int]]:
+    found: dict[str, tuple[JsonObject, int]] = {}
+    for prop in (*by_name.get("INTEREST", ()), *by_name.get("HOBBY", ())):
+        name = _clean(prop.text())
+        fields: JsonObject = {"name": name}
+        if prop.level in _LEVELS:
+            fields["level"] = prop.level
+        if name:
+            found.setdefault(name.casefold(), (fields, prop.line))
+    return list(found.values())
+
+
+def _each(
+    by_name: dict[str, list[Property]], name: str, field: str, findings: Findings
+) -> list[str]:
+    """The usable values of a property; one that has another form is listed and left out."""
+    usable = []
+    for prop in by_name.get(name, ()):
+        value = _clean(prop.text())
+        if not value:
+            continue
+        if field == "email" and value.lower().startswith("mailto:"):
+            value = value[len("mailto:") :]
+        try:
+            check("contact", {field: value})
+        except RecordError as error:
+            findings.problem(prop.line, "import.field", f"{error} The rest of the card is kept.")
+        else:
+            usable.append(value)
+    return usable
+
+
+def _telephone(prop: Property) -> str:
+    value = _clean(prop.text())
+    if value.lower().startswith("tel:"):
+        number, _, parameters = value[len("tel:") :].partition(";")
+        extension = next((p[4:] for p in parameters.split(";") if p.startswith("ext=")), "")
+        value = f"{number} ext. {extension}" if extension else number
+    return value
+
+
+def _address(prop: Property) -> JsonObject:
+    address: JsonObject = {}
+    parts = [", ".join(filter(None, map(_clean, values))) for values in prop.components()]
+    for key, value in zip(_ADDRESS_PARTS, parts, strict=False):
+        if key:
+            _put(address, key, value)
+    extended = parts[1] if len(parts) > 1 else ""
+    street = address.get("streetAddress", "")
+    _put(address, "streetAddress", ", ".join(filter(None, (str(street), extended))))
+    return address
+
+
+def _birth_date(text: str) -> str:
+    """RFC 6350 §6.2.5 and what others write, as the schema wants it; a time of day is left out.
+
+    What is not recognised is returned as it is, so that the schema refuses it in its own words.
+    """
+    date = text.partition("T")[0].partition(" ")[0]
+    if len(date) == 8 and date.isdigit():
+        return f"{date[:4]}-{date[4:6]}-{date[6:]}"
+    if len(date) == 6 and date.startswith("--") and date[2:].isdigit():
+        return f"--{date[2:4]}-{date[4:]}"
+    return date
+
+
+def _full_name(fields: JsonObject) -> str:
+    order = ("honorificPrefix", "givenName", "additionalName", "familyName", "honorificSuffix")
+    return " ".join(str(fields[key]) for key in order if key in fields)
+
+
+def _clean(text: str) -> str:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _put(fields: JsonObject, key: str, value: Json) -> None:
+    if value:
+        fields[key] = value
+
+
+def _put_list(fields: JsonObject, key: str, others: str, values: Iterable[Json]) -> None:
+    """The first value in the primary field, the rest beside it, each one once."""
+    unique: list[Json] = []
+    for value in values:
+        if value and value not in unique:
+            unique.append(value)
+    if unique:
+        fields[key] = unique[0]
+    if len(unique) > 1:
+        fields[others] = unique[1:]

@@ -1,0 +1,239 @@
+"""From records to packages: what a grant covers now, sealed and queued for the relay."""
+
+from datetime import timedelta
+
+from credentials.grant import WITHOUT_STATUS, VerifiedGrant, verify_grant
+from credentials.status import BitString, issue_status_list
+from did.json import JsonObject, canonicalize, digest
+from did.multikey import multihash_sha256
+from did.time import format_time, parse_time
+from pds.messages.message import Message, seal_message, sign_message
+from pds.messages.notices import PackageUpdated
+from pds.messages.package import Package, PackageItem, seal_package
+from pds.messages.redemption import new_urn
+from pds.messages.request import AccessRequest
+from pds.vault.consent import values_of
+from pds.vault.context import Context
+from pds.vault.store.exchange import Relationship, StoredGrant, StoredRequest
+from pds.wire import Manifest
+
+RENEW_AFTER = timedelta(days=7)
+
+
+def request_of(stored: StoredRequest) -> AccessRequest:
+    """The request as it was verified when it came in."""
+    return AccessRequest.parse(stored.raw)
+
+
+def grant_of(ctx: Context, stored: StoredGrant) -> VerifiedGrant:
+    """Our own grant, verified again from its stored bytes, as of its first moment."""
+    start = parse_time(str(stored.raw["validFrom"]))
+    return verify_grant(
+        stored.raw,
+        purpose=None,
+        audience=None,
+        status=WITHOUT_STATUS,
+        sandbox=ctx.sandbox,
+        now=max(start, stored.created),
+    )
+
+
+def items_for(ctx: Context, fields: frozenset[str]) -> tuple[PackageItem, ...]:
+    """The current values that these fields cover, with their provenance; nothing else."""
+    return tuple(
+        PackageItem(
+            path=path,
+            schema=value.schema,
+            value=value.value,
+            collected=value.collected,
+            source=value.source,
+            assurance=value.assurance,
+            about=value.about,
+        )
+        for path in sorted(fields)
+        for value in values_of(ctx.records, path)
+    )
+
+
+def content_digest(items: tuple[PackageItem, ...]) -> str:
+    """Tells whether what would be sent has changed since it was last staged."""
+    return multihash_sha256(canonicalize({"items": [item.to_json() for item in items]}))
+
+
+def queue_package(
+    ctx: Context,
+    *,
+    relationship: Relationship,
+    request: AccessRequest,
+    grant: VerifiedGrant,
+    ticket: JsonObject,
+    package_id: str,
+    seq: int,
+    items: tuple[PackageItem, ...],
+) -> None:
+    """Seal one version of a package and queue it, in the caller's transaction."""
+    package = Package(
+        id=package_id, grant=grant.digest, seq=seq, created=ctx.signing_time(), items=items
+    )
+    sealed, manifest = seal_package(
+        package,
+        key=ctx.keys(relationship).did_key,
+        to=request.sealing_key,
+        ticket=digest(ticket),
+        not_after=grant.terms.valid_until,
+    )
+    ctx.exchange.drop_jobs(relationship.index, "package", package_id)
+    ctx.exchange.add_staged(
+        package_id,
+        seq,
+        sha256=Manifest.parse(manifest).sha256,
+        manifest=manifest,
+        at=package.created,
+    )
+    ctx.exchange.enqueue(
+        relationship.index,
+        "package",
+        ref=package_id,
+        payload={"ticket": ticket, "manifest": manifest},
+        octets=sealed,
+    )
+
+
+def queue_message(
+    ctx: Context,
+    *,
+    relationship: Relationship,
+    request: AccessRequest,
+    kind: str,
+    body: JsonObject,
+) -> None:
+    """Sign a message, seal it to the company's mailbox and queue its deposit."""
+    seq, prev = ctx.exchange.last_message(request.id, incoming=False)
+    message = Message(
+        type=kind,
+        id=new_urn(ctx.random),
+        thread=request.id,
+        sender=relationship.did,
+        recipient_key=request.reply.sealing_key.id,
+        seq=seq + 1,
+        prev=prev,
+        created=ctx.signing_time(),
+        body=body,
+    )
+    signed = sign_message(message, ctx.keys(relationship).did_key)
+    ctx.exchange.add_message(
+        request.id,
+        incoming=False,
+        seq=message.seq,
+        digest=digest(signed),
+        kind=kind,
+        raw=signed,
+        at=message.created,
+    )
+    ctx.exchange.enqueue(
+        relationship.index,
+        "deposit",
+        ref=message.id,
+        payload={
+            "relay": request.reply.relay,
+            "mailbox": request.reply.mailbox,
+            "capability": request.reply.capability,
+        },
+        octets=seal_message(signed, to=request.reply.sealing_key, mailbox=request.reply.mailbox),
+    )
+
+
+def status_url(relay: str, list_id: str) -> str:
+    return f"{relay}/v1/status/{list_id}"
+
+
+def queue_status(
+    ctx: Context, relationship: Relationship, *, bits: BitString, sequence: int
+) -> JsonObject:
+    """Sign the next status list of a relationship and queue it. Returns the credential."""
+    keys, now = ctx.keys(relationship), ctx.signing_time()
+    credential = issue_status_list(
+        key=keys.did_key,
+        url=status_url(ctx.home().url, keys.status_id),
+        bits=bits,
+        sequence=sequence,
+        now=now,
+    )
+    ctx.exchange.set_status(relationship.index, bits=bits.encode(), sequence=sequence, issued=now)
+    ctx.exchange.enqueue(
+        relationship.index, "status", ref=keys.status_id, payload={"credential": credential}
+    )
+    return credential
+
+
+def live_grants(ctx: Context) -> list[tuple[StoredGrant, VerifiedGrant]]:
+    """Grants that have neither ended nor run out."""
+    now = ctx.now()
+    result = []
+    for stored in ctx.exchange.grants():
+        if stored.ended is None:
+            grant = grant_of(ctx, stored)
+            if now < grant.terms.valid_until:
+                result.append((stored, grant))
+    return result
+
+
+def restage(ctx: Context, *, everything: bool = False) -> int:
+    """Queue a new version of every package whose content has changed and whose grant follows
+    changes; with ``everything``, of every live package (a relay came back from a backup).
+
+    Counts are the relay's and follow the package id: nothing is refilled. Returns how many.
+    """
+    count = 0
+    for stored, grant in live_grants(ctx):
+        items = items_for(ctx, grant.terms.fields)
+        content = content_digest(items)
+        changed = content != stored.content and grant.terms.follows_changes
+        if not (changed or everything):
+            continue
+        relationship = ctx.exchange.relationship(stored.relationship)
+        source = ctx.exchange.request(stored.request)
+        if source is None:
+            continue
+        request, seq = request_of(source), stored.seq + 1
+        with ctx.transaction():
+            queue_package(
+                ctx,
+                relationship=relationship,
+                request=request,
+                grant=grant,
+                ticket=stored.ticket,
+                package_id=stored.package,
+                seq=seq,
+                items=items,
+            )
+            ctx.exchange.set_package_version(stored.digest, seq=seq, content=content)
+            notice = PackageUpdated(grant=stored.digest, package=stored.package, seq=seq)
+            queue_message(
+                ctx,
+                relationship=relationship,
+                request=request,
+                kind="PackageUpdated",
+                body=notice.to_json(),
+            )
+            ctx.log("restaged", stored.id, {"seq": seq})
+        count += 1
+    return count
+
+
+def renew_status_lists(ctx: Context) -> int:
+    """Queue a renewed status list for every relationship whose last one is a week old."""
+    count = 0
+    for relationship in ctx.exchange.relationships():
+        if ctx.now() - relationship.status_issued < RENEW_AFTER:
+            continue
+        with ctx.transaction():
+            queue_status(
+                ctx,
+                relationship,
+                bits=BitString.decode(relationship.status_bits),
+                sequence=relationship.status_sequence + 1,
+            )
+            ctx.log("status renewed", relationship.company, {"at": format_time(ctx.now())})
+        count += 1
+    return count

@@ -1,0 +1,156 @@
+"""What happened to a package at the relay, held against what this vault staged."""
+
+from dataclasses import dataclass
+
+from did.json import JsonObject
+from did.multikey import b64url_encode
+from did.time import parse_time
+from pds.log.entry import verify_receipt
+from pds.mailbox import RelayError
+from pds.messages.errors import MessageError
+from pds.messages.fields import Fields
+from pds.messages.redemption import check_redemption
+from pds.vault.context import Context, HomeRelay
+from pds.vault.report import SyncReport, report_evidence
+from pds.vault.staging import grant_of, request_of
+from pds.vault.store.exchange import PackageEvent, Relationship, StoredGrant
+
+_KINDS = frozenset({"redemption", "refusal"})
+
+
+@dataclass(slots=True)
+class PackageWatch:
+    """Reads and checks the events of one grant's package; ``read`` may raise the relay's errors."""
+
+    ctx: Context
+    home: HomeRelay
+    relationship: Relationship
+    stored: StoredGrant
+    report: SyncReport
+
+    def read(self) -> None:
+        """Read every new event, keep it, and let the relay erase the presentations we have; then
+        compare the manifest that it shows with the last one staged."""
+        mailbox, package = self.ctx.mailbox(self.relationship), self.stored.package
+        last = self.ctx.exchange.last_event(package)
+        more = True
+        try:
+            while more:
+                after = 0 if last is None else last.ordinal
+                raws, more = mailbox.events(package, after=after)
+                if not raws:
+                    break
+                for raw in raws:
+                    last = self._take(raw, last)
+                mailbox.erase_presentations(package, through=0 if last is None else last.ordinal)
+        except RelayError as error:
+            if error.code == "relay.not_found":  # not staged yet: nothing can have happened
+                return
+            raise
+        waiting = any(job.ref == package for job in self.ctx.exchange.jobs())
+        if self.stored.ended is None and not waiting:
+            self._compare_manifest()
+
+    def _compare_manifest(self) -> None:
+        shown = self.ctx.mailbox(self.relationship).package(self.stored.package)
+        over = self.ctx.now() >= parse_time(str(self.stored.raw["validUntil"]))
+        staged = self.ctx.exchange.staged(self.stored.package).get(self.stored.seq)
+        if over or staged is None:  # swept by the relay, or restored from an older backup
+            return
+        if shown.ended or shown.manifest != staged[1]:
+            self._evidence(
+                "relay.wrong_package", {"ended": shown.ended, "manifest": shown.manifest}
+            )
+
+    def _take(self, raw: JsonObject, last: PackageEvent | None) -> PackageEvent:
+        """Check one recorded event:
+
+        1. its receipt is in the relay's log
+        2. it is of this package, the next ordinal, chained to the one before
+        3. a redemption handed out bytes that we staged
+        4. its presentation is by the key we allowed, for the purpose we granted
+        """
+        event = Fields(raw, "/event")
+        receipt = event.object("receipt")
+        verified = verify_receipt(  # 1
+            receipt, origin=self._origin_of(receipt), log_key=self.home.log_key
+        )
+        entry = Fields(verified.receipt.entry, "/event/receipt/entry")
+        kind = entry.choice("type", _KINDS)
+        ordinal = entry.integer("ordinal", 1, 2**31)
+        prev = entry.text("prev", high=50) if entry.has("prev") else None
+        expected = (1, None) if last is None else (last.ordinal + 1, last.leaf)
+        if entry.id("package") != self.stored.package or (ordinal, prev) != expected:  # 2
+            self._evidence("relay.broken_chain", {"receipt": receipt})
+            raise MessageError("the relay's events do not form a chain", code="relay.broken_chain")
+        problem, purpose, seq = None, None, None
+        if kind == "redemption":
+            seq = entry.integer("seq", 1, 2**31)
+            staged = self.ctx.exchange.staged(self.stored.package).get(seq)
+            if staged is None or staged[0] != entry.digest("sha256"):  # 3
+                problem = "relay.wrong_bytes"
+            else:
+                problem, purpose = self._check_presentation(event, entry.digest("redemption"))  # 4
+        recorded = PackageEvent(
+            package=self.stored.package,
+            ordinal=ordinal,
+            leaf=b64url_encode(verified.receipt.leaf),
+            kind=kind,
+            at=entry.time("at"),
+            code=entry.text("code", high=60) if entry.has("code") else None,
+            seq=seq,
+            purpose=purpose,
+            problem=problem,
+            receipt=receipt,
+        )
+        self._keep(recorded)
+        if problem is not None:
+            self._evidence(problem, {"event": raw})
+        return recorded
+
+    def _origin_of(self, receipt: JsonObject) -> str:
+        """The log this receipt is of: the relay's present one, or one it had before a restore."""
+        note = receipt.get("checkpoint")
+        origin = note.split("\n", 1)[0] if isinstance(note, str) else ""
+        known = self.ctx.exchange.seen_checkpoint(origin) is not None
+        return origin if known else self.home.log_origin
+
+    def _keep(self, event: PackageEvent) -> None:
+        with self.ctx.transaction():
+            self.ctx.exchange.add_event(event)
+            self.ctx.log(
+                event.kind,
+                self.stored.id,
+                {"ordinal": event.ordinal, "code": event.code or event.problem or ""},
+            )
+        if event.kind == "redemption":
+            self.report.redemptions += 1
+        else:
+            self.report.refusals += 1
+
+    def _check_presentation(self, event: Fields, redemption: str) -> tuple[str | None, str | None]:
+        source = self.ctx.exchange.request(self.stored.request)
+        if not event.has("presentation") or source is None:
+            return "redemption.no_presentation", None
+        terms = grant_of(self.ctx, self.stored).terms
+        try:
+            stated = check_redemption(
+                event.object("presentation"),
+                ticket=self.stored.ticket_digest,
+                grant=self.stored.digest,
+                purpose=terms.purpose,
+                processing=terms.processing,
+                redemption_key=request_of(source).redemption_key,
+                package_id=self.stored.package,
+                relay=self.home.url,
+                key=self.ctx.keys(self.relationship).sealing_key,
+                now=self.ctx.now(),
+            )
+        except MessageError as error:
+            return error.code, None
+        if stated.redemption != redemption:
+            return "redemption.other", None
+        return None, stated.purpose
+
+    def _evidence(self, code: str, detail: JsonObject) -> None:
+        report_evidence(self.ctx, self.report, code, self.stored.package, detail)

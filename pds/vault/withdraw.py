@@ -1,0 +1,85 @@
+"""Ending a grant: the relay deletes and refuses first, then the list, then the notice."""
+
+from datetime import datetime, timedelta
+
+from credentials.status import BitString
+from did.json import digest
+from did.time import format_time
+from pds.messages.notices import Withdrawal, verb_of
+from pds.vault.context import Context
+from pds.vault.errors import ConsentError, NotFound
+from pds.vault.staging import grant_of, queue_message, queue_status, request_of
+from pds.vault.store.exchange import StoredGrant
+
+ERASE_WITHIN = timedelta(days=30)
+
+
+def find_grant(ctx: Context, name: str) -> StoredGrant:
+    """The grant with this id, digest, or unambiguous purpose of a request (``delivery``)."""
+    grants = ctx.exchange.grants()
+    exact = [g for g in grants if name in (g.id, g.digest)]
+    if exact:
+        return exact[0]
+    named = [g for g in grants if grant_of(ctx, g).terms.request_purpose == name]
+    live = [g for g in named if g.ended is None]
+    if len(live) == 1 or len(named) == 1:
+        return (live or named)[0]
+    if named:
+        raise NotFound(
+            "more than one grant has that purpose",
+            code="vault.ambiguous",
+            hint="Name it by its id; 'pds sharing' shows them.",
+        )
+    raise NotFound("there is no such grant", code="vault.not_found", hint="See: pds sharing")
+
+
+def withdraw(ctx: Context, stored: StoredGrant) -> str:
+    """End a grant with the verb of its basis, and queue what follows, all in one transaction.
+
+    It is *pending* until the relay's receipts are in. Repeating it changes nothing. Returns the
+    verb: ``withdraw``, ``end`` or ``object``. Raises ``ConsentError`` (``consent.no_way_out``)
+    where the basis leaves the holder no choice.
+    """
+    grant = grant_of(ctx, stored)
+    verb = verb_of(grant.terms.basis)
+    if verb is None:
+        raise ConsentError(
+            "this was given on a basis that the holder cannot end",
+            code="consent.no_way_out",
+            hint="The company names the law it follows; you can complain to the authority.",
+        )
+    if stored.ended is not None:
+        return verb
+    relationship = ctx.exchange.relationship(stored.relationship)
+    source = ctx.exchange.request(stored.request)
+    if source is None:
+        raise NotFound("the grant's request is missing", code="vault.damaged")
+    with ctx.transaction():
+        now = ctx.signing_time()
+        ctx.exchange.drop_jobs(relationship.index, "package", stored.package)
+        ctx.exchange.enqueue(relationship.index, "end", ref=stored.package)
+        bits = BitString.decode(relationship.status_bits).with_bit(stored.status_index)
+        sequence = relationship.status_sequence + 1
+        credential = queue_status(ctx, relationship, bits=bits, sequence=sequence)
+        notice = Withdrawal(
+            grant=stored.digest,
+            verb=verb,
+            status_list=digest(credential),
+            sequence=sequence,
+            erase_by=_erase_by(now),
+            at=now,
+        )
+        queue_message(
+            ctx,
+            relationship=relationship,
+            request=request_of(source),
+            kind="Withdrawal",
+            body=notice.to_json(),
+        )
+        ctx.exchange.end_grant(stored.digest, kind=verb, at=now)
+        ctx.log("ended", stored.id, {"verb": verb, "eraseBy": format_time(_erase_by(now))})
+    return verb
+
+
+def _erase_by(now: datetime) -> datetime:
+    return now + ERASE_WITHIN

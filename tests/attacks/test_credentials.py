@@ -1,0 +1,672 @@
+"""Attacks on signed objects: proofs, contexts, time, purpose, status lists and presentations."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+
+from credentials.contexts import CREDENTIALS_V2, PDS_V1, PROFILE_CONTEXT
+from credentials.errors import (
+    ContextRefused,
+    CredentialError,
+    GrantRefused,
+    PresentationInvalid,
+    ProofInvalid,
+    StatusInvalid,
+    StatusUnchecked,
+    StructureInvalid,
+    TimeInvalid,
+)
+from credentials.grant import WITHOUT_STATUS, GrantTerms, issue_grant, verify_grant
+from credentials.issue import issue_credential
+from credentials.presentation import sign_presentation, verify_presentation
+from credentials.proof import add_proof, sign_object, verify_object
+from credentials.status import (
+    BitString,
+    StatusEntry,
+    check_status,
+    issue_status_list,
+    verify_status_list,
+)
+from credentials.suites import eddsa_jcs
+from credentials.ticket import issue_ticket, verify_ticket
+from credentials.verify import verify_credential
+from did.json import JsonObject
+from did.keys import SigningKey
+from did.multikey import b64url_encode, multihash_sha256
+from did.resolve import OFFLINE, Resolver
+
+NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+LIST_URL = "https://relay.example/v1/status/AAAAAAAAAAAAAAAAAAAAAA"
+ENTRY = StatusEntry(LIST_URL, 94_567)
+HOLDER = SigningKey.from_seed(b"\1" * 32)
+STRANGER = SigningKey.from_seed(b"\2" * 32)
+DIGEST = multihash_sha256(b"a text")
+RELAY = "https://relay.example"
+EXAMPLES = "https://www.w3.org/ns/credentials/examples/v2"
+TERMS = GrantTerms(
+    company="did:web:shop.example",
+    request=DIGEST,
+    request_purpose="delivery",
+    purpose="https://w3id.org/dpv#DeliveryOfGoods",
+    basis="https://w3id.org/dpv/legal/eu/gdpr#A6-1-b",
+    processing=frozenset({"https://w3id.org/dpv#Use"}),
+    fields=frozenset({"contact.address", "contact.name"}),
+    text_digest=DIGEST,
+    text_language="en",
+    decided_by="person",
+    valid_from=NOW,
+    valid_until=NOW + timedelta(days=30),
+    max_uses=1,
+    min_interval=0,
+    follows_changes=False,
+    retention_days=30,
+)
+
+
+def grant(**changes: object) -> JsonObject:
+    return issue_grant(replace(TERMS, **changes), key=HOLDER, status=ENTRY, now=NOW)
+
+
+def bare(document: JsonObject) -> JsonObject:
+    return {name: value for name, value in document.items() if name != "proof"}
+
+
+def signed_with(document: JsonObject, key: SigningKey = HOLDER, **proof: object) -> JsonObject:
+    """Sign a document with a proof that says whatever an attacker likes; ``None`` leaves out."""
+    configuration = {**sign_object(bare(document), key, created=NOW)["proof"], **proof}
+    configuration = {name: value for name, value in configuration.items() if value is not None}
+    configuration.pop("proofValue", None)
+    document_hash = eddsa_jcs.hash_document(bare(document))
+    value = eddsa_jcs.create_value(configuration, document_hash, key)
+    return {**bare(document), "proof": {**configuration, "proofValue": value}}
+
+
+def check(raw: object, **changes: object) -> None:
+    expected = {"purpose": None, "audience": None, "status": WITHOUT_STATUS, "now": NOW, **changes}
+    verify_grant(raw if isinstance(raw, bytes) else orjson.dumps(raw), **expected)
+
+
+def refused(kind: type[CredentialError], code: str, act: Callable[[], object]) -> None:
+    with pytest.raises(kind) as caught:
+        act()
+    assert caught.value.code == code
+
+
+def shop(*, assertion: list[object], methods: list[JsonObject], **more: object) -> Resolver:
+    """A resolver whose web holds one did:web document."""
+    document = {
+        "@context": ["https://www.w3.org/ns/did/v1"],
+        "id": "did:web:shop.example",
+        "verificationMethod": methods,
+        "assertionMethod": assertion,
+        **more,
+    }
+    return Resolver(fetch=lambda _url: json.dumps(document).encode())
+
+
+def method(name: str, key: SigningKey, **more: object) -> JsonObject:
+    return {
+        "id": f"did:web:shop.example#{name}",
+        "type": "Multikey",
+        "controller": "did:web:shop.example",
+        "publicKeyMultibase": key.verify_key.multikey,
+        **more,
+    }
+
+
+def shop_grant(name: str) -> JsonObject:
+    """A grant that a did:web would have issued."""
+    document = {**bare(grant()), "issuer": "did:web:shop.example"}
+    return sign_object(
+        document, HOLDER, created=NOW, verification_method=f"did:web:shop.example#{name}"
+    )
+
+
+@pytest.mark.parametrize(
+    "suite", ["none", "", "eddsa-jcs-2023", "EDDSA-JCS-2022", "eddsa-rdfc-2022", "Ed25519"]
+)
+def test_attack_07_unknown_or_no_suite(suite):
+    """A proof of a suite that is not known here proves nothing, whatever else it says."""
+    forged = signed_with(grant(), cryptosuite=suite)
+    refused(ProofInvalid, "proof.no_known_suite", lambda: check(forged))
+
+
+def test_attack_07_legacy_proof_type():
+    """The type of a proof is exactly DataIntegrityProof."""
+    forged = signed_with(grant(), type="Ed25519Signature2020")
+    refused(ProofInvalid, "proof.no_known_suite", lambda: check(forged))
+
+
+def test_attack_09_an_authentication_key_signs_a_grant():
+    """A key that may sign in must not give away data."""
+    login = shop(
+        methods=[method("login", HOLDER)],
+        assertion=[],
+        authentication=["did:web:shop.example#login"],
+    )
+    refused(ProofInvalid, "key.not_authorised", lambda: check(shop_grant("login"), resolver=login))
+    asserting = shop(methods=[method("k", HOLDER)], assertion=["did:web:shop.example#k"])
+    check(shop_grant("k"), resolver=asserting)
+
+
+def test_attack_10_a_key_of_another_controller():
+    """A document that lists a stranger's key does not make it its own."""
+    foreign = shop(
+        methods=[method("k", HOLDER, controller="did:web:other.example")],
+        assertion=["did:web:shop.example#k"],
+    )
+    refused(
+        ProofInvalid, "key.foreign_controller", lambda: check(shop_grant("k"), resolver=foreign)
+    )
+
+
+def test_attack_11_a_proof_by_someone_not_the_issuer():
+    """A perfect signature by a stranger is a stranger's signature."""
+    forged = sign_object(bare(grant()), STRANGER, created=NOW)
+    refused(ProofInvalid, "proof.not_by_controller", lambda: check(forged))
+    credential = issue_credential({"credentialSubject": {"a": 1}}, HOLDER, now=NOW)
+    taken = sign_object(bare(credential), STRANGER, created=NOW)
+    refused(
+        ProofInvalid,
+        "proof.not_by_controller",
+        lambda: verify_credential(taken, now=NOW, status=WITHOUT_STATUS),
+    )
+
+
+def test_attack_11_a_stranger_s_key_under_the_issuer_s_name():
+    """The method named is the issuer's, the signature is not by its key."""
+    forged = sign_object(
+        bare(grant()), STRANGER, created=NOW, verification_method=HOLDER.verification_method
+    )
+    refused(ProofInvalid, "proof.signature", lambda: check(forged))
+    mixed = HOLDER.did + "#" + STRANGER.verify_key.multikey
+    forged = sign_object(bare(grant()), STRANGER, created=NOW, verification_method=mixed)
+    refused(ProofInvalid, "key.unknown", lambda: check(forged))
+
+
+@pytest.mark.parametrize("proofs", [[], None])
+def test_attack_12_an_empty_proof_set(proofs):
+    """No proof is not a proof that holds."""
+    refused(ProofInvalid, "proof.missing", lambda: check({**grant(), "proof": proofs}))
+
+
+def test_attack_12_no_proof_at_all():
+    """A grant without a proof is refused by its shape already."""
+    refused(StructureInvalid, "credential.missing", lambda: check(bare(grant())))
+
+
+def test_attack_12_a_contradictory_proof_set():
+    """One proof that holds does not outweigh one that does not."""
+    document = grant()
+    broken = {**document["proof"], "created": "2026-01-31T09:29:00Z"}
+    for proofs in ([document["proof"], broken], [broken, document["proof"]]):
+        refused(
+            ProofInvalid,
+            "proof.signature",
+            lambda proofs=proofs: check({**document, "proof": proofs}),
+        )
+    named = {**document["proof"], "id": "urn:proof:1"}
+    twice = {**document, "proof": [named, {**named, "cryptosuite": "x"}]}
+    refused(ProofInvalid, "proof.malformed", lambda: check(twice))
+    nonsense = {**document, "proof": [document["proof"], "proof"]}
+    refused(ProofInvalid, "proof.malformed", lambda: check(nonsense))
+
+
+@pytest.mark.parametrize(
+    ("retired", "code"),
+    [
+        ({"revoked": "2026-01-31T09:29:59Z"}, "key.revoked"),
+        ({"expires": "2026-01-31T09:30:00Z"}, "key.expired"),
+    ],
+)
+def test_attack_13_a_retired_key(retired, code):
+    """A key that its owner has retired signs nothing, also what it signed before."""
+    gone = shop(methods=[method("k", HOLDER, **retired)], assertion=["did:web:shop.example#k"])
+    refused(ProofInvalid, code, lambda: check(shop_grant("k"), resolver=gone))
+
+
+def test_attack_13_a_key_that_was_taken_out():
+    """A grant verified before is refused once the key is gone: did:web is never remembered."""
+    there = shop(methods=[method("k", HOLDER)], assertion=["did:web:shop.example#k"])
+    signed = shop_grant("k")
+    check(signed, resolver=there)
+    gone = shop(methods=[], assertion=[])
+    refused(ProofInvalid, "key.unknown", lambda: check(signed, resolver=gone))
+
+
+def test_attack_21_an_appended_context():
+    """A context that nobody signed must not lend its meaning."""
+    document = grant()
+    document["@context"] = [*PROFILE_CONTEXT, EXAMPLES]
+    refused(ContextRefused, "context.not_exact", lambda: check(document))
+    credential = issue_credential({"credentialSubject": {"a": 1}}, HOLDER, now=NOW)
+    credential["@context"] = [CREDENTIALS_V2, EXAMPLES]
+    found = verify_credential(credential, now=NOW, status=WITHOUT_STATUS)
+    assert found.credential.raw["@context"] == [CREDENTIALS_V2]
+
+
+def test_attack_21_an_appended_context_that_was_signed():
+    """Our profile carries exactly two contexts, whoever signed a third."""
+    document = {**bare(grant()), "@context": [*PROFILE_CONTEXT, EXAMPLES]}
+    forged = sign_object(document, HOLDER, created=NOW)
+    refused(ContextRefused, "context.not_exact", lambda: check(forged))
+
+
+def test_attack_21_a_shorter_context_in_the_proof():
+    """The proof of a grant repeats the whole context, not a prefix of it."""
+    document = bare(grant())
+    short = sign_object({**document, "@context": [CREDENTIALS_V2]}, HOLDER, created=NOW)
+    refused(
+        ContextRefused,
+        "context.proof",
+        lambda: check({**short, "@context": list(PROFILE_CONTEXT)}),
+    )
+
+
+def test_attack_21_contexts_that_differ_from_the_proof_s():
+    """Neither is taken for the other, though the issuer's key signed both as they are."""
+    shorter = signed_with(grant(), **{"@context": [CREDENTIALS_V2]})
+    refused(ContextRefused, "context.proof", lambda: check(shorter))
+    document = {**bare(grant()), "@context": [*PROFILE_CONTEXT, EXAMPLES]}
+    longer = signed_with(document, **{"@context": list(PROFILE_CONTEXT)})
+    refused(ContextRefused, "context.not_exact", lambda: check(longer))
+
+
+@pytest.mark.parametrize(
+    "inline",
+    [
+        {"@vocab": "https://evil.example/#"},
+        {"@base": "https://evil.example/"},
+        {"issuer": "https://evil.example/#issuer"},
+        {"credentialSubject": None},
+        {"ok": {"@id": "urn:x:ok", "@context": {"id": "urn:x:id"}}},
+    ],
+)
+def test_attack_22_inline_redefinition(inline):
+    """A context inside the document must not change what the standard's words mean."""
+    document = {
+        "@context": [CREDENTIALS_V2, inline],
+        "type": ["VerifiableCredential"],
+        "issuer": HOLDER.did,
+        "credentialSubject": {"a": 1},
+    }
+    signed = sign_object(document, HOLDER, created=NOW)
+    refused(
+        ContextRefused,
+        "context.inline",
+        lambda: verify_credential(signed, now=NOW, status=WITHOUT_STATUS),
+    )
+    ours = sign_object(
+        {**bare(grant()), "@context": [*PROFILE_CONTEXT, inline]}, HOLDER, created=NOW
+    )
+    refused(ContextRefused, "context.not_exact", lambda: check(ours))
+
+
+@pytest.mark.parametrize("place", ["", "credentialSubject", "credentialStatus"])
+def test_attack_23_an_unknown_property_in_a_grant(place):
+    """What we do not know we do not act on, so it must not be there at all."""
+    document = bare(grant())
+    if place:
+        document[place] = {**document[place], "alsoAllowed": "everything"}
+    else:
+        document["termsOfUse"] = {"type": "More"}
+    forged = sign_object(document, HOLDER, created=NOW)
+    refused(StructureInvalid, "credential.property", lambda: check(forged))
+
+
+def test_attack_23_an_unknown_property_in_a_proof():
+    """The proof of a grant says nothing that is not known here either."""
+    forged = signed_with(grant(), nonce="x")
+    refused(ProofInvalid, "proof.malformed", lambda: check(forged))
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "http://www.w3.org/ns/credentials/v2", "ftp://x", "urn:x:y", ""]
+)
+def test_attack_26_a_context_that_is_a_file_or_plain_http(url):
+    """Contexts have https: names; nothing is fetched for them in any case."""
+    document = {
+        "@context": [CREDENTIALS_V2, url],
+        "type": ["VerifiableCredential"],
+        "issuer": HOLDER.did,
+        "credentialSubject": {"a": 1},
+    }
+    signed = sign_object(document, HOLDER, created=NOW)
+    refused(
+        ContextRefused,
+        "context.url",
+        lambda: verify_credential(signed, now=NOW, status=WITHOUT_STATUS),
+    )
+
+
+def test_attack_28_expired():
+    """At its end a grant is over, to the second."""
+    document = grant()
+    check(document, now=TERMS.valid_until - timedelta(seconds=1))
+    refused(TimeInvalid, "credential.expired", lambda: check(document, now=TERMS.valid_until))
+
+
+def test_attack_29_from_the_future_beyond_skew():
+    """Another clock may run a minute ahead, not more; so for the window and for the proof."""
+    document = grant()
+    check(document, now=NOW - timedelta(seconds=60))
+    with pytest.raises(CredentialError) as caught:
+        check(document, now=NOW - timedelta(seconds=61))
+    assert caught.value.code == "proof.future"
+    later = issue_grant(
+        replace(TERMS, valid_from=NOW + timedelta(seconds=61)), key=HOLDER, status=ENTRY, now=NOW
+    )
+    refused(TimeInvalid, "credential.not_yet_valid", lambda: check(later))
+
+
+def test_attack_30_ends_before_it_begins():
+    """A window that ends at or before its beginning is nonsense, and refused as such."""
+    for until in (NOW, NOW - timedelta(days=1)):
+        document = bare(grant()) | {"validUntil": until.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        forged = sign_object(document, HOLDER, created=NOW)
+        refused(StructureInvalid, "credential.window", lambda f=forged: check(f))
+        refused(StructureInvalid, "credential.window", lambda u=until: grant(valid_until=u))
+
+
+def test_attack_31_another_purpose():
+    """A grant for one purpose serves no other, nor does a broad one serve a narrow wish."""
+    for wanted in ("DirectMarketing", "Marketing", "DeliveryOfGood", "deliveryOfGoods"):
+        refused(
+            GrantRefused,
+            "grant.purpose",
+            lambda w=wanted: check(grant(), purpose="https://w3id.org/dpv#" + w),
+        )
+    broad = grant(purpose="https://w3id.org/dpv#Marketing")
+    refused(
+        GrantRefused,
+        "grant.purpose",
+        lambda: check(broad, purpose="https://w3id.org/dpv#DirectMarketing"),
+    )
+
+
+@pytest.mark.parametrize("wider", ["contact", "contact.email", "purchases", "contact.names", ""])
+def test_attack_32_wider_fields(wider):
+    """One field too many refuses them all."""
+    check(grant(), fields=["contact.name", "contact.address"])
+    refused(GrantRefused, "grant.fields", lambda: check(grant(), fields=["contact.name", wider]))
+
+
+def presented(**changes: object) -> JsonObject:
+    chosen = {"challenge": "c-1", "domain": RELAY, "created": NOW, **changes}
+    presentation = {
+        "@context": list(PROFILE_CONTEXT),
+        "id": "urn:uuid:1c2c7050-5947-43e2-8e19-e60401a118c7",
+        "type": ["VerifiablePresentation"],
+        "verifiableCredential": [],
+    }
+    return sign_presentation(holder_key=HOLDER, presentation=presentation, **chosen)
+
+
+def verify_presented(raw: JsonObject) -> None:
+    verify_presentation(raw, expected_challenge="c-1", expected_domain=RELAY, now=NOW)
+
+
+@pytest.mark.parametrize("domain", ["https://other.example", RELAY + "/", RELAY.upper(), ""])
+def test_attack_34_wrong_domain(domain):
+    """A presentation made for another place is of no use here."""
+    verify_presented(presented())
+    refused(
+        PresentationInvalid,
+        "presentation.domain",
+        lambda: verify_presented(presented(domain=domain)),
+    )
+
+
+@pytest.mark.parametrize("challenge", ["c-2", "", "C-1", "c-1 "])
+def test_attack_34_wrong_challenge(challenge):
+    """A presentation made at another moment is of no use now."""
+    refused(
+        PresentationInvalid,
+        "presentation.challenge",
+        lambda: verify_presented(presented(challenge=challenge)),
+    )
+
+
+def test_attack_34_no_challenge_or_domain():
+    """A proof that leaves out what is expected does not meet it."""
+    document = presented()
+    for name in ("challenge", "domain"):
+        left_out = signed_with(
+            document,
+            **{"proofPurpose": "authentication", "challenge": "c-1", "domain": RELAY}
+            | {name: None},
+        )
+        refused(PresentationInvalid, f"presentation.{name}", lambda d=left_out: verify_presented(d))
+
+
+def test_attack_35_clock_set_back():
+    """With the clock set back, what was made since then is from the future and refused."""
+    signed = grant(valid_from=NOW - timedelta(days=400))
+    check(signed)
+    refused(ProofInvalid, "proof.future", lambda: check(signed, now=NOW - timedelta(days=300)))
+    fresh = orjson.dumps(
+        issue_status_list(key=HOLDER, url=LIST_URL, bits=BitString.empty(), sequence=1, now=NOW)
+    )
+    with pytest.raises(CredentialError):
+        check_status(ENTRY, fresh, issuer=HOLDER.did, now=NOW - timedelta(days=300))
+
+
+def packed(data: bytes) -> str:
+    return "u" + b64url_encode(data)
+
+
+def test_attack_38_gzip_bomb():
+    """A few kilobytes that would fill memory are cut off at the bound."""
+    stream = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(stream.compress(bytes(1 << 20)) for _ in range(64)) + stream.flush()
+    assert len(bomb) < 80_000
+    refused(StatusInvalid, "status.too_large", lambda: BitString.decode(packed(bomb)))
+
+
+def test_attack_39_trailing_member():
+    """Nothing stands after the one gzip member: no second list, no stray bytes."""
+    one = gzip.compress(bytes(16_384), mtime=0)
+    other = gzip.compress(b"\xff" * 16_384, mtime=0)
+    for data in (one + other, one + b"\0", one[:-1]):
+        refused(StatusInvalid, "status.compression", lambda d=data: BitString.decode(packed(d)))
+
+
+def test_attack_40_short_list():
+    """A list too short to hide in is refused, also by one byte."""
+    for length in (0, 1, 16_383):
+        data = gzip.compress(bytes(length), mtime=0)
+        refused(StatusInvalid, "status.short", lambda d=data: BitString.decode(packed(d)))
+    refused(StatusInvalid, "status.short", lambda: BitString.empty(131_064))
+
+
+@pytest.mark.parametrize("index", ["-1", "１", "+1", "01", " 1", "1_0", "1.0", "0x1", "", 1, None])
+def test_attack_41_index_that_is_not_a_plain_number(index):
+    """The index is ASCII digits and nothing that a lenient reader would take for them."""
+    document = bare(grant())
+    document["credentialStatus"] = {
+        **document["credentialStatus"],
+        "statusListIndex": index,
+        "id": f"{LIST_URL}#{index}",
+    }
+    forged = sign_object(document, HOLDER, created=NOW)
+    refused(StatusInvalid, "status.index", lambda: check(forged))
+
+
+def test_attack_41_index_out_of_range():
+    """An index beyond the list is an error, not a clear bit."""
+    for index in (131_072, 999_999_999):
+        signed = issue_grant(TERMS, key=HOLDER, status=StatusEntry(LIST_URL, index), now=NOW)
+        refused(
+            StatusInvalid, "status.index_range", lambda s=signed: check(s, status=status_list())
+        )
+    for index in (-1, 131_072):
+        refused(StatusInvalid, "status.index_range", lambda i=index: BitString.empty().get(i))
+
+
+def status_list(key: SigningKey = HOLDER, sequence: int = 7, **subject: object) -> bytes:
+    issued = issue_status_list(
+        key=key, url=LIST_URL, bits=BitString.empty(), sequence=sequence, now=NOW
+    )
+    if subject:
+        document = bare(issued)
+        document["credentialSubject"] = {**document["credentialSubject"], **subject}
+        issued = sign_object(document, key, created=NOW)
+    return orjson.dumps(issued)
+
+
+def test_attack_42_wrong_issuer_of_a_list():
+    """Only the one who gave the grant can say that it stands."""
+    check(grant(), status=status_list())
+    refused(StatusInvalid, "status.issuer", lambda: check(grant(), status=status_list(STRANGER)))
+
+
+def test_attack_42_wrong_purpose_of_a_list():
+    """A list of what is suspended says nothing about what is withdrawn."""
+    other = status_list(statusPurpose="suspension")
+    refused(StatusInvalid, "status.purpose", lambda: check(grant(), status=other))
+
+
+def test_attack_43_expired_list():
+    """An old list is not a yes: it could not be checked."""
+    later = NOW + timedelta(days=35)
+    document = issue_grant(
+        replace(TERMS, valid_until=NOW + timedelta(days=99)), key=HOLDER, status=ENTRY, now=NOW
+    )
+    refused(
+        StatusUnchecked, "status.stale", lambda: check(document, status=status_list(), now=later)
+    )
+
+
+def test_attack_43_older_list():
+    """Once a newer list was seen, an older one is a roll-back, however valid."""
+
+    def verify(sequence: int) -> None:
+        verify_status_list(
+            status_list(sequence=sequence),
+            now=NOW,
+            expected_issuer=HOLDER.did,
+            expected_url=LIST_URL,
+            min_sequence=7,
+        )
+
+    verify(7)
+    refused(StatusInvalid, "status.older", lambda: verify(6))
+
+
+def test_attack_44_list_unavailable():
+    """Whoever keeps the list away gains nothing by it."""
+
+    def gone(_url: str) -> bytes:
+        raise OSError("no route")
+
+    refused(StatusUnchecked, "status.unavailable", lambda: check(grant(), status=gone))
+
+
+def ticket() -> JsonObject:
+    return issue_ticket(
+        key=HOLDER,
+        redemption_key_did=STRANGER.did,
+        relay=RELAY,
+        package="AAAAAAAAAAAAAAAAAAAAAQ",
+        valid_from=NOW,
+        valid_until=NOW + timedelta(days=1),
+        max_uses=1,
+        min_interval=0,
+        grant_digest=DIGEST,
+        status=ENTRY,
+        now=NOW,
+    )
+
+
+def test_attack_64_a_ticket_shown_as_a_grant_and_back():
+    """Both are by the same key; each is read as what it is and as nothing else."""
+    refused(StructureInvalid, "credential.type", lambda: check(ticket()))
+    refused(StructureInvalid, "credential.type", lambda: verify_ticket(grant(), now=NOW))
+    both = {**bare(grant()), "type": ["VerifiableCredential", "AccessGrant", "RedemptionTicket"]}
+    forged = sign_object(both, HOLDER, created=NOW)
+    refused(StructureInvalid, "credential.type", lambda: check(forged))
+    refused(StructureInvalid, "credential.type", lambda: check(orjson.loads(status_list())))
+
+
+def test_attack_71_a_proof_taken_out_of_a_set():
+    """What is left must be enough by itself: for a grant, the issuer's own proof."""
+    both = add_proof(grant(), STRANGER, created=NOW)
+    check(both)
+    by_issuer, by_stranger = both["proof"]
+    check({**both, "proof": [by_issuer]})
+    refused(
+        ProofInvalid,
+        "proof.not_by_controller",
+        lambda: check({**both, "proof": [by_stranger]}),
+    )
+    rdfc = {**by_issuer, "cryptosuite": "eddsa-rdfc-2022"}
+    refused(ProofInvalid, "proof.no_known_suite", lambda: check({**both, "proof": [rdfc]}))
+
+
+def test_attack_71_a_proof_taken_out_of_a_chain():
+    """A proof over an earlier one is refused when that one is gone."""
+    first = signed_with(grant(), id="urn:proof:1")
+    document, earlier = bare(first), first["proof"]
+    later = {
+        **sign_object(document, STRANGER, created=NOW)["proof"],
+        "previousProof": "urn:proof:1",
+    }
+    del later["proofValue"]
+    covered = eddsa_jcs.hash_document({**document, "proof": [earlier]})
+    later["proofValue"] = eddsa_jcs.create_value(later, covered, STRANGER)
+    check({**document, "proof": [earlier, later]})
+    other = signed_with(grant(), id="urn:proof:2")["proof"]
+    for proofs in ([later], [other, later]):
+        with pytest.raises(ProofInvalid) as caught:
+            check({**document, "proof": proofs})
+        assert caught.value.code in {"proof.previous", "proof.signature"}
+    refused(
+        ProofInvalid, "proof.previous", lambda: check({**document, "proof": [later, rest(first)]})
+    )
+
+
+def rest(document: JsonObject) -> JsonObject:
+    """The proof of a document without the name that another proof refers to."""
+    return signed_with(document)["proof"]
+
+
+def test_attack_72_a_proof_without_context():
+    """Read literally, the standard lets such a proof cover a document with any context."""
+    forged = signed_with(grant(), **{"@context": None})
+    refused(ContextRefused, "context.proof", lambda: check(forged))
+    refused(
+        ContextRefused,
+        "context.proof",
+        lambda: verify_object(
+            forged, resolver=OFFLINE, now=NOW, expected_controller=None, exact_context=None
+        ),
+    )
+    plain = signed_with({"a": 1}, **{"@context": [CREDENTIALS_V2, PDS_V1]})
+    refused(
+        ContextRefused,
+        "context.proof",
+        lambda: verify_object(
+            plain, resolver=OFFLINE, now=NOW, expected_controller=None, exact_context=()
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "purpose", ["authentication", "capabilityInvocation", "keyAgreement", "assertionMethods", ""]
+)
+def test_attack_72_a_proof_for_another_purpose(purpose):
+    """A signature made for signing in, or for anything else, is not a decision."""
+    forged = signed_with(grant(), proofPurpose=purpose)
+    refused(ProofInvalid, "proof.purpose", lambda: check(forged))
+
+
+def test_attack_72_a_decision_used_for_signing_in():
+    """And the other way round."""
+    forged = signed_with(presented(), challenge="c-1", domain=RELAY)
+    refused(ProofInvalid, "proof.purpose", lambda: verify_presented(forged))

@@ -1,0 +1,259 @@
+"""The access grant: what it takes to be believed, and for which use."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from credentials.contexts import PDS_V1_DIGEST
+from credentials.errors import (
+    CredentialError,
+    GrantRefused,
+    StatusUnchecked,
+    StructureInvalid,
+    TimeInvalid,
+    Withdrawn,
+)
+from credentials.grant import WITHOUT_STATUS, issue_grant, verify_grant
+from credentials.proof import add_proof, sign_object
+from credentials.status import StatusEntry
+from did.json import canonicalize, digest
+
+MARKETING = "https://w3id.org/dpv#Marketing"
+DIRECT = "https://w3id.org/dpv#DirectMarketing"
+
+
+def _verify(raw, now, **changes):
+    expected = {
+        "purpose": "https://w3id.org/dpv#DeliveryOfGoods",
+        "audience": "did:web:shop.example",
+        "status": WITHOUT_STATUS,
+        "now": now,
+        **changes,
+    }
+    return verify_grant(raw, **expected)
+
+
+def _resigned(grant, key, now, **changes):
+    """The grant with other members, signed again by its issuer: only its shape is wrong."""
+    document = {name: value for name, value in grant.items() if name != "proof"}
+    for name, value in changes.items():
+        place, _, member = name.rpartition("__")
+        target = dict(document[place]) if place else document
+        if value is None:
+            del target[member]
+        else:
+            target[member] = value
+        if place:
+            document[place] = target
+    return sign_object(document, key, created=now)
+
+
+def test_a_grant_is_what_was_issued(grant, grant_bytes, status_list, terms, key, entry, now):
+    found = _verify(grant_bytes, now, status=status_list)
+    assert found.terms == terms
+    assert found.issuer == key.did
+    assert found.id == grant["id"]
+    assert found.status == entry
+    assert found.status_checked
+    assert found.digest == digest(grant)
+    assert found.raw == grant_bytes
+    assert len(found.limits_of_proof) == 4
+
+
+def test_a_grant_may_be_given_in_any_form(grant, grant_bytes, now):
+    """The same bytes, other bytes of the same value, text, and the parsed object."""
+    spaced = orjson.dumps(grant, option=orjson.OPT_INDENT_2)
+    results = [_verify(raw, now) for raw in (grant_bytes, spaced, grant_bytes.decode(), grant)]
+    assert {result.digest for result in results} == {digest(grant)}
+    assert all(result.terms == results[0].terms for result in results)
+
+
+def test_one_flipped_bit_anywhere_is_refused(grant_bytes, now):
+    """Every byte of a grant matters, those of its proof included."""
+    for position in range(len(grant_bytes)):
+        for bit in (0x01, 0x20):
+            changed = bytearray(grant_bytes)
+            changed[position] ^= bit
+            with pytest.raises(CredentialError):
+                _verify(bytes(changed), now)
+
+
+@given(
+    uses=st.integers(1, 2**53 - 1),
+    interval=st.integers(0, 2**53 - 1),
+    index=st.integers(0, 131_071),
+    follows=st.booleans(),
+    fields=st.sets(st.from_regex(r"[a-z]{1,9}(\.[a-z]{1,9})?", fullmatch=True), min_size=1),
+)
+@settings(deadline=None, max_examples=60)
+def test_what_is_issued_verifies(terms, key, now, uses, interval, index, follows, fields):
+    chosen = replace(
+        terms,
+        max_uses=uses,
+        min_interval=interval,
+        follows_changes=follows,
+        fields=frozenset(fields),
+    )
+    entry = StatusEntry("https://relay.example/v1/status/AAAAAAAAAAAAAAAAAAAAAA", index)
+    signed = issue_grant(chosen, key=key, status=entry, now=now)
+    assert _verify(canonicalize(signed), now).terms == chosen
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"company": "shop.example"},
+        {"request": "uEi"},
+        {"request_purpose": "Delivery"},
+        {"purpose": "DeliveryOfGoods"},
+        {"basis": "https://example.org/#A6"},
+        {"processing": frozenset()},
+        {"processing": frozenset({"Collect"})},
+        {"fields": frozenset()},
+        {"fields": frozenset({"Contact"})},
+        {"fields": frozenset({"contact.name.first"})},
+        {"text_digest": "z6Mk"},
+        {"text_language": "english language"},
+        {"decided_by": "machine"},
+        {"max_uses": 0},
+        {"max_uses": True},
+        {"max_uses": 2**53},
+        {"min_interval": -1},
+        {"retention_days": -1},
+        {"follows_changes": 1},
+    ],
+)
+def test_what_would_not_verify_is_not_issued(change, terms, key, entry, now):
+    with pytest.raises(CredentialError):
+        issue_grant(replace(terms, **change), key=key, status=entry, now=now)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "urn:uuid:1c2c7050-5947-13e2-8e19-e60401a118c7"},
+        {"id": "1"},
+        {"id": 7},
+        {"type": ["VerifiableCredential"]},
+        {"type": "AccessGrant"},
+        {"type": ["VerifiableCredential", "AccessGrant", "More"]},
+        {"validFrom": "2026-01-31"},
+        {"validUntil": None},
+        {"credentialStatus": None},
+        {"credentialStatus": []},
+        {"relatedResource": None},
+        {"relatedResource": [{"id": "https://w3id.org/other", "digestMultibase": PDS_V1_DIGEST}]},
+        {"credentialSubject": []},
+        {"credentialSubject__sandbox": False},
+        {"credentialSubject__fields": ["contact.name", "contact.name"]},
+        {"credentialSubject__fields": "contact.name"},
+        {"credentialSubject__fields": ["contact.name", 5]},
+        {"credentialSubject__processing": ["https://w3id.org/dpv#Use"] * 2},
+        {"credentialSubject__textShown": "uEi"},
+        {"credentialSubject__textShown": {}},
+        {"credentialSubject__maxUses": "12"},
+        {"credentialSubject__maxUses": 1.0},
+        {"credentialSubject__id": 5},
+        {"credentialSubject__purpose": 5},
+        {"credentialSubject__request": 5},
+        {"credentialSubject__basis": None},
+        {"credentialStatus__type": "Other"},
+        {"credentialStatus__statusPurpose": "suspension"},
+        {"credentialStatus__statusListCredential": "http://relay.example/"},
+        {"credentialStatus__id": "https://relay.example/"},
+        {"credentialStatus__more": "x"},
+    ],
+)
+def test_a_signed_grant_of_another_shape_is_refused(change, grant, key, now):
+    """The signature is right; the issuer's own grant is not one."""
+    with pytest.raises(CredentialError) as caught:
+        _verify(orjson.dumps(_resigned(grant, key, now, **change)), now)
+    assert caught.value.code.split(".")[0] in {"credential", "status", "time", "json"}
+
+
+def test_the_verdict_is_the_same_by_the_general_way(grant, key, other_key, now):
+    """A proof set and a spaced text do not take the quick way; the answer is the same."""
+    quick = _verify(orjson.dumps(grant), now)
+    both = _verify(orjson.dumps(add_proof(grant, other_key, created=now)), now)
+    assert (both.digest, both.terms, both.issuer) == (quick.digest, quick.terms, quick.issuer)
+
+
+def test_a_narrower_grant_satisfies_a_broader_wish_and_never_the_reverse(terms, key, entry, now):
+    narrow = issue_grant(replace(terms, purpose=DIRECT), key=key, status=entry, now=now)
+    broad = issue_grant(replace(terms, purpose=MARKETING), key=key, status=entry, now=now)
+    assert _verify(narrow, now, purpose=MARKETING).terms.purpose == DIRECT
+    with pytest.raises(GrantRefused) as caught:
+        _verify(broad, now, purpose=DIRECT)
+    assert caught.value.code == "grant.purpose"
+
+
+def test_another_company_cannot_rely_on_it(grant, now):
+    with pytest.raises(GrantRefused) as caught:
+        _verify(grant, now, audience="did:web:other.example")
+    assert caught.value.code == "grant.audience"
+
+
+def test_a_category_covers_its_fields(grant, now):
+    found = _verify(grant, now, fields={"contact.name", "purchases.total", "purchases"})
+    assert not found.terms.covers("contact")
+
+
+def test_none_takes_any_purpose_and_company(grant, now):
+    assert _verify(grant, now, purpose=None, audience=None).id == grant["id"]
+
+
+def test_a_sandbox_grant_is_worth_nothing_outside(terms, key, entry, now):
+    signed = issue_grant(replace(terms, sandbox=True), key=key, status=entry, now=now)
+    with pytest.raises(GrantRefused) as caught:
+        _verify(signed, now)
+    assert caught.value.code == "grant.sandbox"
+    assert _verify(signed, now, sandbox=True).terms.sandbox
+
+
+def test_the_end_is_exact(grant_bytes, terms, now):
+    _verify(grant_bytes, terms.valid_until - timedelta(seconds=1))
+    with pytest.raises(TimeInvalid):
+        _verify(grant_bytes, terms.valid_until)
+
+
+def test_a_grant_seen_before_is_looked_at_anew(grant_bytes, status_list, terms, key, now):
+    """What is remembered is the signature, not the time, the status or the purpose."""
+    assert _verify(grant_bytes, now, status=status_list).status_checked
+    with pytest.raises(TimeInvalid):
+        _verify(grant_bytes, terms.valid_until, status=status_list)
+    with pytest.raises(StatusUnchecked):
+        _verify(grant_bytes, now + timedelta(days=36), status=status_list)
+    with pytest.raises(GrantRefused):
+        _verify(grant_bytes, now, purpose=MARKETING)
+
+
+def test_a_withdrawn_grant_is_refused(terms, key, status_list, entry, now):
+    withdrawn = issue_grant(terms, key=key, status=replace(entry, index=5), now=now)
+    with pytest.raises(Withdrawn):
+        _verify(withdrawn, now, status=status_list)
+
+
+def test_the_status_may_be_fetched(grant, entry, status_list, now):
+    asked = []
+
+    def fetch(url):
+        asked.append(url)
+        return status_list
+
+    assert _verify(grant, now, status=fetch).status_checked
+    assert asked == [entry.list_url]
+
+
+def test_without_status_is_said_in_the_answer(grant, now):
+    assert not _verify(grant, now).status_checked
+
+
+def test_errors_do_not_repeat_what_was_refused(grant, key, now):
+    secret = "urn:secret-4711"
+    with pytest.raises(StructureInvalid) as caught:
+        _verify(_resigned(grant, key, now, id=secret), now)
+    assert secret not in str(caught.value) + caught.value.hint + caught.value.pointer

@@ -1,0 +1,255 @@
+"""Data Integrity proofs: who signed what, and what the verifier gives back."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from credentials.contexts import CREDENTIALS_V2, PDS_V1, PROFILE_CONTEXT
+from credentials.errors import (
+    ContextRefused,
+    ControllerUnresolved,
+    ProofInvalid,
+    StructureInvalid,
+)
+from credentials.proof import add_proof, key_of_did_key, sign_object, verify_object
+from did.json import canonicalize, digest
+from did.resolve import OFFLINE
+
+EXAMPLES = "https://www.w3.org/ns/credentials/examples/v2"
+
+names = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=12,
+)
+objects = st.dictionaries(names.filter(lambda name: name != "proof"), values, max_size=6)
+
+
+def _verify(raw, now, **changes):
+    expected = {
+        "resolver": OFFLINE,
+        "now": now,
+        "expected_controller": None,
+        "exact_context": (),
+        **changes,
+    }
+    return verify_object(raw, **expected)
+
+
+@given(obj=objects)
+@settings(deadline=None, max_examples=60)
+def test_what_is_signed_verifies_and_comes_back(obj, key, now):
+    found = _verify(canonicalize(sign_object(obj, key, created=now)), now)
+    assert found.document == obj
+    assert found.digest == digest(obj)
+    assert found.controller == key.did
+    assert found.verification_method == key.verification_method
+
+
+def test_an_object_may_be_given_as_bytes_text_or_parsed(key, now):
+    signed = sign_object({"type": "Thing"}, key, created=now)
+    raw = canonicalize(signed)
+    assert _verify(raw, now) == _verify(raw.decode(), now) == _verify(signed, now)
+
+
+def test_the_document_returned_is_a_copy(key, now):
+    """Whoever changes the object that came in changes nothing that was verified."""
+    signed = sign_object({"inner": {"value": 1}}, key, created=now)
+    found = _verify(signed, now)
+    signed["inner"]["value"] = 2
+    assert found.document == {"inner": {"value": 1}}
+
+
+def test_signing_does_not_change_the_object(key, now):
+    obj = {"type": "Thing"}
+    sign_object(obj, key, created=now)
+    assert obj == {"type": "Thing"}
+
+
+def test_an_object_is_signed_once(key, now):
+    signed = sign_object({}, key, created=now)
+    with pytest.raises(ProofInvalid) as caught:
+        sign_object(signed, key, created=now)
+    assert caught.value.code == "proof.present"
+
+
+def test_the_prefix_rule_returns_the_context_that_was_signed(key, now):
+    """Contexts after those of the proof were not signed, and are gone (EdDSA §3.3.2)."""
+    signed = sign_object({"@context": [CREDENTIALS_V2], "id": "urn:x:1"}, key, created=now)
+    signed["@context"] = [CREDENTIALS_V2, EXAMPLES]
+    found = _verify(signed, now, exact_context=None)
+    assert found.document["@context"] == [CREDENTIALS_V2]
+    assert found.digest == digest({"@context": [CREDENTIALS_V2], "id": "urn:x:1"})
+
+
+@pytest.mark.parametrize(
+    "context", [[EXAMPLES, CREDENTIALS_V2], [EXAMPLES], [], CREDENTIALS_V2[:-1], None, 7]
+)
+def test_the_context_of_a_proof_is_a_prefix(context, key, now):
+    signed = sign_object({"@context": [CREDENTIALS_V2]}, key, created=now)
+    signed["@context"] = context
+    with pytest.raises(ContextRefused) as caught:
+        _verify(signed, now, exact_context=None)
+    assert caught.value.code == "context.proof"
+
+
+def test_exact_context_demands_exactly_that(key, now):
+    signed = sign_object({"@context": [PDS_V1, CREDENTIALS_V2]}, key, created=now)
+    with pytest.raises(ContextRefused) as caught:
+        _verify(signed, now, exact_context=PROFILE_CONTEXT)
+    assert caught.value.code == "context.not_exact"
+
+
+def test_a_plain_object_has_no_context(key, now):
+    signed = sign_object({"@context": list(PROFILE_CONTEXT)}, key, created=now)
+    with pytest.raises(ContextRefused):
+        _verify(signed, now, exact_context=())
+
+
+def test_every_proof_of_a_set_is_verified(key, other_key, now):
+    signed = add_proof(sign_object({"a": 1}, key, created=now), other_key, created=now)
+    found = _verify(signed, now)
+    assert [proof.controller for proof in found.proofs] == [key.did, other_key.did]
+    assert _verify(signed, now, expected_controller=other_key.did).controller == other_key.did
+    signed["proof"][1]["created"] = "2026-01-31T09:29:59Z"
+    with pytest.raises(ProofInvalid) as caught:
+        _verify(signed, now)
+    assert caught.value.code == "proof.signature"
+
+
+def test_unknown_suites_are_reported(key, now):
+    signed = sign_object({"a": 1}, key, created=now)
+    other = {**signed["proof"], "cryptosuite": "eddsa-rdfc-2022"}
+    legacy = {"type": "Ed25519Signature2020", "proofValue": "z"}
+    found = _verify({**signed, "proof": [other, signed["proof"], legacy]}, now)
+    assert found.unknown_suites == ("eddsa-rdfc-2022", "Ed25519Signature2020")
+    assert len(found.proofs) == 1
+
+
+def _chain(key, other_key, now, previous):
+    first = sign_object({"a": 1}, key, created=now)
+    first["proof"]["id"] = "urn:proof:1"
+    from credentials.suites import eddsa_jcs
+
+    del first["proof"]["proofValue"]
+    first["proof"]["proofValue"] = eddsa_jcs.create_value(
+        first["proof"], eddsa_jcs.hash_document({"a": 1}), key
+    )
+    second = {
+        "type": "DataIntegrityProof",
+        "cryptosuite": "eddsa-jcs-2022",
+        "created": "2026-01-31T09:30:00Z",
+        "verificationMethod": other_key.verification_method,
+        "proofPurpose": "assertionMethod",
+        "previousProof": previous,
+    }
+    covered = {"a": 1, "proof": [first["proof"]]}
+    second["proofValue"] = eddsa_jcs.create_value(
+        second, eddsa_jcs.hash_document(covered), other_key
+    )
+    return {"a": 1, "proof": [first["proof"], second]}
+
+
+def test_a_chain_covers_the_proof_before(key, other_key, now):
+    """Data Integrity §2.1.2: the later proof is over the earlier one as well."""
+    signed = _chain(key, other_key, now, "urn:proof:1")
+    found = _verify(signed, now, expected_controller=other_key.did)
+    assert found.digest == digest({"a": 1})
+    assert found.document == {"a": 1}
+
+
+@pytest.mark.parametrize("previous", [[], "urn:proof:2", ["urn:proof:1", "urn:x"], 7, [None]])
+def test_a_chain_without_its_beginning_is_refused(previous, key, other_key, now):
+    with pytest.raises(ProofInvalid):
+        _verify(_chain(key, other_key, now, previous), now)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "Proof"},
+        {"type": None},
+        {"type": ["DataIntegrityProof"]},
+        {"cryptosuite": "eddsa-jcs-2023"},
+        {"cryptosuite": None},
+        {"verificationMethod": None},
+        {"verificationMethod": "did:key:z6Mk"},
+        {"verificationMethod": "#key-1"},
+        {"verificationMethod": "https://shop.example/#key"},
+        {"verificationMethod": "did:key:zUnknown#zUnknown"},
+        {"proofPurpose": None},
+        {"created": None},
+        {"created": "2026-01-31"},
+        {"created": 5},
+        {"nonce": "more"},
+        {"challenge": "unasked"},
+        {"id": 5},
+        {"expires": "2026"},
+    ],
+)
+def test_a_proof_that_says_something_else_is_refused(change, key, now):
+    signed = sign_object({"a": 1}, key, created=now)
+    signed["proof"] = {**signed["proof"], **change}
+    with pytest.raises((ProofInvalid, StructureInvalid)):
+        _verify(signed, now)
+
+
+def test_created_is_required_of_ours(key, now):
+    from credentials.suites import eddsa_jcs
+
+    signed = sign_object({"a": 1}, key, created=now)
+    del signed["proof"]["created"], signed["proof"]["proofValue"]
+    value = eddsa_jcs.create_value(signed["proof"], eddsa_jcs.hash_document({"a": 1}), key)
+    signed["proof"]["proofValue"] = value
+    assert _verify(signed, now, exact_context=None).proofs[0].created is None
+    with pytest.raises(ProofInvalid) as caught:
+        _verify(signed, now)
+    assert caught.value.code == "proof.malformed"
+
+
+def test_a_proof_ends(key, now):
+    from credentials.suites import eddsa_jcs
+
+    signed = sign_object({"a": 1}, key, created=now)
+    del signed["proof"]["proofValue"]
+    signed["proof"]["expires"] = "2026-01-31T10:30:00Z"
+    value = eddsa_jcs.create_value(signed["proof"], eddsa_jcs.hash_document({"a": 1}), key)
+    signed["proof"]["proofValue"] = value
+    _verify(signed, now + timedelta(minutes=59, seconds=59))
+    with pytest.raises(ProofInvalid) as caught:
+        _verify(signed, now + timedelta(hours=1))
+    assert caught.value.code == "proof.expired"
+
+
+def test_an_unresolvable_signer_is_not_called_invalid(key, now):
+    """Whoever could not look must not say that it is wrong."""
+    signed = sign_object(
+        {"a": 1}, key, created=now, verification_method="did:web:shop.example#key-1"
+    )
+    with pytest.raises(ControllerUnresolved) as caught:
+        _verify(signed, now)
+    assert caught.value.code == "did.network_needed"
+
+
+def test_the_short_way_to_a_did_key_agrees_with_its_document(key):
+    method = key.verification_method
+    for purpose in ("assertionMethod", "authentication"):
+        found = OFFLINE.resolve(key.did).method_for(method, relationship=purpose, now=None)
+        assert key_of_did_key(method, purpose) == found.ed25519()
+
+
+def test_too_many_proofs_are_refused(key, now):
+    signed = sign_object({"a": 1}, key, created=now)
+    with pytest.raises(ProofInvalid) as caught:
+        _verify({**signed, "proof": [signed["proof"]] * 9}, now)
+    assert caught.value.code == "proof.many"
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{", b'{"a":1,"a":1}', b'{"a":1.5}', "\ud800"])
+def test_what_is_not_strict_json_is_refused(raw, now):
+    with pytest.raises(StructureInvalid) as caught:
+        _verify(raw, now)
+    assert caught.value.code.startswith("json.")

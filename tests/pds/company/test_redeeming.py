@@ -1,0 +1,233 @@
+"""Redemptions: lost answers, refusals, bad answers, and a relay that came back from a backup."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from company_world import CANARY, DELIVERY, Reply, World
+
+from pds.company.errors import CompanyError, NoBasis
+from pds.errors import PdsError
+from pds.log.errors import LogError
+from pds.mailbox import RelayError, RelayNonsense, RelayUnreachable
+from pds.messages.errors import PackageRefused
+from pds.relay.restore import mark_restored
+
+REDEEM = ("POST", "/v1/redemptions")
+
+
+def test_lost_answer_is_recovered_uncounted(world: World) -> None:
+    """The relay counted, the answer was lost: it comes again, and costs nothing."""
+    granted = world.granted()
+    world.wire.after.append(REDEEM)
+    with pytest.raises(RelayUnreachable):
+        world.shop.redeem("delivery")
+    assert world.holder.uses(granted) == 1
+    assert world.shop.register.data(world.holder.did, DELIVERY) == {}
+    redeemed = world.shop.redeem("delivery")
+    assert (redeemed.recovered, redeemed.ordinal) == (True, 1)
+    assert world.holder.uses(granted) == 1
+    assert world.shop.redeem("delivery").ordinal == 2
+
+
+def test_lost_answer_after_a_crash(world: World) -> None:
+    """What was stored before sending is enough to recover in another process, by the round."""
+    granted = world.granted()
+    world.wire.after.append(REDEEM)
+    with pytest.raises(RelayUnreachable):
+        world.shop.redeem("delivery")
+    world.reopen()
+    assert world.shop.collect().recovered == 1
+    assert world.shop.register.data(world.holder.did, DELIVERY) != {}
+    assert world.holder.uses(granted) == 1
+
+
+def test_crash_between_storing_and_sending(world: World) -> None:
+    """The relay never heard of it: nothing was counted, and a fresh redemption is made."""
+    granted = world.granted()
+    world.wire.before.append(REDEEM)
+    with pytest.raises(RelayUnreachable):
+        world.shop.redeem("delivery")
+    world.reopen()
+    assert world.shop.recover() == ()
+    assert world.holder.uses(granted) == 0
+    redeemed = world.shop.redeem("delivery")
+    assert (redeemed.recovered, world.holder.uses(granted)) == (False, 1)
+
+
+def test_recovery_needs_the_relay(world: World) -> None:
+    """While the relay is away an unfinished redemption stays: a second use is never spent."""
+    granted = world.granted()
+    world.wire.after.append(REDEEM)
+    with pytest.raises(RelayUnreachable):
+        world.shop.redeem("delivery")
+    world.wire.before.append(("GET", "/v1/redemptions/"))
+    with pytest.raises(RelayUnreachable):
+        world.shop.redeem("delivery")
+    assert world.shop.redeem("delivery").recovered
+    assert world.holder.uses(granted) == 1
+
+
+def test_answer_is_acknowledged(world: World) -> None:
+    """An answer that arrived is forgotten by the relay; if that call fails, it is made again."""
+    world.granted()
+    world.wire.before.append(("DELETE", "/v1/redemptions/"))
+    world.shop.redeem("delivery")
+    before = len([call for call in world.wire.calls if call[0] == "DELETE"])
+    world.shop.collect()
+    assert len([call for call in world.wire.calls if call[0] == "DELETE"]) == before + 1
+    world.shop.collect()
+    assert len([call for call in world.wire.calls if call[0] == "DELETE"]) == before + 1
+
+
+def test_refusal_is_said_and_recorded(world: World) -> None:
+    """The relay's reason reaches the caller by its code, and the company's events."""
+    world.granted("newsletter", max_uses=1)
+    world.shop.redeem("newsletter")
+    with pytest.raises(RelayError) as refused:
+        world.shop.redeem("newsletter")
+    assert refused.value.code == "relay.used_up"
+    assert ("refused", {"code": "relay.used_up"}) in [
+        (event.kind, event.detail) for event in world.shop.events()
+    ]
+
+
+def test_chain_passes_over_refusals(world: World) -> None:
+    """A refusal in between is an event of the package too; the next receipt still fits."""
+    world.granted("delivery", min_interval=3600)
+    world.shop.redeem("delivery")
+    with pytest.raises(RelayError) as refused:
+        world.shop.redeem("delivery")
+    assert (refused.value.code, refused.value.exit_code) == ("relay.too_soon", 4)
+    world.clock.move(hours=2)
+    assert world.shop.redeem("delivery").ordinal == 3
+
+
+def test_withdrawn_while_the_answer_travels(world: World) -> None:
+    """The relay released, then the holder withdrew: the values are not kept."""
+    granted = world.granted()
+
+    def withdraw(method: str, path: str, reply: Reply) -> Reply:
+        if (method, path) == REDEEM:
+            world.wire.change = None
+            world.holder.revoke(granted)
+        return reply
+
+    world.wire.change = withdraw
+    with pytest.raises(NoBasis) as refused:
+        world.shop.redeem("delivery")
+    assert refused.value.code == "register.withdrawn"
+    assert world.shop.register.held() == []
+    assert not world.on_disk(CANARY)
+    assert world.shop.grants()[0].state == "withdrawn"
+
+
+def test_status_out_of_reach_keeps_the_answer_waiting(world: World) -> None:
+    """An answer is not taken in before the status is known; it is fetched again, uncounted."""
+    granted = world.granted()
+    world.wire.before.append(("GET", "/v1/status/"))
+    with pytest.raises(NoBasis) as refused:
+        world.shop.redeem("delivery")
+    assert refused.value.code == "register.status_stale"
+    assert world.shop.register.held() == []
+    assert world.shop.redeem("delivery").recovered
+    assert world.holder.uses(granted) == 1
+
+
+def _forge(world: World, name: str, member: str, value: object) -> None:
+    def change(method: str, path: str, reply: Reply) -> Reply:
+        if (method, path) != REDEEM:
+            return reply
+        answer = json.loads(reply.body)
+        place = answer[name]["entry"] if name == "receipt" else answer[name]
+        place[member] = value
+        return replace(reply, body=json.dumps(answer).encode())
+
+    world.wire.change = change
+
+
+def test_forged_receipt_is_refused(world: World) -> None:
+    """A receipt whose entry is not in the log yields nothing, and is kept as evidence."""
+    world.granted()
+    _forge(world, "receipt", "at", "2026-05-04T09:00:00Z")
+    with pytest.raises(LogError):
+        world.shop.redeem("delivery")
+    world.wire.change = None
+    assert world.shop.register.held() == []
+    assert [problem.code for problem in world.shop.problems()] == ["log.inclusion"]
+
+
+def test_nonsense_is_not_acted_on(world: World) -> None:
+    """An answer that is none stays unfinished, so that the real one can still be fetched."""
+    granted = world.granted()
+    _forge(world, "manifest", "seq", 2)
+    with pytest.raises(RelayNonsense):
+        world.shop.redeem("delivery")
+    world.wire.change = None
+    assert world.shop.redeem("delivery").recovered
+    assert world.holder.uses(granted) == 1
+
+
+def test_package_beyond_the_grant_is_not_kept(world: World) -> None:
+    """A field that was not granted makes the package worthless: nothing of it is stored."""
+    holder, request = world.holder, world.ask()
+    granted = holder.grant(
+        request, "delivery", fields=frozenset({"contact.name", "contact.address"})
+    )
+    holder.stage(granted, paths=frozenset({"contact.name", "contact.telephone"}))
+    body = holder.decision(request, [granted], frozenset({"newsletter"})).to_json()
+    holder.send(request, "Decision", body)
+    world.shop.collect()
+    with pytest.raises(PackageRefused) as refused:
+        world.shop.redeem("delivery")
+    assert refused.value.code == "package.fields"
+    assert world.shop.register.held() == []
+    assert not world.on_disk("Anna Kovács-Canary")
+
+
+def test_restored_relay_goes_on_under_a_new_origin(world: World, tmp_path: object) -> None:
+    """The same log key under a new origin is followed; the package waits for its holder."""
+    granted = world.granted()
+    world.shop.redeem("delivery")
+    relay = world.wire.app.extensions["relay"]
+    folder = world.folder.parent / "relay"
+    relay.store.close()
+    mark_restored(folder)
+    from company_world import URL, create_app
+
+    world.wire.app = create_app(folder, url=URL, clock=world.clock)
+    with pytest.raises(RelayError) as refused:
+        world.shop.redeem("delivery")
+    assert refused.value.code == "relay.suspended"
+    world.holder.stage(granted)
+    redeemed = world.shop.redeem("delivery")
+    assert redeemed.seq == 2
+    assert "relay restored" in [event.kind for event in world.shop.events()]
+
+
+def test_grants_are_named_without_doubt(world: World) -> None:
+    """A name that is unknown or fits two grants is refused; a person or an id decides."""
+    world.granted()
+    second = world.granted()
+    for name, person, code in (
+        ("nothing", None, "company.not_found"),
+        ("delivery", "did:key:z6MkOther", "company.not_found"),
+        ("delivery", None, "company.ambiguous"),
+    ):
+        with pytest.raises(CompanyError) as refused:
+            world.shop.redeem(name, person=person)
+        assert refused.value.code == code
+    assert world.shop.redeem(second.verified.id).grant == second.verified.digest
+    assert world.shop.redeem(second.verified.digest).ordinal == 2
+
+
+def test_errors_and_reprs_hold_no_personal_data(world: World) -> None:
+    """Neither what is raised nor what is printed by mistake repeats a value."""
+    world.granted()
+    redeemed = world.shop.redeem("delivery")
+    held = world.shop.register.held()
+    events = world.shop.events()
+    assert CANARY not in repr(redeemed) + repr(held) + repr(events)
+    with pytest.raises(PdsError) as refused:
+        world.shop.register.data(world.holder.did, "https://w3id.org/dpv#Marketing")
+    assert CANARY not in str(refused.value) + refused.value.hint

@@ -1,0 +1,111 @@
+"""Sealed messages: who may read them, who wrote them, in which order."""
+
+from dataclasses import replace
+
+import pytest
+
+from did.json import digest
+from pds.messages.errors import MessageError
+from pds.messages.message import (
+    Message,
+    Position,
+    follows,
+    open_message,
+    seal_message,
+    sign_message,
+)
+from pds.sealing import SealingError, SealingKey
+from pds.wire import new_id
+
+from .conftest import NOW, Parties
+
+THREAD = "urn:uuid:3f1c0d5e-8f6b-4c1e-9a51-2f8b6e1d7c90"
+MAILBOX = new_id()
+
+
+def message(parties: Parties, **changes: object) -> Message:
+    base = Message(
+        type="PackageUpdated",
+        id="urn:uuid:6a1f9f0e-5b0c-4e63-8f4e-0a2f5c1d9b11",
+        thread=THREAD,
+        sender=parties.holder_key.did,
+        recipient_key=parties.company_reply.public.id,
+        seq=1,
+        prev=None,
+        created=NOW,
+        body={"grant": digest({"a": 1}), "package": new_id(), "seq": 2},
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def sealed(parties: Parties, sent: Message) -> bytes:
+    signed = sign_message(sent, parties.holder_key)
+    return seal_message(signed, to=parties.company_reply.public, mailbox=MAILBOX)
+
+
+def opened(parties: Parties, octets: bytes, key: SealingKey | None = None):
+    return open_message(
+        octets,
+        key=key or parties.company_reply,
+        mailbox=MAILBOX,
+        resolver=parties.resolver,
+        now=NOW,
+    )
+
+
+def test_a_message_arrives_as_it_was_written(parties: Parties) -> None:
+    """Sealed, opened, verified: the same message."""
+    sent = message(parties)
+    assert opened(parties, sealed(parties, sent)).message == sent
+
+
+def test_attack_70_a_message_passed_on_to_a_third_party_is_refused(parties: Parties) -> None:
+    """A recipient who seals a message anew for somebody else cannot make it theirs."""
+    third = SealingKey.generate()
+    signed = sign_message(message(parties), parties.holder_key)
+    forwarded = seal_message(signed, to=third.public, mailbox=MAILBOX)
+    with pytest.raises(MessageError) as refused:
+        opened(parties, forwarded, third)
+    assert refused.value.code == "message.wrong_recipient"
+
+
+def test_a_message_in_another_mailbox_does_not_open(parties: Parties) -> None:
+    """The mailbox is bound into the seal."""
+    octets = sealed(parties, message(parties))
+    with pytest.raises(SealingError):
+        open_message(
+            octets,
+            key=parties.company_reply,
+            mailbox=new_id(),
+            resolver=parties.resolver,
+            now=NOW,
+        )
+
+
+def test_a_message_signed_by_another_is_refused(parties: Parties) -> None:
+    """``from`` must be the signer."""
+    sent = message(parties, sender=parties.log_key.did)
+    with pytest.raises(MessageError) as refused:
+        opened(parties, sealed(parties, sent))
+    assert refused.value.code == "message.wrong_sender"
+
+
+def test_order_and_chain(parties: Parties) -> None:
+    """The next one is new, a repeat is ignored, a gap or a cut chain is named."""
+    first = opened(parties, sealed(parties, message(parties)))
+    sender = parties.holder_key.did
+    assert follows(first, thread=THREAD, sender=sender, last=Position())
+    assert not follows(first, thread=THREAD, sender=sender, last=Position(1, first.digest))
+    second = opened(parties, sealed(parties, message(parties, seq=2, prev=first.digest)))
+    assert follows(second, thread=THREAD, sender=sender, last=Position(1, first.digest))
+    for last in (Position(), Position(1, digest({"other": 1}))):
+        with pytest.raises(MessageError) as refused:
+            follows(second, thread=THREAD, sender=sender, last=last)
+        assert refused.value.code == "message.gap"
+    with pytest.raises(MessageError) as refused:
+        follows(first, thread=THREAD, sender=parties.log_key.did, last=Position())
+    assert refused.value.code == "message.wrong_sender"
+    other = THREAD.replace("3f1c", "4f1c")
+    with pytest.raises(MessageError) as refused:
+        follows(first, thread=other, sender=sender, last=Position())
+    assert refused.value.code == "message.wrong_thread"

@@ -1,0 +1,125 @@
+"""What a request may say, and who may have said it."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from did.errors import DidError
+from did.json import canonicalize
+from did.keys import SigningKey
+from pds.errors import PdsError
+from pds.messages.errors import MessageError, RequestRefused
+from pds.messages.request import AccessRequest, match_code, sign_request, verify_request
+
+from .conftest import DPV, GDPR, NOW, Parties, purpose
+
+
+def test_a_request_reads_back_as_it_was_written(parties: Parties) -> None:
+    """parse and to_json are inverse to each other."""
+    assert AccessRequest.parse(parties.request.to_json()) == parties.request
+
+
+def test_a_signed_request_verifies_and_has_a_match_code(parties: Parties) -> None:
+    """Both sides compute the same six digits from the digest alone."""
+    verified = parties.verified()
+    assert verified.request == parties.request
+    assert re.fullmatch(r"\d{3}-\d{3}", verified.match_code)
+    assert verified.match_code == match_code(verified.digest)
+
+
+def test_another_companys_key_is_refused(parties: Parties) -> None:
+    """A request signed by a key outside the controller's document is nobody's."""
+    raw = sign_request(parties.request, SigningKey.generate(), verification_method=parties.method)
+    with pytest.raises(RequestRefused) as refused:
+        verify_request(raw, resolver=parties.resolver, now=NOW)
+    assert refused.value.code == "request.proof"
+
+
+@pytest.mark.parametrize(
+    ("offset", "code"),
+    [(timedelta(days=14), "request.expired"), (timedelta(seconds=-61), "request.future")],
+)
+def test_a_request_has_its_time(parties: Parties, offset: timedelta, code: str) -> None:
+    """Over means over; more than a minute early means that a clock is wrong."""
+    raw = canonicalize(parties.signed())
+    with pytest.raises(RequestRefused) as refused:
+        verify_request(raw, resolver=parties.resolver, now=NOW + offset)
+    assert refused.value.code in (code, "request.proof")
+
+
+BAD: list[tuple[str, Any]] = [
+    ("type", "Other"),
+    ("id", "urn:uuid:00000000-0000-1000-8000-000000000000"),
+    ("expires", "2026-05-04"),
+    ("purposes", []),
+    ("redemptionKey", "did:web:shop.example"),
+    ("extra", 1),
+    ("sandbox", False),
+    ("audience", "a\u202eb"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_a_malformed_member_is_refused_without_being_repeated(
+    parties: Parties, name: str, value: Any
+) -> None:
+    """The error says where, never what stood there."""
+    raw = parties.request.to_json() | {name: value}
+    with pytest.raises(PdsError) as refused:
+        AccessRequest.parse(raw)
+    if isinstance(value, str):
+        assert value not in str(refused.value) + refused.value.hint
+
+
+EN = {"en": "x"}
+BAD_PURPOSES: list[tuple[str, Any]] = [
+    ("basis", GDPR + "A6-1-z"),
+    ("days", 0),
+    ("maxUses", 0),
+    ("maxUses", True),
+    ("reason", {"hu": "magyarul"}),
+    ("items", [{"path": "contact.name", "required": True}]),
+    ("items", [{"path": "contact.name", "required": "yes"}]),
+    ("items", [{"path": "../etc", "required": False}]),
+    ("processing", [DPV + "Use", DPV + "Use"]),
+    ("notice", "javascript:alert(1)"),
+    ("recipients", [{"name": "X Inc.", "role": "processor", "country": "US"}]),
+    (
+        "retained",
+        [{"paths": ["health"], "basis": GDPR + "A6-1-c", "days": 1, "reason": {"en": "x"}}],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_PURPOSES)
+def test_a_malformed_purpose_is_refused(parties: Parties, name: str, value: Any) -> None:
+    """Each purpose has its reason, basis, items, limits; and transfers name their safeguard."""
+    raw = parties.request.to_json()
+    raw["purposes"] = [purpose().to_json() | {name: value}]
+    with pytest.raises(MessageError):
+        AccessRequest.parse(raw)
+
+
+def test_two_purposes_of_one_name_are_refused(parties: Parties) -> None:
+    """Each purpose is answered by its id, so ids are unique."""
+    doubled = replace(parties.request, purposes=(purpose(), purpose()))
+    with pytest.raises(RequestRefused):
+        AccessRequest.parse(doubled.to_json())
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(position=st.integers(min_value=0), bit=st.integers(0, 7))
+def test_one_flipped_bit_never_verifies(parties: Parties, position: int, bit: int) -> None:
+    """Whatever bit of a signed request is changed, it is refused with a code."""
+    raw = bytearray(canonicalize(parties.signed()))
+    raw[position % len(raw)] ^= 1 << bit
+    with pytest.raises((PdsError, DidError)) as refused:
+        verify_request(bytes(raw), resolver=parties.resolver, now=NOW)
+    assert refused.value.code
