@@ -6,7 +6,7 @@ a few kilobytes of input can otherwise fill a machine's memory, or hide a second
 
 import zlib
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
 from credentials.errors import StatusInvalid
 from did.errors import EncodingError
@@ -76,13 +76,16 @@ class BitString:
 
     def get(self, index: int) -> bool:
         """The bit at ``index``. Raises ``StatusInvalid`` (``status.index_range``)."""
-        self._check_index(index)
-        return bool(self._octets[index >> 3] & (0x80 >> (index & 7)))
+        octets = self._octets
+        if not 0 <= index < len(octets) * 8:
+            _out_of_range()
+        return bool(octets[index >> 3] & (0x80 >> (index & 7)))
 
     def with_bit(self, index: int) -> Self:
         """A copy in which the bit at ``index`` is set. There is no way to clear one."""
-        self._check_index(index)
         octets = bytearray(self._octets)
+        if not 0 <= index < len(octets) * 8:
+            _out_of_range()
         octets[index >> 3] |= 0x80 >> (index & 7)
         return type(self)(bytes(octets))
 
@@ -93,12 +96,22 @@ class BitString:
         ours, theirs = int.from_bytes(self._octets), int.from_bytes(other._octets)
         return theirs & ~ours == 0
 
-    def _check_index(self, index: int) -> None:
-        if not 0 <= index < len(self._octets) * 8:
-            raise StatusInvalid("the index is not in the list", code="status.index_range")
+    def union(self, other: Self) -> Self:
+        """A list in which a bit is set that is set in either: what was withdrawn stays so.
+
+        Raises ``StatusInvalid`` (``status.length``) for lists of different lengths.
+        """
+        if len(self._octets) != len(other._octets):
+            raise StatusInvalid("the two lists differ in length", code="status.length")
+        both = int.from_bytes(self._octets) | int.from_bytes(other._octets)
+        return type(self)(both.to_bytes(len(self._octets)))
 
     def __len__(self) -> int:
         return len(self._octets) * 8
 
     def __repr__(self) -> str:
         return f"<BitString of {len(self)}>"
+
+
+def _out_of_range() -> NoReturn:
+    raise StatusInvalid("the index is not in the list", code="status.index_range")

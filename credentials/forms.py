@@ -63,6 +63,12 @@ def is_did(text: str) -> bool:
     return DID.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=4096)
+def is_status_url(text: str) -> bool:
+    """Whether a text is where a relay serves a status list."""
+    return STATUS_URL.fullmatch(text) is not None
+
+
 def is_url(value: object) -> TypeGuard[str]:
     """Whether a value is text that begins like an absolute URL of any scheme."""
     return type(value) is str and _URL.fullmatch(value) is not None

@@ -7,10 +7,10 @@ what the verifier asked for: purpose, company, fields, sandbox. What is left to 
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import ClassVar, Final, Literal, NamedTuple, NoReturn
+from typing import ClassVar, Final, Literal, NoReturn, TypeAlias
 
 from credentials.contexts import PDS_V1, PDS_V1_DIGEST, PROFILE_CONTEXT
 from credentials.errors import GrantRefused
@@ -24,7 +24,7 @@ from credentials.forms import (
     is_dpv_term,
     is_path,
 )
-from credentials.ours import OwnProofs, read_own, verify_own
+from credentials.ours import read_own, verify_own
 from credentials.profile import (
     HEAD_WITH_STATUS,
     check_keys,
@@ -35,6 +35,7 @@ from credentials.profile import (
 )
 from credentials.proof import (
     ANY_TIME,
+    VerifiedProof,
     check_proof_times,
     document_bytes,
     sign_object,
@@ -212,9 +213,10 @@ def verify_grant(
     grant = _remembered(octets)
     if grant is None:
         grant = _open(read_own(octets), octets, resolver=resolver, now=moment)
-    terms = grant.terms
+    verified, proofs = grant
+    terms = verified.terms
     # 2. Times (VCDM 2.0 §4.9).
-    check_proof_times(grant.found.proofs, moment)
+    check_proof_times(proofs, moment)
     check_window(terms.valid_from, terms.valid_until, moment)
     # 3. This use.
     if purpose is not None and not is_same_or_narrower(terms.purpose, than=purpose):
@@ -226,32 +228,20 @@ def verify_grant(
     if terms.sandbox and not sandbox:
         _refuse("sandbox", "the grant was made in a sandbox and is worth nothing outside")
     # 4. Not taken back (Bitstring Status List 1.0 §3.2).
-    checked = check_status(grant.status, status, issuer=grant.issuer, now=moment, resolver=resolver)
-    return VerifiedGrant(
-        terms,
-        grant.id,
-        grant.issuer,
-        grant.found.digest,
-        grant.status,
-        checked,
-        grant.found.unknown_suites,
-        octets,
+    checked = check_status(
+        verified.status, status, issuer=verified.issuer, now=moment, resolver=resolver
     )
+    return verified if checked else replace(verified, status_checked=False)
 
 
-class _Grant(NamedTuple):
-    """What is known of some bytes whatever the time."""
-
-    id: str
-    issuer: str
-    terms: GrantTerms
-    status: StatusEntry
-    found: OwnProofs
+# What is known of some bytes whatever the time: the grant as it is returned once its times and its
+# status have been looked at too, and its proofs.
+_Found: TypeAlias = tuple[VerifiedGrant, tuple[VerifiedProof, ...]]
 
 
 # By the exact bytes, and only for issuers whose keys cannot change. About 4 MB when full.
 @lru_cache(maxsize=1024)
-def _remembered(octets: bytes) -> _Grant | None:
+def _remembered(octets: bytes) -> _Found | None:
     document = read_own(octets)
     issuer = document.get("issuer")
     if not isinstance(issuer, str) or not issuer.startswith("did:key:"):
@@ -259,11 +249,16 @@ def _remembered(octets: bytes) -> _Grant | None:
     return _open(document, octets, resolver=OFFLINE, now=ANY_TIME)
 
 
-def _open(document: JsonObject, octets: bytes, *, resolver: Resolver, now: datetime) -> _Grant:
+def _open(document: JsonObject, octets: bytes, *, resolver: Resolver, now: datetime) -> _Found:
     # The context is exact, so what the proof is over is this document and no other.
     identifier, issuer, terms, status = _read(document)
     found = verify_own(document, octets, controller=issuer, resolver=resolver, now=now)
-    return _Grant(identifier, issuer, terms, status, found)
+    return (
+        VerifiedGrant(
+            terms, identifier, issuer, found.digest, status, True, found.unknown_suites, octets
+        ),
+        found.proofs,
+    )
 
 
 def _read(document: JsonObject) -> tuple[str, str, GrantTerms, StatusEntry]:
@@ -289,11 +284,14 @@ def _read(document: JsonObject) -> tuple[str, str, GrantTerms, StatusEntry]:
     check_keys(shown, _TEXT_SHOWN, _AT + "/textShown")
     request, request_purpose = subject["request"], subject["requestPurpose"]
     text_digest, language = shown["digestMultibase"], shown["language"]
-    try:
-        texts = "\n".join((head.id, request, request_purpose, text_digest, language))  # type: ignore[arg-type]
-    except TypeError:
-        texts = ""
-    if _TEXTS.fullmatch(texts) is None:
+    if (
+        not isinstance(request, str)
+        or not isinstance(request_purpose, str)
+        or not isinstance(text_digest, str)
+        or not isinstance(language, str)
+        or _TEXTS.fullmatch(f"{head.id}\n{request}\n{request_purpose}\n{text_digest}\n{language}")
+        is None
+    ):
         refuse(
             "id must be a urn:uuid of version 4, request and digestMultibase SHA-256 multihashes, "
             "requestPurpose a short name and language a language tag",

@@ -11,16 +11,16 @@ Sources: Verifiable Credential Data Integrity 1.0 §2.1, §4.3–4.5; Controlled
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final, NoReturn
+from typing import Final
 
 from credentials.contexts import check_exact_context
 from credentials.errors import (
-    ContextRefused,
     ControllerUnresolved,
     ProofInvalid,
     StructureInvalid,
 )
 from credentials.forms import read_date_time_stamp, read_time
+from credentials.proofset import PROOF_TYPE, malformed, signed_document, sort_proofs
 from credentials.suites import eddsa_jcs
 from did.errors import (
     DidError,
@@ -31,7 +31,7 @@ from did.errors import (
     MethodNotSupported,
 )
 from did.identifier import DidUrl
-from did.json import Json, JsonObject, canonicalize, parse_object
+from did.json import JsonObject, canonicalize, parse_object
 from did.keys import SigningKey, VerifyKey
 from did.multikey import multihash_of_sha256
 from did.resolve import OFFLINE, Resolver
@@ -39,9 +39,7 @@ from did.time import format_time
 
 # How far ahead of ours another clock may run.
 SKEW: Final = timedelta(seconds=60)
-MAX_PROOFS: Final = 8
 
-PROOF_TYPE: Final = "DataIntegrityProof"
 _SIGNING = frozenset({"assertionMethod", "authentication"})
 # Stands where a time is asked for and cannot matter, as for keys that never change.
 ANY_TIME: Final = datetime.fromisoformat("2000-01-01T00:00:00Z")
@@ -223,7 +221,7 @@ def verify_parsed(
     if exact_context is not None:
         check_exact_context(document, exact_context)
     # 2. Which proofs there are, and which of them we know (Data Integrity §4.5, steps 1–4).
-    known, unknown = _sort_proofs(document.get("proof"))
+    known, unknown = sort_proofs(document.get("proof"))
     unsecured = {name: value for name, value in document.items() if name != "proof"}
     signer = _Signer(resolver, now, purpose, expected_challenge, expected_domain)
     principal: tuple[VerifiedProof, JsonObject, bytes] | None = None
@@ -232,7 +230,7 @@ def verify_parsed(
         # 3. What the proof says about itself is what we expect (Data Integrity §4.4, steps 3–7).
         said = signer.check_statement(proof, profile=exact_context is not None)
         # 4. The document that this proof is over.
-        signed = _signed_document(document, unsecured, proof, exact_context)
+        signed = signed_document(document, unsecured, proof, exact_context)
         # 5. The key is listed for this purpose in the DID document of its controller.
         key = signer.key_of(said)
         # 6. The signature.
@@ -268,9 +266,9 @@ def verify_proof_signature(document: JsonObject, proof: JsonObject, key: VerifyK
     For the vectors of the standard. Whose key it is, its purpose and the time are *not* looked at.
     Raises ``ProofInvalid`` or ``ContextRefused``.
     """
-    known, _ = _sort_proofs(proof)
+    known, _ = sort_proofs(proof)
     unsecured = {name: value for name, value in document.items() if name != "proof"}
-    signed = _signed_document(document, unsecured, known[0], None)
+    signed = signed_document(document, unsecured, known[0], None)
     eddsa_jcs.verify_value(known[0], eddsa_jcs.hash_document(signed), key)
 
 
@@ -288,95 +286,6 @@ def check_proof_times(proofs: tuple[VerifiedProof, ...], now: datetime) -> None:
             raise ProofInvalid("the proof is over", code="proof.expired", pointer="/proof/expires")
 
 
-def _sort_proofs(value: Json) -> tuple[list[JsonObject], tuple[str, ...]]:
-    members = value if isinstance(value, list) else [value]
-    if value is None or not members:
-        raise ProofInvalid("the object has no proof", code="proof.missing", pointer="/proof")
-    if len(members) > MAX_PROOFS:
-        raise ProofInvalid(
-            f"an object may have at most {MAX_PROOFS} proofs", code="proof.many", pointer="/proof"
-        )
-    known: list[JsonObject] = []
-    unknown: list[str] = []
-    names: list[Json] = []
-    for proof in members:
-        if not isinstance(proof, dict):
-            _malformed("a proof must be an object")
-        if "id" in proof:
-            if not isinstance(proof["id"], str) or proof["id"] in names:
-                _malformed("the id of a proof must be text, and its own")
-            names.append(proof["id"])
-        kind, suite = proof.get("type"), proof.get("cryptosuite")
-        if kind == PROOF_TYPE and suite == eddsa_jcs.CRYPTOSUITE:
-            known.append(proof)
-            continue
-        label = suite if kind == PROOF_TYPE else kind
-        if not isinstance(label, str):
-            _malformed("a proof must say its type and cryptosuite")
-        unknown.append(label)
-    if not known:
-        raise ProofInvalid(
-            "no proof is of a cryptosuite known here",
-            code="proof.no_known_suite",
-            hint=f"Known is: {eddsa_jcs.CRYPTOSUITE}.",
-            pointer="/proof",
-        )
-    return known, tuple(unknown)
-
-
-def _signed_document(
-    document: JsonObject,
-    unsecured: JsonObject,
-    proof: JsonObject,
-    exact_context: tuple[str, ...] | None,
-) -> JsonObject:
-    """The document that a proof is over (EdDSA Cryptosuites §3.3.2, steps 3 and 4)."""
-    own, ours = unsecured.get("@context"), proof.get("@context")
-    if own is None and ours is None:
-        signed = unsecured
-    elif own is None or ours is None:
-        # Read literally, the standard lets a proof without a context cover a document with any.
-        raise ContextRefused(
-            "the document and its proof must both have a @context, or neither",
-            code="context.proof",
-            pointer="/proof/@context",
-        )
-    elif own == ours:
-        signed = unsecured
-    else:
-        outer = own if isinstance(own, list) else [own]
-        inner = ours if isinstance(ours, list) else [ours]
-        if exact_context is not None or not inner or outer[: len(inner)] != inner:
-            raise ContextRefused(
-                "the @context of the proof must be that of the document",
-                code="context.proof",
-                pointer="/proof/@context",
-            )
-        signed = {**unsecured, "@context": ours}
-    if "previousProof" in proof:
-        signed = {**signed, "proof": _previous_proofs(document["proof"], proof["previousProof"])}
-    return signed
-
-
-def _previous_proofs(present: Json, wanted: Json) -> list[Json]:
-    """The earlier proofs of a chain, which the later one covers (Data Integrity §4.5, step 5)."""
-    found: list[Json] = []
-    for name in wanted if isinstance(wanted, list) else [wanted]:
-        for proof in present if isinstance(present, list) else [present]:
-            if isinstance(name, str) and isinstance(proof, dict) and proof.get("id") == name:
-                found.append(proof)
-                break
-        else:
-            raise ProofInvalid(
-                "a proof refers to an earlier one that is not there",
-                code="proof.previous",
-                pointer="/proof",
-            )
-    if not found:
-        _malformed("previousProof must name a proof")
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class _Signer:
     """What is expected of a proof, whichever it is."""
@@ -390,11 +299,11 @@ class _Signer:
     def check_statement(self, proof: JsonObject, *, profile: bool) -> VerifiedProof:
         method, purpose = proof.get("verificationMethod"), proof.get("proofPurpose")
         if not isinstance(method, str) or not isinstance(purpose, str) or "#" not in method:
-            _malformed("a proof must say its verificationMethod, a DID URL, and proofPurpose")
+            malformed("a proof must say its verificationMethod, a DID URL, and proofPurpose")
         if profile:
             allowed = _PROFILE if self.challenge is None else _PRESENTED
             if not proof.keys() <= allowed or "created" not in proof:
-                _malformed("a proof of ours has created, and nothing that is not known")
+                malformed("a proof of ours has created, and nothing that is not known")
         if purpose != self.purpose:
             raise ProofInvalid(
                 f"the proof must be for {self.purpose}",
@@ -428,7 +337,7 @@ class _Signer:
         except (MethodNotSupported, DidNotFound, DidResolutionError) as error:
             raise ControllerUnresolved(str(error), code=error.code, hint=error.hint) from None
         except DidSyntaxError as error:
-            _malformed("verificationMethod must be a DID URL with a fragment", hint=error.hint)
+            malformed("verificationMethod must be a DID URL with a fragment", hint=error.hint)
         except DidError as error:
             raise ProofInvalid(
                 str(error),
@@ -454,7 +363,3 @@ def _resolve(method: str, purpose: str, *, resolver: Resolver, now: datetime) ->
     url = DidUrl.parse(method)
     document = resolver.resolve(url.did)
     return document.method_for(method, relationship=purpose, now=now).ed25519()
-
-
-def _malformed(message: str, *, hint: str = "") -> NoReturn:
-    raise ProofInvalid(message, code="proof.malformed", hint=hint, pointer="/proof")

@@ -21,7 +21,7 @@ from credentials.errors import (
     StatusUnchecked,
     Withdrawn,
 )
-from credentials.forms import STATUS_URL, is_count
+from credentials.forms import is_count, is_status_url
 from credentials.profile import check_keys, read_head
 from credentials.proof import (
     ANY_TIME,
@@ -105,7 +105,7 @@ class StatusEntry:
             value["type"] != "BitstringStatusListEntry"
             or value["statusPurpose"] != "revocation"
             or not isinstance(url, str)
-            or STATUS_URL.fullmatch(url) is None
+            or not is_status_url(url)
             or value["id"] != f"{url}#{index}"
         ):
             raise StatusInvalid(
@@ -203,20 +203,8 @@ def verify_status_list(
     Raises ``StatusInvalid``, ``StatusUnchecked`` (``status.stale``), and what verifying a proof
     raises.
     """
-    octets = document_bytes(raw)
-    # 1. Shape, proof, bits.
-    found = _remembered(octets) if not foreign else None
-    if found is None:
-        found = _open(octets, resolver=resolver, now=now, foreign=foreign)
-    # 2. By the one who issued the credential, and the list that it names (§3.2, steps 3–5).
-    if expected_issuer is not None and found.issuer != expected_issuer:
-        raise StatusInvalid(
-            "the status list is by another issuer", code="status.issuer", pointer="/issuer"
-        )
-    if expected_url is not None and found.url != expected_url:
-        raise StatusInvalid("this is another status list", code="status.url", pointer="/id")
-    # 3. Not from the future, not over, not older than one seen before.
-    found.check_age(now)
+    found = _find(raw, now=now, resolver=resolver, foreign=foreign)
+    _check_list(found, now=now, issuer=expected_issuer, url=expected_url)
     if min_sequence is not None and found.sequence < min_sequence:
         raise StatusInvalid(
             "there was a newer status list already",
@@ -250,23 +238,18 @@ def check_status(
             code="status.required",
             hint="Hand over the list or how to fetch it, or say WITHOUT_STATUS.",
         )
-    if isinstance(status, VerifiedStatusList):
-        status = status.raw
-    elif callable(status):
+    if callable(status):
         try:
             status = status(entry.list_url)
         except Exception as error:
             raise StatusUnchecked(
                 "the status list could not be had", code="status.unavailable", hint="Try later."
             ) from error
-    found = verify_status_list(
-        status,
-        now=now,
-        expected_issuer=issuer,
-        expected_url=entry.list_url,
-        resolver=resolver,
-        foreign=foreign,
-    )
+    if isinstance(status, VerifiedStatusList):
+        found = status
+    else:
+        found = _find(status, now=now, resolver=resolver, foreign=foreign)
+    _check_list(found, now=now, issuer=issuer, url=entry.list_url)
     if entry.purpose not in found.purposes:
         raise StatusInvalid("the status list is for another purpose", code="status.purpose")
     if found.bits.get(entry.index):
@@ -283,6 +266,29 @@ def read_index(value: Json) -> int:
             pointer="/credentialStatus/statusListIndex",
         )
     return int(value)
+
+
+def _find(
+    raw: bytes | str | JsonObject, *, now: datetime, resolver: Resolver, foreign: bool
+) -> VerifiedStatusList:
+    """Shape, proof and bits; remembered where they cannot change."""
+    octets = document_bytes(raw)
+    found = _remembered(octets) if not foreign else None
+    return found or _open(octets, resolver=resolver, now=now, foreign=foreign)
+
+
+def _check_list(
+    found: VerifiedStatusList, *, now: datetime, issuer: str | None, url: str | None
+) -> None:
+    # By the one who issued the credential, and the list that it names (§3.2, steps 3–5).
+    if issuer is not None and found.issuer != issuer:
+        raise StatusInvalid(
+            "the status list is by another issuer", code="status.issuer", pointer="/issuer"
+        )
+    if url is not None and found.url != url:
+        raise StatusInvalid("this is another status list", code="status.url", pointer="/id")
+    # Neither from the future nor over.
+    found.check_age(now)
 
 
 # By the exact bytes, so one list of a relationship is decoded and verified once; 64 lists of
@@ -333,7 +339,7 @@ def _read_profile(document: JsonObject) -> _Read:
     check_keys(subject, _SUBJECT_KEYS, "/credentialSubject")
     encoded, sequence = subject["encodedList"], subject["sequence"]
     if (
-        STATUS_URL.fullmatch(url) is None
+        not is_status_url(url)
         or subject["id"] != url + "#list"
         or subject["type"] != "BitstringStatusList"
         or not isinstance(encoded, str)

@@ -27,7 +27,9 @@ from pds.company.errors import CompanyError
 from pds.company.identity import GRACE
 from pds.company.redeeming import Redeemed
 from pds.company.register import Register
-from pds.company.store import APPLICATION_ID, MIGRATIONS, Event, GrantRow, Problem, Store
+from pds.company.rows import Event, GrantRow, Problem
+from pds.company.schema import APPLICATION_ID, MIGRATIONS
+from pds.company.store import Store
 from pds.db import Connection, migrate, open_plain, transaction
 from pds.mailbox import Transport
 from pds.messages.fields import Fields
@@ -187,6 +189,8 @@ class Company:
             raise
 
     def close(self) -> None:
+        if isinstance(self._ctx.transport, NetTransport):
+            self._ctx.transport.close()
         self._ctx.conn.close()
 
     def __enter__(self) -> Self:

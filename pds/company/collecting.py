@@ -19,8 +19,8 @@ from pds.company.erasure import end_grant, expire
 from pds.company.errors import CompanyError, NoBasis
 from pds.company.outbox import PushReport, push
 from pds.company.redeeming import acknowledge, recover_one
+from pds.company.rows import GrantRow, RequestRow
 from pds.company.standing import standing
-from pds.company.store import GrantRow, RequestRow
 from pds.errors import PdsError
 from pds.mailbox import RelayError
 from pds.messages.decision import CheckedDecision, check_decision
@@ -56,9 +56,12 @@ def collect(ctx: Context) -> CollectReport:
     for row in ctx.store.requests():
         if row.state in ("published", "decided"):
             _guarded(report, row.id, partial(_read_mailbox, ctx, row, report))
+    fetched: set[str] = set()
     for grant in ctx.store.grants():
         if grant.ended is None:
-            _guarded(report, grant.id, partial(_check_standing, ctx, grant, report))
+            first = grant.status_list not in fetched
+            fetched.add(grant.status_list)
+            _guarded(report, grant.id, partial(_check_standing, ctx, grant, report, refresh=first))
     for unfinished in ctx.store.redemptions(state="sent"):
         _guarded(report, unfinished.grant, partial(_recover, ctx, unfinished.id, report))
     acknowledge(ctx)
@@ -279,10 +282,10 @@ _CARRY_OUT: dict[str, _CarryOut] = {
 # the rest of a round
 
 
-def _check_standing(ctx: Context, grant: GrantRow, report: CollectReport) -> None:
+def _check_standing(ctx: Context, grant: GrantRow, report: CollectReport, *, refresh: bool) -> None:
     """Look whether the grant was withdrawn, in case the notice was lost or held back."""
     try:
-        standing(ctx, grant, now=ctx.now(), refresh=True)
+        standing(ctx, grant, now=ctx.now(), refresh=refresh)
     except Withdrawn:
         end_grant(ctx, grant, kind="status")
         report.ended.append(grant.id)

@@ -10,7 +10,8 @@ from did.keys import VerifyKey
 from did.multikey import multihash_sha256
 from pds.company.errors import CompanyError
 from pds.company.identity import Signer, signer
-from pds.company.store import GrantRow, RequestRow, Store
+from pds.company.rows import GrantRow, RequestRow
+from pds.company.store import Store
 from pds.db import Connection, transaction
 from pds.log.entry import VerifiedReceipt, verify_receipt
 from pds.log.errors import NoteInvalid

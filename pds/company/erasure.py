@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from did.json import Json, JsonObject
 from pds.company.context import Context, verified_request
 from pds.company.outbox import queue_message
-from pds.company.store import GrantRow, RetentionRow
+from pds.company.rows import GrantRow, RetentionRow
 from pds.messages.notices import ErasureAttestation, RetainedData
 from pds.messages.request import Purpose, Retained
 

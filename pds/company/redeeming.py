@@ -21,8 +21,8 @@ from did.keys import SigningKey
 from pds.company.context import Context, damaged, seed
 from pds.company.erasure import end_grant
 from pds.company.errors import CompanyError, NoBasis
+from pds.company.rows import GrantRow, HeldRow, RedemptionRow, RequestRow
 from pds.company.standing import known_grant, standing
-from pds.company.store import GrantRow, HeldRow, RedemptionRow, RequestRow
 from pds.errors import PdsError
 from pds.log.entry import Receipt
 from pds.mailbox import RelayError, RelayNonsense, RelayUnreachable
@@ -134,9 +134,9 @@ def recover_one(ctx: Context, redemption: RedemptionRow) -> Redeemed | None:
 def acknowledge(ctx: Context) -> int:
     """Tell relays which answers have arrived, so that they forget them; returns how many."""
     count = 0
-    for done in ctx.store.redemptions(state="done"):
+    for done in ctx.store.unacknowledged():
         grant = ctx.store.grant(done.grant)
-        if done.acknowledged or grant is None:
+        if grant is None:
             continue
         request = ctx.request_of(grant)
         if request.relay is None or request.redemption_seed is None:

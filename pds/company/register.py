@@ -21,8 +21,8 @@ from pds.company.context import Context, verified_request
 from pds.company.erasure import end_grant, retention_days
 from pds.company.errors import NoBasis
 from pds.company.redeeming import status_stale
+from pds.company.rows import GrantRow
 from pds.company.standing import standing
-from pds.company.store import GrantRow
 
 # The one that helps most is said when several grants would each give another reason.
 _ORDER = (

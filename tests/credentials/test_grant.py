@@ -72,6 +72,36 @@ def test_a_grant_may_be_given_in_any_form(grant, grant_bytes, now):
     assert all(result.terms == results[0].terms for result in results)
 
 
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        (b'"maxUses":12,"maxUses":12', "json.duplicate_key"),
+        (b'"maxUses":99,"maxUses":12', "json.duplicate_key"),
+        (b'"maxUses":99,"max\\u0055ses":12', "json.duplicate_key"),
+        (b'"maxUses":12.0', "credential.value"),
+        (b'"maxUses":1.2e1', "credential.value"),
+        (b'"maxUses":12,', "json.syntax"),
+        (b'"maxUses":\xff', "json.encoding"),
+    ],
+)
+def test_what_is_not_strict_json_is_refused(written, code, grant_bytes, now):
+    """The value read would be the one that was signed; the text is refused all the same."""
+    changed = grant_bytes.replace(b'"maxUses":12', written)
+    assert changed != grant_bytes
+    with pytest.raises(StructureInvalid) as caught:
+        _verify(changed, now)
+    assert caught.value.code == code
+
+
+def test_a_key_given_twice_is_refused_in_every_object(grant, grant_bytes, now):
+    for name in ("id", "type", "issuer", "purpose", "language", "statusListIndex", "proofValue"):
+        start = grant_bytes.index(f'"{name}":'.encode())
+        end = start + len(name) + 4
+        member = grant_bytes[start:end] + b'x",'
+        with pytest.raises(CredentialError):
+            _verify(grant_bytes[:start] + member + grant_bytes[start:], now)
+
+
 def test_one_flipped_bit_anywhere_is_refused(grant_bytes, now):
     """Every byte of a grant matters, those of its proof included."""
     for position in range(len(grant_bytes)):

@@ -18,6 +18,8 @@ _COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _YEAR_LAST = re.compile(r"([0-9]{1,2})[-/. ]{1,2}([0-9]{1,2})[-/. ]{1,2}([0-9]{4})(?:[T ].{0,40})?")
 _SPACES = re.compile(r"[\s\u00a0\u2009\u202f]+")
 _MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
+# A space inside a number that does not part thousands.
+_BAD_SPACE = re.compile(r"[0-9][\s\u00a0\u2009\u202f]+(?![0-9]{3}(?![0-9]))[0-9]")
 _NUMBER = re.compile(r"[0-9][0-9.,'’]{0,30}")
 _GROUPED = re.compile(r"[0-9]{1,3}([.,'’][0-9]{3})+")
 _CURRENCIES = {"ft": "HUF", "huf": "HUF", "€": "EUR", "eur": "EUR", "usd": "USD", "gbp": "GBP",
@@ -98,6 +100,8 @@ def read_amount(text: str, mark: Decimal | None) -> tuple[str, str] | None:
     Takes ``1 290,00``, ``1.290,00``, ``1,533.50``, ``-12``, ``(12.50)``, ``1290 Ft``. Without a
     ``mark`` one separator before exactly three digits groups thousands.
     """
+    if _BAD_SPACE.search(text) is not None:
+        return None
     text = _SPACES.sub("", text).translate(_MINUS)
     negative = text.startswith("(") and text.endswith(")")
     if negative:
@@ -106,7 +110,9 @@ def read_amount(text: str, mark: Decimal | None) -> tuple[str, str] | None:
     units = _UNIT.findall(text)
     if units:
         known = _CURRENCIES.get(units[0].lower())
-        if len(units) > 1 or known is None or not text.strip("-+").replace(units[0], "", 1):
+        bare = text.strip("-+")
+        at_an_end = bare.startswith(units[0]) or bare.endswith(units[0])
+        if len(units) > 1 or known is None or not at_an_end:
             return None
         currency, text = known, text.replace(units[0], "", 1)
     if text.startswith(("-", "+")):

@@ -132,6 +132,8 @@ class Findings:
                 check(category, fields)
             except RecordError as error:
                 name = error.field.removeprefix(f"{category}.").partition(".")[0]
+                if error.code == "data.too_large":
+                    name = max(fields, key=lambda key: len(canonicalize(fields[key])))
                 if name not in fields:
                     self.problem(line, error.code, str(error))
                     return False

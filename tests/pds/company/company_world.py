@@ -42,7 +42,8 @@ DELIVERY = "https://w3id.org/dpv#DeliveryOfGoods"
 MARKETING = "https://w3id.org/dpv#Marketing"
 DIRECT_MARKETING = "https://w3id.org/dpv#DirectMarketing"
 LEGAL_OBLIGATION = "https://w3id.org/dpv/legal/eu/gdpr#A6-1-c"
-TERMS = Path(__file__).parents[3] / "scripts" / "fixtures" / "request.json"
+TERMS = Path(__file__).parent / "terms.json"
+DEMO_TERMS = Path(__file__).parents[3] / "scripts" / "fixtures" / "request.json"
 CANARY = "Kanári utca 4711, Pécs"
 VALUES: dict[str, Json] = {
     "contact.name": {"full": "Anna Kovács-Canary"},
@@ -255,7 +256,7 @@ class Holder:
         granted: list[Granted],
         refused: frozenset[str] = frozenset(),
     ) -> Decision:
-        denials = ()
+        denials: tuple[JsonObject, ...] = ()
         if refused:
             denial = AccessDenial(request=request.digest, purposes=refused, at=self.clock())
             denials = (denial.sign(self.key),)
@@ -422,8 +423,8 @@ def close(world: World) -> None:
     world.wire.app.extensions["relay"].store.close()
 
 
-def read_terms() -> JsonObject:
-    terms: JsonObject = json.loads(TERMS.read_text("utf-8"))
+def read_terms(path: Path = TERMS) -> JsonObject:
+    terms: JsonObject = json.loads(path.read_text("utf-8"))
     return terms
 
 
@@ -447,7 +448,7 @@ def _terms(request: VerifiedRequest, purpose: Purpose, now: datetime) -> GrantTe
         valid_from=now - timedelta(seconds=60),
         valid_until=now + timedelta(days=purpose.days) - timedelta(seconds=60),
         max_uses=purpose.max_uses,
-        min_interval=0,
+        min_interval=purpose.min_interval,
         follows_changes=True,
         retention_days=purpose.retention_days,
         sandbox=True,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from company_world import SHOP, URL, World, make_shop, read_terms
+from company_world import DEMO_TERMS, SHOP, URL, World, make_shop, read_terms
 
 from pds.company.client import Company
 from pds.company.errors import CompanyError
@@ -81,6 +81,13 @@ def test_terms_are_checked_before_anything_is_stored(world: World) -> None:
         with pytest.raises(MessageError):
             world.shop.request(terms, valid_for=DAYS)
     assert world.shop.requests() == []
+
+
+def test_terms_of_the_demonstration_are_sound(world: World) -> None:
+    """A holder can read them, answer them, and the shop takes the answer."""
+    request = world.ask(read_terms(DEMO_TERMS))
+    world.holder.decide(request)
+    assert world.shop.collect().problems == []
 
 
 def test_terms_cannot_speak_for_the_company(world: World) -> None:

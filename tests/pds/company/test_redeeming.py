@@ -4,13 +4,14 @@ import json
 from dataclasses import replace
 
 import pytest
-from company_world import CANARY, DELIVERY, Reply, World
+from company_world import CANARY, DELIVERY, URL, Reply, World
 
 from pds.company.errors import CompanyError, NoBasis
 from pds.errors import PdsError
 from pds.log.errors import LogError
 from pds.mailbox import RelayError, RelayNonsense, RelayUnreachable
 from pds.messages.errors import PackageRefused
+from pds.relay.app import create_app
 from pds.relay.restore import mark_restored
 
 REDEEM = ("POST", "/v1/redemptions")
@@ -185,7 +186,7 @@ def test_package_beyond_the_grant_is_not_kept(world: World) -> None:
     assert not world.on_disk("Anna Kovács-Canary")
 
 
-def test_restored_relay_goes_on_under_a_new_origin(world: World, tmp_path: object) -> None:
+def test_restored_relay_goes_on_under_a_new_origin(world: World) -> None:
     """The same log key under a new origin is followed; the package waits for its holder."""
     granted = world.granted()
     world.shop.redeem("delivery")
@@ -193,8 +194,6 @@ def test_restored_relay_goes_on_under_a_new_origin(world: World, tmp_path: objec
     folder = world.folder.parent / "relay"
     relay.store.close()
     mark_restored(folder)
-    from company_world import URL, create_app
-
     world.wire.app = create_app(folder, url=URL, clock=world.clock)
     with pytest.raises(RelayError) as refused:
         world.shop.redeem("delivery")

@@ -181,9 +181,14 @@ def test_unknown_records_are_not_found(records: Records) -> None:
 
 def test_writes_join_the_transaction_of_the_caller(conn: Connection, records: Records) -> None:
     """A caller that rolls back takes record and index back together."""
-    with pytest.raises(ZeroDivisionError), transaction(conn):
-        records.add("note", note("vanishes"), source="self")
-        raise ZeroDivisionError
+
+    def add_and_fail() -> None:
+        with transaction(conn):
+            records.add("note", note("vanishes"), source="self")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        add_and_fail()
     assert records.list() == []
     assert records.search("vanishes") == []
 

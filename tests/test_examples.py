@@ -1,0 +1,113 @@
+"""The examples of the protocol document, and the README's own lines, are true."""
+
+import importlib.util
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from credentials.grant import verify_grant
+from credentials.presentation import verify_presentation
+from credentials.proof import verify_object
+from credentials.status import verify_stamp, verify_status_list
+from credentials.ticket import verify_ticket
+from did.json import JsonObject, canonicalize, digest, parse_object
+from did.multikey import b64url_encode
+from did.resolve import OFFLINE, Resolver
+from pds.log.entry import verify_receipt
+from pds.messages.message import Message
+from pds.messages.package import Package, verify_manifest
+from pds.messages.request import verify_request
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "examples"
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("pds_examples", FOLDER / "make.py")
+    if spec is None or spec.loader is None:
+        pytest.fail("the examples' program is missing")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+make = _load()
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json") if path.stem != "terms")
+
+
+@pytest.fixture(scope="module")
+def built() -> dict[str, JsonObject]:
+    return make.Examples().build()
+
+
+def read(name: str) -> JsonObject:
+    return parse_object((FOLDER / f"{name}.json").read_bytes())
+
+
+def test_the_files_are_what_the_program_makes(built: dict[str, JsonObject]) -> None:
+    """Nothing is missing, nothing is stale."""
+    assert sorted(built) == NAMES
+    for name, value in built.items():
+        assert (FOLDER / f"{name}.json").read_text() == make.text_of(value), name
+
+
+def test_every_example_verifies() -> None:
+    """Each object holds under the check that its receiver makes."""
+    now, holder = make.NOW, make.Examples().holder.did
+    log_key = make.Examples().log.verify_key
+    web = Resolver(fetch=lambda _url: canonicalize(read("did")))
+    request = verify_request(canonicalize(read("access-request")), resolver=web, now=now)
+    grant = verify_grant(
+        read("access-grant"),
+        purpose="https://w3id.org/dpv#DeliveryOfGoods",
+        audience="did:web:shop.example",
+        status=canonicalize(read("status-list")),
+        now=now,
+    )
+    assert grant.terms.request == request.digest
+    ticket = verify_ticket(read("redemption-ticket"), now=now, expected_relay=make.RELAY)
+    assert ticket.grant_digest == grant.digest
+    listed = verify_status_list(
+        read("status-list"), now=now, expected_issuer=holder, expected_url=grant.status.list_url
+    )
+    verify_stamp(read("status-stamp"), log_key=log_key, expected_digest=listed.digest, now=now)
+    manifest = verify_manifest(read("manifest"), issuer=holder, now=now)
+    assert manifest.ticket == ticket.digest
+    redeemed = verify_presentation(
+        read("redemption"),
+        expected_challenge=b64url_encode(make.secret("challenge")),
+        expected_domain=make.RELAY,
+        now=now,
+    )
+    receipt = verify_receipt(read("receipt"), origin=make.ORIGIN, log_key=log_key).receipt
+    assert receipt.entry["redemption"] == redeemed.digest == digest(read("redemption"))
+    for name in ("access-denial", "package", "message"):
+        verify_object(
+            read(name), resolver=OFFLINE, now=now, expected_controller=holder, exact_context=()
+        )
+    assert Package.parse(read("package")).grant == grant.digest
+    assert Message.parse(read("message")).thread == request.request.id
+
+
+def test_the_readmes_lines_verify_a_grant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the README shows runs as it stands."""
+    found = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert found is not None
+    (tmp_path / "grant.json").write_text((FOLDER / "access-grant.json").read_text())
+    (tmp_path / "status-list.json").write_text((FOLDER / "status-list.json").read_text())
+    monkeypatch.chdir(tmp_path)
+    from credentials import verify_grant as really
+
+    def at_its_time(*args: object, **more: object) -> object:
+        return really(*args, now=make.NOW + timedelta(days=1), **more)  # type: ignore[arg-type]
+
+    code = found[1].replace("from credentials import verify_grant", "")
+    exec(compile(code, "README.md", "exec"), {"verify_grant": at_its_time})
+    assert "contact.name" in capsys.readouterr().out
