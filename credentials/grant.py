@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import ClassVar, Final, Literal, NoReturn, TypeAlias
 
 from credentials.contexts import PDS_V1, PDS_V1_DIGEST, PROFILE_CONTEXT
-from credentials.errors import GrantRefused
+from credentials.errors import ControllerUnresolved, GrantRefused
 from credentials.forms import (
     DIGEST,
     LANGUAGE,
@@ -246,7 +246,10 @@ def _remembered(octets: bytes) -> _Found | None:
     issuer = document.get("issuer")
     if not isinstance(issuer, str) or not issuer.startswith("did:key:"):
         return None
-    return _open(document, octets, resolver=OFFLINE, now=ANY_TIME)
+    try:
+        return _open(document, octets, resolver=OFFLINE, now=ANY_TIME)
+    except ControllerUnresolved:
+        return None  # a further proof of the set is by a DID that needs the resolver, and the time
 
 
 def _open(document: JsonObject, octets: bytes, *, resolver: Resolver, now: datetime) -> _Found:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from credentials.contexts import PROFILE_CONTEXT
-from credentials.errors import CredentialError
+from credentials.errors import CredentialError, StructureInvalid
 from credentials.forms import read_time
 from credentials.proof import (
     VerifiedProof,
@@ -24,12 +24,14 @@ from credentials.proof import (
 from credentials.proofset import PROOF_TYPE
 from credentials.suites import eddsa_jcs
 from did.errors import DidError
-from did.json import MAX_BYTES, Json, JsonObject
+from did.json import Json, JsonObject
 from did.multikey import multihash_of_sha256
 from did.resolve import Resolver
 
 _CONTEXT: Final[Json] = list(PROFILE_CONTEXT)
 _PURPOSE: Final = "assertionMethod"
+# What was verified is remembered by its bytes, so they must not be many.
+MAX_OWN_BYTES: Final = 65_536
 _PROOF = frozenset(
     {
         "@context",
@@ -66,14 +68,16 @@ def read_own(octets: bytes) -> JsonObject:
     twice, and that there are no floats, large integers or deep nesting. A reader that names each
     property and the form of its value finds the latter itself; ``verify_own`` finds the former.
     """
-    if len(octets) <= MAX_BYTES:
-        try:
-            value = orjson.loads(octets)
-        except orjson.JSONDecodeError:
-            value = None  # the strict way says what is wrong
-        if type(value) is dict:
-            return value
-    return read_document(octets)
+    if len(octets) > MAX_OWN_BYTES:
+        raise StructureInvalid(
+            f"a credential of ours must not exceed {MAX_OWN_BYTES} bytes",
+            code="credential.too_large",
+        )
+    try:
+        value = orjson.loads(octets)
+    except orjson.JSONDecodeError:
+        value = None  # the strict way says what is wrong
+    return value if type(value) is dict else read_document(octets)
 
 
 def verify_own(

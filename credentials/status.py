@@ -13,15 +13,17 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final, Self, TypeAlias
 
-from credentials.bitstring import BitString
+from credentials.bitstring import MIN_ENTRIES, BitString
 from credentials.contexts import PROFILE_CONTEXT
 from credentials.credential import Credential
 from credentials.errors import (
+    ControllerUnresolved,
     StatusInvalid,
     StatusUnchecked,
     Withdrawn,
 )
 from credentials.forms import is_count, is_status_url
+from credentials.ours import MAX_OWN_BYTES
 from credentials.profile import check_keys, read_head
 from credentials.proof import (
     ANY_TIME,
@@ -273,7 +275,8 @@ def _find(
 ) -> VerifiedStatusList:
     """Shape, proof and bits; remembered where they cannot change."""
     octets = document_bytes(raw)
-    found = _remembered(octets) if not foreign else None
+    small = len(octets) <= MAX_OWN_BYTES
+    found = _remembered(octets) if small and not foreign else None
     return found or _open(octets, resolver=resolver, now=now, foreign=foreign)
 
 
@@ -292,13 +295,16 @@ def _check_list(
 
 
 # By the exact bytes, so one list of a relationship is decoded and verified once; 64 lists of
-# 131,072 entries are about 2 MB. Only for issuers whose keys cannot change.
+# 131,072 entries are about 2 MB, and 16 MB at the most. Only for issuers whose keys cannot change.
 @lru_cache(maxsize=64)
 def _remembered(octets: bytes) -> VerifiedStatusList | None:
     issuer = read_document(octets).get("issuer")
     if not isinstance(issuer, str) or not issuer.startswith("did:key:"):
         return None
-    return _open(octets, resolver=OFFLINE, now=ANY_TIME, foreign=False)
+    try:
+        return _open(octets, resolver=OFFLINE, now=ANY_TIME, foreign=False)
+    except ControllerUnresolved:
+        return None  # a further proof of the set is by a DID that needs the resolver, and the time
 
 
 def _open(octets: bytes, *, resolver: Resolver, now: datetime, foreign: bool) -> VerifiedStatusList:
@@ -354,7 +360,7 @@ def _read_profile(document: JsonObject) -> _Read:
             code="status.purpose",
             pointer="/credentialSubject/statusPurpose",
         )
-    bits = BitString.decode(encoded)
+    bits = BitString.decode(encoded, max_bytes=MIN_ENTRIES)  # up to 8 times the least
     purposes = frozenset({"revocation"})
     return url, sequence, purposes, head.valid_from, head.valid_until, bits
 

@@ -82,7 +82,7 @@ LIBRARIES = {
     "rfc8785": ("did.json",),
     "orjson": ("did.json", "credentials.ours"),
     "cryptography": ("pds.sealing", "pds.vault.keyslots", "pds.vault.derive", "pds.company.tls"),
-    "http_message_signatures": ("pds.wire",),
+    "http_message_signatures": ("pds.wire.library",),
     "urllib3": ("pds.net",),
     "sqlcipher3": ("pds.db",),
     "granian": ("pds.serve",),
@@ -98,7 +98,7 @@ LIBRARIES = {
 GUARDED = {
     "socket": ("pds.net", "pds.serve"),
     "ssl": ("pds.net", "pds.serve"),
-    "http": ("pds.net",),
+    "http": ("pds.net.errors",),
     "urllib.request": (),
     "ftplib": (),
     "smtplib": (),

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pds.cli.exchange import parse_duration
-from pds.cli.output import Settings, pass_settings
+from pds.cli.output import Settings, emit_json, pass_settings
 
 if TYPE_CHECKING:
     from pds.company.client import Company, GrantView
     from pds.company.redeeming import Redeemed
 
+_AWAY = frozenset({"relay.unreachable", "relay.busy", "net.unreachable", "net.timeout"})
 _MAX_TERMS = 256 * 1024
 
 
@@ -21,19 +22,20 @@ _MAX_TERMS = 256 * 1024
 @click.option(
     "--data",
     "folder",
-    required=True,
     envvar="PDS_COMPANY",
     type=click.Path(file_okay=False, path_type=Path),
     help="The company's folder (or PDS_COMPANY).",
 )
 @click.pass_context
-def company(ctx: click.Context, *, folder: Path) -> None:
+def company(ctx: click.Context, *, folder: Path | None) -> None:
     """The company's side: ask, collect, redeem, use under a basis, erase and attest."""
     ctx.meta["pds.company"] = folder
 
 
 def _folder() -> Path:
-    folder: Path = click.get_current_context().meta["pds.company"]
+    folder: Path | None = click.get_current_context().meta["pds.company"]
+    if folder is None:
+        raise click.UsageError("Say which company: pds company --data FOLDER, or PDS_COMPANY.")
     return folder
 
 
@@ -45,12 +47,13 @@ def _open() -> "Company":
 
 @company.command()
 @click.option("--did", required=True, help="did:web of your own domain.")
-@click.option("--name", required=True)
-@click.option("--address", required=True)
+@click.option("--name", required=True, help="The company's name, as people will see it.")
+@click.option("--address", required=True, help="Its postal address.")
 @click.option("--contact", required=True, help="An https: or mailto: address.")
 @click.option("--data-protection-contact", required=True, help="An https: or mailto: address.")
 @click.option("--relay", required=True, help="The relay for your requests and mailboxes.")
-@click.option("--relay-token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--relay-token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="The relay's registration token, from a file.")  # fmt: skip
 @click.option("--sandbox", is_flag=True, help="Ask sandbox vaults only.")
 @pass_settings
 def init(
@@ -96,14 +99,16 @@ def did(*, rotate: bool, compromised: bool) -> None:
         raise click.UsageError("--compromised goes with --rotate.")
     with _open() as opened:
         document = opened.rotate_key(compromised=compromised) if rotate else opened.did_document()
-    click.echo(json.dumps(document, indent=2))
+    emit_json(document)
 
 
 @company.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65_535), required=True)
-@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65_535), required=True, help="0: any.")
+@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Certificate chain, PEM.")  # fmt: skip
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Its private key, PEM.")  # fmt: skip
 @click.option("--dev-tls", is_flag=True, help="Make a throwaway CA and certificate in DATA/tls.")
 @pass_settings
 def serve(
@@ -155,7 +160,8 @@ def serve(
 
 @company.command()
 @click.argument("terms", type=click.Path(dir_okay=False, allow_dash=True))
-@click.option("--valid-for", default="14d", show_default=True, metavar="14d")
+@click.option("--valid-for", default="14d", show_default=True, metavar="14d",
+              help="How long it can be answered.")  # fmt: skip
 @click.option("--audience", help="Whom you mean, in your own words, e.g. a customer number.")
 @pass_settings
 def request(settings: Settings, *, terms: str, valid_for: str, audience: str | None) -> None:
@@ -199,7 +205,9 @@ def collect(settings: Settings) -> None:
     with _open() as opened:
         failed = opened.publish_pending()
         report = opened.collect()
-    problems = [*failed, *((subject, code) for code, subject in report.problems)]
+    problems = list(
+        dict.fromkeys([*failed, *((subject, code) for code, subject in report.problems)])
+    )
     settings.emit(
         {
             "messages": report.messages,
@@ -217,7 +225,8 @@ def collect(settings: Settings) -> None:
         + "".join(f"\n  Problem: {code} ({subject})" for subject, code in problems),
     )
     if problems:
-        raise click.exceptions.Exit(1)
+        away = all(code in _AWAY for _, code in problems)
+        raise click.exceptions.Exit(4 if away else 1)
 
 
 @company.command()

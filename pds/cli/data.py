@@ -1,6 +1,7 @@
 """``pds data``: add, import, list, show, search, edit, history, delete, undo."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +13,9 @@ from pds.cli.vault import unlock
 if TYPE_CHECKING:
     from pds.vault.records import Record
     from pds.vault.service import Vault
+
+
+_MAX_FIELDS = 1_048_576
 
 
 @click.group()
@@ -59,7 +63,14 @@ def _short(value: Any) -> str:
 
 
 def _changes(assignments: tuple[str, ...]) -> dict[str, Any]:
-    """``name=value`` pairs; a dotted name reaches inside, an empty value removes the field."""
+    """``name=value`` pairs; a dotted name reaches inside, an empty value removes the field.
+
+    A single ``-`` stands for a JSON object on standard input: nothing in the shell's history.
+    """
+    if assignments == ("-",):
+        from did.json import parse_object
+
+        return parse_object(sys.stdin.buffer.read(_MAX_FIELDS + 1), max_bytes=_MAX_FIELDS)
     result: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
@@ -78,10 +89,15 @@ def _changes(assignments: tuple[str, ...]) -> dict[str, Any]:
 
 @data.command()
 @click.argument("category")
-@click.argument("fields", nargs=-1, metavar="NAME=VALUE…")
+@click.argument("fields", nargs=-1, required=True, metavar="NAME=VALUE…")
 @pass_settings
 def add(settings: Settings, *, category: str, fields: tuple[str, ...]) -> None:
-    """Add an item by hand, e.g.: pds data add interests name=cycling"""
+    """Add an item by hand, e.g.: pds data add interests name=cycling
+
+    A dotted NAME reaches inside: address.locality=Szeged. With '-' in place of NAME=VALUE, the
+    fields are read as a JSON object from standard input, so that they stay out of the shell's
+    history.
+    """
     with unlock(settings) as vault:
         record = vault.add(category, _changes(fields))
     settings.emit(_json(record), _line(record))
@@ -90,7 +106,8 @@ def add(settings: Settings, *, category: str, fields: tuple[str, ...]) -> None:
 @data.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--kind", type=click.Choice(["vcard", "csv"]), help="Do not guess the kind.")
-@click.option("--map", "mapping", multiple=True, metavar="COLUMN=FIELD", help="For CSV columns.")
+@click.option("--map", "mapping", multiple=True, metavar="COLUMN=FIELD",
+              help="What a CSV column means, e.g. Tag=purchases.date.")  # fmt: skip
 @click.option("--about", type=click.Choice(["self", "other"]), help="Whom the data is about.")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
 @pass_settings
@@ -103,7 +120,10 @@ def import_(
     about: Literal["self", "other"] | None,
     dry_run: bool,
 ) -> None:
-    """Import a vCard or CSV file. Good rows go in; bad ones are listed with their line."""
+    """Import a vCard or CSV file. Good rows go in; bad ones are listed with their line.
+
+    The same file again adds nothing. 'pds data undo' takes an import back.
+    """
     columns: dict[str, str] = {}
     for pair in mapping:
         column, equals, field = pair.partition("=")
@@ -144,14 +164,21 @@ def import_(
 
 @data.command("list")
 @click.argument("category", required=False)
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many."
+)
 @click.option("--after", help="Go on after this item's id.")
 @pass_settings
 def list_(settings: Settings, *, category: str | None, limit: int, after: str | None) -> None:
-    """List items, newest last."""
+    """List items, the newest first; all of them, or those of one CATEGORY."""
     with unlock(settings) as vault:
         records = vault.records(category, limit=limit, after=after)
-    settings.emit([_json(r) for r in records], "\n".join(_line(r) for r in records))
+        more = len(records) == limit and bool(
+            vault.records(category, limit=1, after=records[-1].id)
+        )
+    settings.emit([_json(r) for r in records], "\n".join(_line(r) for r in records) or "No items.")
+    if more:
+        settings.say(f"There are more: --after {records[-1].id}")
 
 
 @data.command()
@@ -165,13 +192,15 @@ def show(settings: Settings, *, item: str) -> None:
 
 
 @data.command()
-@click.argument("text")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.argument("text", nargs=-1, required=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many."
+)
 @pass_settings
-def search(settings: Settings, *, text: str, limit: int) -> None:
-    """Find items by words or their beginnings; accents do not matter."""
+def search(settings: Settings, *, text: tuple[str, ...], limit: int) -> None:
+    """Find items that hold all these words or their beginnings; accents do not matter."""
     with unlock(settings) as vault:
-        records = vault.search(text, limit=limit)
+        records = vault.search(" ".join(text), limit=limit)
     settings.emit(
         [_json(r) for r in records], "\n".join(_line(r) for r in records) or "Nothing found."
     )
@@ -182,7 +211,8 @@ def search(settings: Settings, *, text: str, limit: int) -> None:
 @click.argument("changes", nargs=-1, required=True, metavar="NAME=VALUE…")
 @pass_settings
 def edit(settings: Settings, *, item: str, changes: tuple[str, ...]) -> None:
-    """Correct an item; the old version is kept. NAME= removes a field.
+    """Correct an item; the old version is kept. NAME= removes a field; '-' reads JSON from
+    standard input, where null removes one.
 
     Grants that follow changes get the new version at once, or at the next sync.
     """

@@ -1,6 +1,5 @@
 """``pds open | requests | decide | sharing | grant | withdraw | sync``: the holder's exchange."""
 
-import json
 import re
 import sys
 from datetime import timedelta
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pds.cli.output import Settings, pass_settings
+from pds.cli.output import Settings, emit_json, pass_settings
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from pds.vault.outbox import PushReport
     from pds.vault.service import ShownRequest, Vault
 
+_LATER = 4
+_MAX_LINK = 1_000
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 
@@ -36,7 +37,13 @@ def parse_duration(text: str) -> timedelta:
 @click.option("--dev-trust", metavar="NAME=ADDRESS:PORT,CA.PEM", help="Sandbox vaults only.")
 @pass_settings
 def open_(settings: Settings, *, link: str, dev_trust: str | None) -> None:
-    """Fetch a request link, verify who asks, and show it purpose by purpose."""
+    """Fetch a request link, verify who asks, and show it purpose by purpose.
+
+    A link opens what it points to, so it is a secret too: with '-' it is read from standard input
+    and stays out of the shell's history.
+    """
+    if link == "-":
+        link = sys.stdin.readline(_MAX_LINK).strip()
     with unlock(settings) as vault:
         if dev_trust is not None:
             vault.trust_dev_host(dev_trust)
@@ -114,7 +121,10 @@ def _show(settings: Settings, shown: "ShownRequest") -> None:
 @click.option("--reopen", nargs=2, metavar="COMPANY PURPOSE-IRI", help="Let it be asked again.")
 @pass_settings
 def requests(settings: Settings, *, request_id: str | None, reopen: tuple[str, str] | None) -> None:
-    """The requests that came in; with an id, one of them in full."""
+    """The requests that came in; with an id, one of them in full.
+
+    --reopen lets a company ask again for a purpose that was refused less than 183 days ago.
+    """
     with unlock(settings) as vault:
         if reopen:
             vault.reopen(*reopen)
@@ -160,6 +170,9 @@ def decide(
     language: str,
 ) -> None:
     """Answer a request, purpose by purpose; without flags it asks.
+
+    PURPOSE is the short name that 'pds requests' shows. Times are written 90s, 45m, 12h or 30d.
+    Every purpose of the request is answered in one go, with a yes or a no.
 
     Nothing is ticked beforehand: a yes covers what is required, optional items and following
     later changes are switched on one by one.
@@ -227,12 +240,14 @@ def _outcome(shown: "ShownRequest", purpose: str, granted: bool, fields: frozens
 
 
 def _say_waiting(settings: Settings, report: "PushReport") -> None:
+    """What was recorded here and has yet to reach the relay: exit code 4."""
     if not report.complete:
         codes = sorted({code for _, code in report.waiting if code != "outbox.held_back"})
         settings.say(
             f"{len(report.waiting)} calls wait to be sent ({', '.join(codes)}). "
             "Run 'pds sync' when the relay can be reached."
         )
+        raise click.exceptions.Exit(_LATER)
 
 
 def _pairs(values: tuple[str, ...], sign: str) -> dict[str, list[str]]:
@@ -376,7 +391,7 @@ def grant(settings: Settings, *, name: str) -> None:
     """Print the signed grant with this id or purpose, for any verifier."""
     with unlock(settings) as vault:
         raw = vault.grant(name)
-    click.echo(json.dumps(raw, ensure_ascii=False, indent=2))
+    emit_json(raw)
 
 
 @click.command()
@@ -425,6 +440,6 @@ def sync(settings: Settings) -> None:
         f"against what was staged; {report.messages} messages; {report.push.sent} calls sent."
         + "".join(f"\n  Problem: {code} ({subject})" for code, subject in report.problems),
     )
-    _say_waiting(settings, report.push)
     if report.problems:
         raise click.exceptions.Exit(1)
+    _say_waiting(settings, report.push)

@@ -1,18 +1,20 @@
 """The entry point: global options, commands loaded when they are called, errors in one place.
 
 Exit codes: 0 done · 1 refused or invalid · 2 wrong usage, or could not check · 3 locked (wrong
-passphrase or kit) · 4 try again later (relay away, busy) · 70 a defect of this program · 130
-interrupted.
+passphrase or kit) · 4 try again later (relay away, vault busy, something waits to be sent) · 70 a
+defect of this program · 130 interrupted. An error is one sentence with a stable code and what to
+do; with ``--json`` it is ``{"error": {"code", "message", "hint"}}`` on stderr.
 """
 
 import importlib
+import io
 import os
 import sys
 from typing import Any
 
 import click
 
-from pds.cli.output import Settings, fail, report_defect
+from pds.cli.output import Settings, show_defect, show_failure
 
 COMMANDS = {
     "activity": ("pds.cli.vault", "activity", "What happened: who took what, when, for what."),
@@ -48,18 +50,60 @@ class LazyGroup(click.Group):
             return None
         module, name, _ = COMMANDS[cmd_name]
         command: Any = getattr(importlib.import_module(module), name)
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        _take_json(command)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
 
 
+def _take_json(command: click.Command) -> None:
+    """Let ``--json`` stand behind a command too, and behind every command beneath it."""
+    if isinstance(command, click.Group):
+        for beneath in command.commands.values():
+            _take_json(beneath)
+    elif all("--json" not in parameter.opts for parameter in command.params):
+        command.params.append(
+            click.Option(
+                ["--json"],
+                is_flag=True,
+                expose_value=False,
+                callback=_answer_in_json,
+                help="Answer in JSON.",
+            )
+        )
+
+
+def _answer_in_json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    settings = ctx.find_object(Settings)
+    if value and settings is not None:
+        settings.as_json = True
+
+
+def _width() -> int:
+    """For help texts; click would load shutil to find it."""
+    try:
+        columns = os.get_terminal_size(2).columns
+    except OSError:
+        columns = 80
+    return max(min(columns, 80) - 2, 50)
+
+
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 refused or invalid, 2 wrong usage or could not check, 3 locked, "
-    "4 try again later.",
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": _width()},
+    epilog="\b\n"
+    "Exit codes\n"
+    "  0 done               1 refused or invalid\n"
+    "  3 locked             2 wrong usage, or could not check\n"
+    "  4 try again later    (relay away, vault busy, something waits to be sent)\n"
+    "\n"
+    "\b\n"
+    "Answers are on stdout, talk and errors on stderr; there are no colours.\n"
+    'Completion: eval "$(_PDS_COMPLETE=bash_source pds)"   (or zsh_source, fish_source)',
 )
 @click.option(
     "--vault",
@@ -103,14 +147,16 @@ def cli(
 def main() -> None:
     """Run the command line; every error becomes one sentence, a hint, a code and an exit code."""
     as_json = "--json" in sys.argv[1:] or bool(os.environ.get("PDS_JSON"))
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal cannot show must not end a command half-way.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="pds", standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         sys.exit(130)
@@ -118,11 +164,14 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
-        if isinstance(getattr(error, "code", None), str):
-            sys.exit(fail(error, as_json=as_json))
+        from pds.cli.errors import explain
+
+        failure = explain(error)
+        if failure is not None:
+            sys.exit(show_failure(failure, as_json=as_json))
         if os.environ.get("PDS_DEBUG"):
             raise
-        sys.exit(report_defect(error))
+        sys.exit(show_defect(error, as_json=as_json))
 
 
 if __name__ == "__main__":

@@ -1,40 +1,60 @@
-"""How the command line speaks: data on stdout, talk on stderr; and how it asks for secrets."""
+"""How the command line speaks: data on stdout, talk on stderr; and how it asks for secrets.
 
-import json
+Imported by every command, ``--help`` too: what takes time to load is loaded where it is used.
+"""
+
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-@dataclass(slots=True)
+    from pds.cli.errors import Failure
+
+_MAX_SECRET = 65_536
+
+
 class Settings:
-    """The global options."""
+    """The global options, and the ways in and out that follow from them."""
 
-    folder: str | None
-    as_json: bool
-    no_input: bool
-    passphrase_fd: int | None
-    use_kit: bool
-    kit_fd: int | None
+    __slots__ = ("as_json", "folder", "kit_fd", "no_input", "passphrase_fd", "use_kit")
+
+    def __init__(
+        self,
+        *,
+        folder: str | None = None,
+        as_json: bool = False,
+        no_input: bool = False,
+        passphrase_fd: int | None = None,
+        use_kit: bool = False,
+        kit_fd: int | None = None,
+    ) -> None:
+        self.folder = folder
+        self.as_json = as_json
+        self.no_input = no_input
+        self.passphrase_fd = passphrase_fd
+        self.use_kit = use_kit
+        self.kit_fd = kit_fd
 
     @property
-    def vault(self) -> Path:
+    def vault(self) -> "Path":
         """The vault's folder."""
+        from pathlib import Path
+
         if self.folder is not None:
             return Path(self.folder)
         from platformdirs import user_data_path
 
         return user_data_path("personal-data-store") / "vault"
 
-    def emit(self, data: Any, text: str | Callable[[], str]) -> None:
+    def emit(self, data: Any, text: "str | Callable[[], str]") -> None:
         """Write the answer: as JSON, or as text for people."""
         if self.as_json:
-            click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+            emit_json(data)
         else:
             words = text if isinstance(text, str) else text()
             if words:
@@ -56,11 +76,11 @@ class Settings:
     def passphrase(self, *, new: bool = False) -> str:
         """The passphrase: from the descriptor, the environment, or asked for."""
         if self.passphrase_fd is not None:
-            return _read(self.passphrase_fd)
+            return read_secret(self.passphrase_fd)
         from_env = os.environ.get("PDS_PASSPHRASE")
         if from_env is not None:
             return from_env
-        self._may_ask("passphrase", "--passphrase-fd or PDS_PASSPHRASE")
+        self.may_ask("passphrase", "--passphrase-fd or PDS_PASSPHRASE")
         text: str = click.prompt(
             "New passphrase" if new else "Passphrase",
             hide_input=True,
@@ -72,54 +92,73 @@ class Settings:
     def kit(self) -> str:
         """The 24 words: from the descriptor, the environment, or asked for."""
         if self.kit_fd is not None:
-            return _read(self.kit_fd)
+            return read_secret(self.kit_fd)
         from_env = os.environ.get("PDS_KIT")
         if from_env is not None:
             return from_env
-        self._may_ask("recovery kit", "--kit-fd or PDS_KIT")
+        self.may_ask("recovery kit", "--kit-fd or PDS_KIT")
         text: str = click.prompt("The 24 words", hide_input=True, err=True)
         return text
 
-    def _may_ask(self, what: str, instead: str) -> None:
+    def may_ask(self, what: str, instead: str) -> None:
+        """Refuse, where nobody is there to answer a question."""
         if self.no_input or not sys.stdin.isatty():
             raise click.UsageError(f"The {what} is needed. Give it by {instead}.")
 
 
-def _read(descriptor: int) -> str:
+def emit_json(data: Any) -> None:
+    """JSON on stdout; escaped where the terminal's encoding could not carry it."""
+    import json
+
+    escape = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    click.echo(json.dumps(data, ensure_ascii=escape, indent=2))
+
+
+def read_secret(descriptor: int) -> str:
+    """The text behind a file descriptor, without its line end."""
     try:
-        with os.fdopen(descriptor, "rb", closefd=True) as source:
-            return source.read(65_536).decode().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError):
+        with os.fdopen(descriptor, "rb", closefd=descriptor > 2) as source:
+            return source.read(_MAX_SECRET).decode().rstrip("\r\n")
+    except (OSError, ValueError, OverflowError):
         raise click.UsageError("The secret cannot be read from that descriptor.") from None
 
 
-def fail(error: Exception, *, as_json: bool) -> int:
-    """Say an error of ours on stderr; returns its exit code."""
-    code, hint = str(getattr(error, "code", "")), str(getattr(error, "hint", ""))
+def show_failure(failure: "Failure", *, as_json: bool) -> int:
+    """Say on stderr what failed and what to do; returns the exit code."""
     if as_json:
-        text = {"error": {"code": code, "message": str(error), "hint": hint}}
-        click.echo(json.dumps(text, ensure_ascii=False), err=True)
-    else:
-        click.echo(f"{str(error)[:1].upper()}{str(error)[1:].rstrip('.')}.  [{code}]", err=True)
-        if hint:
-            click.echo(f"  {hint}", err=True)
-    exit_code = getattr(error, "exit_code", 1)
-    return exit_code if isinstance(exit_code, int) else 1
+        import json
+
+        told = {"code": failure.code, "message": failure.message, "hint": failure.hint}
+        click.echo(json.dumps({"error": told}), err=True)
+        return failure.exit_code
+    if failure.usage:
+        click.echo(failure.usage, err=True)
+    sentence = failure.message[:1].upper() + failure.message[1:].rstrip(".")
+    stop = "" if sentence.endswith("?") else "."
+    click.echo(f"{sentence}{stop}  [{failure.code}]", err=True)
+    if failure.hint:
+        click.echo(f"  {failure.hint}", err=True)
+    return failure.exit_code
 
 
-def report_defect(error: Exception) -> int:
+def show_defect(error: Exception, *, as_json: bool) -> int:
     """An unforeseen error: its type and place only, for its text may hold personal data."""
+    from pds.cli.errors import DEFECT, Failure
+
     trace, place = error.__traceback__, "?"
     while trace is not None:
         code = trace.tb_frame.f_code
-        place = f"{Path(code.co_filename).name}:{trace.tb_lineno} ({code.co_name})"
+        place = f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} ({code.co_name})"
         trace = trace.tb_next
-    click.echo(
-        f"This is a defect of the program: {type(error).__name__} at {place}.\n"
-        "  Set PDS_DEBUG=1 to see more; what it prints may hold personal data.",
-        err=True,
+    return show_failure(
+        Failure(
+            code="defect",
+            message=f"this is a defect of the program: {type(error).__name__} at {place}",
+            hint="Set PDS_DEBUG=1 to see more; what it prints may hold personal data.",
+            exit_code=DEFECT,
+        ),
+        as_json=as_json,
     )
-    return 70
 
 
 pass_settings = click.make_pass_decorator(Settings)

@@ -18,7 +18,8 @@ def relay() -> None:
 
 
 @relay.command()
-@click.option("--data", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--data", required=True, type=click.Path(file_okay=False, path_type=Path),
+              help="The relay's folder; it is made when it is not there.")  # fmt: skip
 @click.option("--url", required=True, help="The address that clients use; signatures are over it.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Default: the port of --url.")
@@ -29,7 +30,15 @@ def relay() -> None:
     show_default=True,
     help="Who may make a mailbox: anyone, within limits, or who has the token.",
 )
-@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option(
+    "--registrations-per-hour",
+    type=click.IntRange(1),
+    default=60,
+    show_default=True,
+    help="New mailboxes for one address range, where registration is open.",
+)
+@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True,
+              help="Requests that are worked on at the same time.")  # fmt: skip
 @pass_settings
 def serve(
     settings: Settings,
@@ -39,6 +48,7 @@ def serve(
     host: str,
     port: int | None,
     registration: str,
+    registrations_per_hour: int,
     threads: int,
 ) -> None:
     """Run a relay in the foreground until SIGTERM or Ctrl-C.
@@ -47,6 +57,7 @@ def serve(
     proxy forwards to. With --registration token, the token is in DATA/registration-token.
     """
     from pds.relay.app import create_app
+    from pds.relay.limits import Limits
     from pds.serve import ServeSettings
     from pds.serve import serve as run
     from pds.wire import parse_relay_url
@@ -58,7 +69,13 @@ def serve(
         raise click.UsageError("--url has no port of its own: say with --port where to listen.")
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = _token(data) if registration == "token" else None
-    app = create_app(data, url=url, registration=registration, token=token)
+    app = create_app(
+        data,
+        url=url,
+        registration=registration,
+        token=token,
+        limits=Limits(registrations_per_hour=registrations_per_hour),
+    )
     hosts = {parts.netloc, f"{host}:{listen}", f"localhost:{listen}", f"127.0.0.1:{listen}"}
 
     def ready(actual: int) -> None:
@@ -91,7 +108,8 @@ def _token(data: Path) -> str:
 
 
 @relay.command()
-@click.option("--data", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--data", required=True, help="The relay's folder.",
+              type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_settings
 def restored(settings: Settings, *, data: Path, yes: bool) -> None:

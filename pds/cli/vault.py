@@ -1,35 +1,27 @@
 """``pds init | status | passphrase | kit | backup | restore | activity | vault``."""
 
-import ctypes
-import resource
-import sys
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
-from pds.cli.output import Settings, pass_settings
+from pds.cli import process
+from pds.cli.output import Settings, pass_settings, read_secret
 
 if TYPE_CHECKING:
     from pds.vault.service import Vault
 
-_PR_SET_DUMPABLE = 4
 _SHORT = 12
-
-
-def harden_process() -> None:
-    """Refuse core dumps: a dump would hold keys and data in clear."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def unlock(settings: Settings) -> "Vault":
     """Open the vault with the passphrase, or with the kit when ``--kit`` was given."""
     from pds.vault.service import Vault
 
-    harden_process()
+    process.harden()
     if settings.use_kit:
         return Vault.open(settings.vault, kit=settings.kit())
     return Vault.open(settings.vault, passphrase=settings.passphrase())
@@ -64,36 +56,57 @@ def init(
     from pds.vault.keyslots import Argon2Params
     from pds.vault.service import Vault
 
-    harden_process()
+    process.harden()
+    token = None if relay_token_file is None else relay_token_file.read().strip()
     passphrase = settings.passphrase(new=True)
-    if len(passphrase) < _SHORT:
+    if 0 < len(passphrase) < _SHORT:
         settings.say("That passphrase is short. Four or more unrelated words are better.")
-    target = None if kit_file is None else Path(kit_file)
-    if target is not None and target.exists():
-        raise click.UsageError("The kit file exists already; it is never overwritten.")
-    words = Vault.create(
-        settings.vault,
-        passphrase=passphrase,
-        relay=relay,
-        sandbox=sandbox,
-        dev_trust=dev_trust,
-        params=Argon2Params(memory_kib=kdf_memory * 1024),
-    )
-    if relay is not None and relay_token_file is not None:
-        token = relay_token_file.read().strip()
-        with Vault.open(settings.vault, passphrase=passphrase) as vault:
+    with _kit_place(kit_file) as keep:
+        words = Vault.create(
+            settings.vault,
+            passphrase=passphrase,
+            relay=relay,
+            sandbox=sandbox,
+            dev_trust=dev_trust,
+            params=Argon2Params(memory_kib=kdf_memory * 1024),
+        )
+        keep(words)
+    if relay is not None and token is not None:
+        with Vault.open(settings.vault, kit=words) as vault:
             vault.use_relay(relay, token=token)
-    if target is None:
+    if kit_file is None:
         settings.emit(
             {"vault": str(settings.vault), "recoveryKit": words},
             f"Your recovery kit. Write these words down; they are shown once:\n\n{_grid(words)}\n",
         )
     else:
-        target.touch(mode=0o600)
-        target.write_text(words + "\n")
         settings.emit({"vault": str(settings.vault), "kitFile": kit_file}, "")
         settings.say(f"The recovery kit is in {kit_file}. Print it, then delete the file.")
     settings.say("The vault is ready. Next: pds data import FILE, or pds open LINK.")
+
+
+@contextmanager
+def _kit_place(kit_file: str | None) -> Iterator[Callable[[str], None]]:
+    """Take the kit's file before the vault is made: a kit with no place to go would be lost."""
+    if kit_file is None:
+        yield lambda _words: None
+        return
+    try:
+        descriptor = os.open(kit_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise click.UsageError("The kit file exists already; it is never overwritten.") from None
+    with os.fdopen(descriptor, "w") as out:
+
+        def keep(words: str) -> None:
+            out.write(words + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+
+        try:
+            yield keep
+        except BaseException:
+            os.unlink(kit_file)
+            raise
 
 
 def _grid(words: str) -> str:
@@ -108,7 +121,9 @@ def status(settings: Settings) -> None:
     """Unlock the vault once and say how it is."""
     with unlock(settings) as vault:
         shown = vault.status()
-    last = "never" if shown.last_sync is None else shown.last_sync.isoformat()
+    from did.time import format_time
+
+    last = "never" if shown.last_sync is None else format_time(shown.last_sync)
     settings.emit(
         {
             "unlocked": True,
@@ -134,15 +149,15 @@ def status(settings: Settings) -> None:
 @pass_settings
 def passphrase(settings: Settings, *, new_passphrase_fd: int | None) -> None:
     """Change the passphrase. The data is not written again; old backups keep the old one."""
+    if new_passphrase_fd is None:
+        settings.may_ask("new passphrase", "--new-passphrase-fd")
     with unlock(settings) as vault:
-        asked = Settings(None, settings.as_json, settings.no_input, new_passphrase_fd, False, None)
-        if new_passphrase_fd is None:
-            asked._may_ask("new passphrase", "--new-passphrase-fd")
-            new: str = click.prompt(
+        if new_passphrase_fd is not None:
+            new = read_secret(new_passphrase_fd)
+        else:
+            new = click.prompt(
                 "New passphrase", hide_input=True, confirmation_prompt=True, err=True
             )
-        else:
-            new = asked.passphrase()
         vault.change_passphrase(new)
     settings.emit({"changed": True}, "The passphrase is changed.")
 
@@ -176,7 +191,7 @@ def restore(settings: Settings, *, file: Path | None, finish: bool) -> None:
     """Make a vault from a backup FILE, then compare it with its relay before any write."""
     from pds.vault.service import Vault
 
-    harden_process()
+    process.harden()
     if (file is None) != finish:
         raise click.UsageError("Name a backup, or say --finish.")
     if file is None:
@@ -186,7 +201,16 @@ def restore(settings: Settings, *, file: Path | None, finish: bool) -> None:
     else:
         vault = Vault.restore(file, settings.vault, passphrase=settings.passphrase())
     with vault:
-        report = vault.reconcile()
+        if finish and not vault.status().restoring:
+            raise click.UsageError("This vault is not waiting for the end of a restore.")
+        try:
+            report = vault.reconcile()
+        except Exception:
+            settings.say(
+                "The data is restored. The vault sends nothing until it has been compared with "
+                "its relay: run 'pds restore --finish' when that is possible."
+            )
+            raise
     settings.emit(
         {
             "mailboxes": report.mailboxes,
@@ -204,7 +228,13 @@ def restore(settings: Settings, *, file: Path | None, finish: bool) -> None:
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most so many.",
+)
 @pass_settings
 def activity(settings: Settings, *, limit: int) -> None:
     """What happened, newest first: decisions, redemptions, refusals, withdrawals, attestations.

@@ -1,15 +1,16 @@
 """``pds verify``: what a signed grant is worth, said in words. Needs no vault and no network."""
 
 import sys
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from pds.cli.output import Settings, pass_settings
 
-_VALID, _INVALID, _UNCHECKED = 0, 1, 2
+_INVALID, _UNCHECKED = 1, 2
 
 
 @click.command()
@@ -24,7 +25,6 @@ _VALID, _INVALID, _UNCHECKED = 0, 1, 2
 @click.option("--without-status", is_flag=True, help="Do not ask whether it was withdrawn.")
 @click.option("--sandbox", is_flag=True, help="Accept a sandbox grant, which is never live.")
 @click.option("--at", metavar="YYYY-MM-DDTHH:MM:SSZ", help="As of this time instead of now.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 @pass_settings
 def verify(
     settings: Settings,
@@ -39,17 +39,32 @@ def verify(
     without_status: bool,
     sandbox: bool,
     at: str | None,
-    as_json: bool,
 ) -> None:
     """Verify a grant from FILE, or from standard input with '-'.
 
     Whether it was withdrawn cannot be known from the grant alone: give --status FILE, --online or
-    --without-status. Exit code 0 valid, 1 invalid, 2 could not check.
+    --without-status.
+
+    \b
+    Exit code  "result" in JSON
+      0        valid            with what it covers, and what a signature does not prove
+      1        withdrawn        by the issuer's own status list
+      1        altered          not what was signed, or not signed by its issuer
+      1        invalid          over, for another purpose or company, not well-formed, …
+      2        could not check  no status list, or not one that answers the question
+
+    Unless valid, JSON has "code", "message", "hint" and "pointer" (where in the document).
     """
-    settings.as_json = settings.as_json or as_json
     if sum((status_file is not None, online, without_status)) > 1:
         raise click.UsageError("Choose one of --status, --online and --without-status.")
-    from credentials.errors import CredentialError, StatusUnchecked, Withdrawn
+    if origins and not online:
+        raise click.UsageError("--relay goes with --online.")
+    from credentials.errors import (
+        ControllerUnresolved,
+        CredentialError,
+        StatusUnchecked,
+        Withdrawn,
+    )
     from credentials.grant import WITHOUT_STATUS, verify_grant
     from did.errors import DidError
     from did.time import parse_time
@@ -64,21 +79,30 @@ def verify(
         status = _read(settings, str(status_file))
     elif not without_status:
         status = _fetch(origins) if online else _not_asked
-    try:
-        grant = verify_grant(
+
+    def check(against: Any) -> Any:
+        return verify_grant(
             raw,
             purpose=purpose,
             audience=audience,
             fields=fields or None,
-            status=status,
+            status=against,
             now=now,
             sandbox=sandbox,
         )
-    except StatusUnchecked as error:
+
+    try:
+        grant = check(status)
+    except (StatusUnchecked, ControllerUnresolved) as error:
         _answer(settings, _UNCHECKED, "could not check", error)
     except Withdrawn as error:
         _answer(settings, _INVALID, "withdrawn", error)
     except (CredentialError, DidError) as error:
+        if status is not WITHOUT_STATUS:
+            with suppress(CredentialError, DidError):
+                check(WITHOUT_STATUS)
+                # The grant is sound: what is wrong is what was given as its status list.
+                _answer(settings, _UNCHECKED, "could not check", error)
         altered = error.code.startswith(("proof.", "signature.", "json.", "encoding.", "key."))
         _answer(settings, _INVALID, "altered" if altered else "invalid", error)
     else:
@@ -92,12 +116,18 @@ def _read(settings: Settings, file: str) -> bytes:
         with Path(file).open("rb") as source:
             return source.read(2**20 + 1)
     except OSError:
-        message = "The file cannot be read."
-        settings.emit(
-            {"result": "could not check", "code": "verify.unreadable", "message": message}, ""
+        from pds.errors import PdsError
+
+        _answer(
+            settings,
+            _UNCHECKED,
+            "could not check",
+            PdsError(
+                "the file cannot be read",
+                code="verify.unreadable",
+                hint="Check the path; '-' is standard input.",
+            ),
         )
-        settings.say(f"Could not check: {message}")
-        raise click.exceptions.Exit(_UNCHECKED) from None
 
 
 def _not_asked(_url: str) -> bytes:
@@ -115,7 +145,13 @@ def _fetch(origins: tuple[str, ...]) -> Any:
     from pds.net import Transport
     from pds.wire import parse_relay_url
 
-    transport = Transport(trusted_origins=[parse_relay_url(origin) for origin in origins])
+    try:
+        trusted = [parse_relay_url(origin) for origin in origins]
+    except PdsError:
+        raise click.UsageError(
+            "--relay takes an origin, such as http://127.0.0.1:8080: no path, no slash at the end."
+        ) from None
+    transport = Transport(trusted_origins=trusted)
 
     def fetch(url: str) -> bytes:
         from credentials.errors import StatusUnchecked
@@ -137,7 +173,7 @@ def _fetch(origins: tuple[str, ...]) -> Any:
     return fetch
 
 
-def _answer(settings: Settings, exit_code: int, result: str, error: Any) -> None:
+def _answer(settings: Settings, exit_code: int, result: str, error: Any) -> NoReturn:
     settings.emit(
         {
             "result": result,
@@ -184,7 +220,8 @@ def _say_valid(settings: Settings, grant: Any, *, checked: bool) -> None:
                 "  Not withdrawn, as of the status list."
                 if checked
                 else "  Whether it was withdrawn was not checked.",
-                "  Not proven by a signature: " + "; ".join(grant.limits_of_proof) + ".",
+                "  What a signature does not prove:",
+                *(f"  - {limit}" for limit in grant.limits_of_proof),
             ]
         ),
     )

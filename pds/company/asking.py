@@ -11,7 +11,7 @@ from did.keys import SigningKey
 from did.time import format_time
 from pds.company.context import Context, damaged, seed
 from pds.company.errors import CompanyError
-from pds.company.rows import RequestRow
+from pds.company.store.rows import RequestRow
 from pds.errors import PdsError
 from pds.links import RequestLink, seal_request
 from pds.mailbox import OwnedMailbox

@@ -21,15 +21,15 @@ from did.time import utc_now
 from pds.company import asking, collecting, erasure, identity, outbox, redeeming
 from pds.company.asking import NewRequest
 from pds.company.collecting import CollectReport
-from pds.company.context import DATABASE, Context, verified_request
+from pds.company.context import DATABASE, Context
 from pds.company.erasure import ExpiryReport
 from pds.company.errors import CompanyError
 from pds.company.identity import GRACE
 from pds.company.redeeming import Redeemed
 from pds.company.register import Register
-from pds.company.rows import Event, GrantRow, Problem
-from pds.company.schema import APPLICATION_ID, MIGRATIONS
 from pds.company.store import Store
+from pds.company.store.rows import Event, GrantRow, Problem
+from pds.company.store.schema import APPLICATION_ID, MIGRATIONS
 from pds.db import Connection, migrate, open_plain, transaction
 from pds.mailbox import Transport
 from pds.messages.fields import Fields
@@ -88,7 +88,8 @@ class GrantView:
 
 
 class Company:
-    """A company with its folder open. Not for use from two threads at once."""
+    """A company with its folder open. Not for use from two threads at once; several processes may
+    have it open, and take turns at what must not be done twice (``company.busy``)."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
@@ -161,7 +162,7 @@ class Company:
                     key.unsafe_export_seed(),
                     clock().replace(microsecond=0),
                 )
-            return cls(_context(conn, clock, random, transport))
+            return cls(_context(conn, folder, clock, random, transport))
         except BaseException:
             conn.close()
             raise
@@ -183,7 +184,7 @@ class Company:
             migrate(conn, MIGRATIONS, application_id=APPLICATION_ID)
             if Store(conn).setting("did") is None:
                 raise _missing()
-            return cls(_context(conn, clock, random, transport))
+            return cls(_context(conn, folder, clock, random, transport))
         except BaseException:
             conn.close()
             raise
@@ -217,7 +218,7 @@ class Company:
         """
         ctx, new = self._ctx, SigningKey.generate(self._ctx.random)
         now = ctx.now()
-        with ctx.transaction():
+        with ctx.alone(), ctx.transaction():
             for row in ctx.store.signing_keys():
                 if row.seed is not None:
                     ctx.store.retire_key(
@@ -246,7 +247,8 @@ class Company:
 
     def collect(self) -> CollectReport:
         """One round: see ``collecting.collect``."""
-        return collecting.collect(self._ctx)
+        with self._ctx.alone():
+            return collecting.collect(self._ctx)
 
     def redeem(self, grant: str, *, person: str | None = None) -> Redeemed:
         """Redeem a grant, named by its id, its digest or its purpose's id in the request.
@@ -254,19 +256,22 @@ class Company:
         Raises ``CompanyError`` (``company.not_found``, ``company.ambiguous``) and what
         ``redeeming.redeem`` raises.
         """
-        return redeeming.redeem(self._ctx, self._find(grant, person))
+        with self._ctx.alone():
+            return redeeming.redeem(self._ctx, self._find(grant, person))
 
     def recover(self) -> tuple[Redeemed, ...]:
         """Fetch the answers that did not arrive, uncounted. Raises as ``redeem`` does."""
-        found = [
-            redeeming.recover_one(self._ctx, unfinished)
-            for unfinished in self._ctx.store.redemptions(state="sent")
-        ]
+        with self._ctx.alone():
+            found = [
+                redeeming.recover_one(self._ctx, unfinished)
+                for unfinished in self._ctx.store.redemptions(state="sent")
+            ]
         return tuple(one for one in found if one is not None)
 
     def expire(self) -> ExpiryReport:
         """End what has run its time and erase what may be kept no longer; offline."""
-        return erasure.expire(self._ctx)
+        with self._ctx.alone():
+            return erasure.expire(self._ctx)
 
     # what there is
 
@@ -301,7 +306,6 @@ class Company:
         return [body for _, body, _ in self._ctx.store.attestations(self._find(grant, None).digest)]
 
     def _view(self, row: GrantRow) -> GrantView:
-        request = verified_request(self._ctx.request_of(row)).request
         subject = row.raw["credentialSubject"]
         fields = subject.get("fields") if isinstance(subject, dict) else None
         sent = [at for _, _, at in self._ctx.store.attestations(row.digest) if at is not None]
@@ -311,7 +315,7 @@ class Company:
             request=row.request,
             purpose_id=row.purpose_id,
             purpose=row.purpose,
-            basis=request.purpose(row.purpose_id).basis,
+            basis=self._ctx.purpose_of(row).basis,
             person=row.person,
             fields=frozenset(str(path) for path in fields)
             if isinstance(fields, list)
@@ -353,7 +357,7 @@ class Company:
 
 
 def _context(
-    conn: Connection, clock: Clock, random: Random, transport: Transport | None
+    conn: Connection, folder: Path, clock: Clock, random: Random, transport: Transport | None
 ) -> Context:
     store = Store(conn)
     if transport is None:
@@ -363,7 +367,7 @@ def _context(
             trusted_origins=() if relay is None else (relay,),
             dev_trust=tuple(DevTrust.parse(line) for line in lines),
         )
-    return Context(conn, transport, clock, random)
+    return Context(conn, folder, transport, clock, random)
 
 
 def _missing() -> CompanyError:

@@ -19,8 +19,8 @@ from pds.company.erasure import end_grant, expire
 from pds.company.errors import CompanyError, NoBasis
 from pds.company.outbox import PushReport, push
 from pds.company.redeeming import acknowledge, recover_one
-from pds.company.rows import GrantRow, RequestRow
 from pds.company.standing import standing
+from pds.company.store.rows import GrantRow, RequestRow
 from pds.errors import PdsError
 from pds.mailbox import RelayError
 from pds.messages.decision import CheckedDecision, check_decision

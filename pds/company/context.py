@@ -1,24 +1,31 @@
 """What every verb of a company works with: rows, keys, the clock, the way to relays."""
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from time import monotonic, sleep
 
 from did.json import JsonObject, digest
 from did.keys import VerifyKey
 from did.multikey import multihash_sha256
 from pds.company.errors import CompanyError
 from pds.company.identity import Signer, signer
-from pds.company.rows import GrantRow, RequestRow
 from pds.company.store import Store
+from pds.company.store.rows import GrantRow, RequestRow
 from pds.db import Connection, transaction
 from pds.log.entry import VerifiedReceipt, verify_receipt
 from pds.log.errors import NoteInvalid
 from pds.mailbox import RelayClient, Transport
-from pds.messages.request import AccessRequest, VerifiedRequest
+from pds.messages.fields import Fields
+from pds.messages.request import AccessRequest, Purpose, VerifiedRequest
 
 DATABASE = "company.db"
+LOCK = "company.lock"
+_PAUSE = 0.05
 
 
 @dataclass(slots=True)
@@ -26,9 +33,11 @@ class Context:
     """An open company. ``transaction`` brackets every change."""
 
     conn: Connection
+    folder: Path
     transport: Transport
     clock: Callable[[], datetime]
     random: Callable[[int], bytes] = field(repr=False)
+    patience: float = 10.0
     store: Store = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +71,27 @@ class Context:
         with transaction(self.conn):
             yield
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from collecting and redeeming meanwhile: each would take the
+        other's unfinished steps for lost ones. Waits ``patience`` seconds, then ``company.busy``.
+        """
+        descriptor = os.open(self.folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            last = monotonic() + self.patience
+            while not _locked(descriptor):
+                if monotonic() >= last:
+                    raise CompanyError(
+                        "another process is at work in this company's folder",
+                        code="company.busy",
+                        hint="Try again in a moment.",
+                        exit_code=4,
+                    )
+                sleep(_PAUSE)
+            yield
+        finally:
+            os.close(descriptor)  # which gives the lock back
+
     def event(self, kind: str, subject: str, detail: JsonObject | None = None) -> None:
         """Note what happened, in the caller's transaction. Never a value of anyone's."""
         self.store.add_event(kind, subject, detail or {}, self.now())
@@ -81,6 +111,14 @@ class Context:
         if row is None:
             raise damaged()
         return row
+
+    def purpose_of(self, grant: GrantRow) -> Purpose:
+        """What was asked for under this grant, in the words of the request."""
+        asked = self.request_of(grant).raw["purposes"]
+        for purpose in asked if isinstance(asked, list) else []:
+            if isinstance(purpose, dict) and purpose.get("id") == grant.purpose_id:
+                return Purpose.parse(Fields(purpose))
+        raise damaged()
 
     def verify_receipt(self, request: RequestRow, raw: JsonObject) -> VerifiedReceipt:
         """Verify a receipt by the holder's relay, under the log key pinned with the decision.
@@ -102,6 +140,14 @@ class Context:
             self.store.set_log_origin(request.id, info.log_origin)
             self.event("relay restored", request.id, {"origin": info.log_origin})
         return verified
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def verified_request(row: RequestRow) -> VerifiedRequest:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from did.json import Json, JsonObject
-from pds.company.context import Context, verified_request
+from pds.company.context import Context
 from pds.company.outbox import queue_message
-from pds.company.rows import GrantRow, RetentionRow
+from pds.company.store.rows import GrantRow, RetentionRow
 from pds.messages.notices import ErasureAttestation, RetainedData
 from pds.messages.request import Purpose, Retained
 
@@ -78,7 +78,7 @@ def retention_days(grant: GrantRow) -> int:
 
 
 def _erase(ctx: Context, grant: GrantRow, *, start: datetime, now: datetime) -> None:
-    purpose = _purpose(ctx, grant)
+    purpose = ctx.purpose_of(grant)
     received = {
         path
         for done in ctx.store.redemptions(grant=grant.digest, state="done")
@@ -134,7 +134,7 @@ def _end_retention(ctx: Context, grant: GrantRow, now: datetime) -> bool:
                 )
                 for (basis, until), rows in sorted(groups.items(), key=lambda item: item[0])
             ),
-            purpose=_purpose(ctx, grant),
+            purpose=ctx.purpose_of(grant),
             now=now,
         )
     ctx.store.compact()
@@ -169,11 +169,6 @@ def _attest(
     ctx.event("erased", grant.id, {"erased": list[Json](sorted(erased))})
     if told:
         ctx.event("recipients to tell", grant.id, {"names": list[Json](sorted(told))})
-
-
-def _purpose(ctx: Context, grant: GrantRow) -> Purpose:
-    request = verified_request(ctx.request_of(grant)).request
-    return request.purpose(grant.purpose_id)
 
 
 def _words(reason: JsonObject) -> dict[str, str]:

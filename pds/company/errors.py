@@ -12,10 +12,11 @@ from pds.errors import PdsError
 class CompanyError(PdsError):
     """Something that the company's staff can act on.
 
-    ``company.exists``, ``company.missing``, ``company.did``, ``company.not_found``,
-    ``company.ambiguous``, ``company.ended``, ``company.unfinished``, ``company.valid_for``,
-    ``company.damaged``, ``company.receipt``, ``company.status_elsewhere``,
-    ``company.too_large``, ``company.tls_hosts``.
+    ``company.exists``, ``company.missing``, ``company.busy``, ``company.did``,
+    ``company.not_found``, ``company.ambiguous``, ``company.ended``, ``company.valid_for``,
+    ``company.too_large``, ``company.status_elsewhere``, ``company.receipt``,
+    ``company.damaged``, ``company.tls_hosts``. Only ever as problems: ``company.undeliverable``,
+    ``register.not_in_list``.
     """
 
     default_code: ClassVar[str] = "company.error"

@@ -15,7 +15,7 @@ from did.keys import SigningKey
 from did.methods.web import url_of
 from did.time import format_time
 from pds.company.errors import CompanyError
-from pds.company.rows import KeyRow
+from pds.company.store.rows import KeyRow
 
 GRACE = timedelta(days=30)
 """How long a replaced key still counts: for requests and messages that are on their way."""

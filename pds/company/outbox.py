@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from did.json import JsonObject, digest
 from pds.company.context import Context, damaged
-from pds.company.rows import RequestRow
+from pds.company.store.rows import RequestRow
 from pds.errors import PdsError
 from pds.mailbox import RelayError
 from pds.messages.fields import Fields

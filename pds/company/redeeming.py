@@ -21,8 +21,8 @@ from did.keys import SigningKey
 from pds.company.context import Context, damaged, seed
 from pds.company.erasure import end_grant
 from pds.company.errors import CompanyError, NoBasis
-from pds.company.rows import GrantRow, HeldRow, RedemptionRow, RequestRow
 from pds.company.standing import known_grant, standing
+from pds.company.store.rows import GrantRow, HeldRow, RedemptionRow, RequestRow
 from pds.errors import PdsError
 from pds.log.entry import Receipt
 from pds.mailbox import RelayError, RelayNonsense, RelayUnreachable

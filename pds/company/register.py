@@ -17,12 +17,12 @@ from credentials.errors import (
 )
 from credentials.purposes import is_same_or_narrower
 from did.json import Json
-from pds.company.context import Context, verified_request
+from pds.company.context import Context
 from pds.company.erasure import end_grant, retention_days
 from pds.company.errors import NoBasis
 from pds.company.redeeming import status_stale
-from pds.company.rows import GrantRow
 from pds.company.standing import standing
+from pds.company.store.rows import GrantRow
 
 # The one that helps most is said when several grants would each give another reason.
 _ORDER = (
@@ -114,7 +114,7 @@ class Register:
         rows = self._ctx.store.held(grant.digest)
         if not rows:
             return []
-        purpose = verified_request(self._ctx.request_of(grant)).request.purpose(grant.purpose_id)
+        purpose = self._ctx.purpose_of(grant)
         retained = self._ctx.store.retentions(grant.digest)
         live = grant.ended is None and grant.valid_from <= now < grant.valid_until
         due = grant.valid_until + timedelta(days=retention_days(grant))

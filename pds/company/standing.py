@@ -12,7 +12,7 @@ from did.errors import DidError
 from did.json import JsonObject
 from did.keys import VerifyKey
 from pds.company.context import Context, damaged
-from pds.company.rows import GrantRow, StatusRow
+from pds.company.store.rows import GrantRow, StatusRow
 from pds.errors import PdsError
 
 

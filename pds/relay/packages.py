@@ -38,9 +38,14 @@ class _Staged:
 def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> bytes:
     """Stage a package, or its next version; the receipt. The same again: the same receipt."""
     members = forms.read(
-        body, max_bytes=relay.limits.body, required=("mailbox", "ticket", "manifest", "sealed")
+        body,
+        max_bytes=relay.limits.body,
+        required=("mailbox", "ticket", "manifest", "sealed"),
+        optional=("uses",),
     )
     mailbox = forms.id_(members["mailbox"])
+    # What the owner knows to be used counts, also when this relay has lost it: never less.
+    uses = forms.integer(members.get("uses", 0), least=0)
     new = _verify(
         relay,
         id_,
@@ -107,6 +112,7 @@ def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> bytes:
             issuer=new.issuer,
             seq=new.seq,
             not_after=new.not_after,
+            uses=uses,
             entry=logged.number,
             ticket=new.ticket,
             content=new.content,

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -58,10 +59,11 @@ def write_backup(folder: Path, conn: Connection, data_key: DataKey, target: Path
         shutil.rmtree(work, ignore_errors=True)
 
 
-def unpack(backup: Path, folder: Path) -> None:
+def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path], None]) -> None:
     """Lay a backup out as a vault folder, which must not exist or be empty.
 
-    Exactly the two known members are taken, by name; sizes are bounded. Raises ``VaultError``
+    Exactly the two known members are taken, by name; sizes are bounded. ``prepare`` works on the
+    folder before it comes to its place; if it raises, nothing is left. Raises ``VaultError``
     (``backup.damaged``, ``backup.missing``, ``vault.exists``).
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -86,6 +88,7 @@ def unpack(backup: Path, folder: Path) -> None:
                     shutil.copyfileobj(source, out, 2**20)
                     out.flush()
                     os.fsync(out.fileno())
+        prepare(draft)
         if folder.exists():
             folder.rmdir()
         os.rename(draft, folder)

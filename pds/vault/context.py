@@ -12,7 +12,7 @@ from did.multikey import b64url_decode
 from did.resolve import Resolver
 from did.time import format_time, parse_time, utc_now
 from pds.db import Connection, transaction
-from pds.mailbox import OwnedMailbox, RelayClient
+from pds.mailbox import OwnedMailbox, RelayClient, RelayUnreachable
 from pds.net import DevTrust, Transport
 from pds.vault.derive import RelationshipKeys, Root
 from pds.vault.errors import ClockWrong, VaultError
@@ -190,6 +190,16 @@ class Context:
             if self.exchange.setting("log_origin") is None:
                 self.exchange.set_setting("log_origin", info.log_origin)
         return HomeRelay(url=url, log_origin=info.log_origin, log_key=info.log_key)
+
+    def before_signing(self) -> None:
+        """Refuse to sign with a clock that the relay contradicts (``vault.clock_off``), or to a
+        relay whose key has changed; a relay that is away is no reason to refuse."""
+        if self.exchange.setting("relay") is None:
+            return
+        try:
+            self.meet_relay()
+        except RelayUnreachable:
+            return
 
     def mailbox(self, relationship: Relationship) -> OwnedMailbox:
         keys = self.keys(relationship)

@@ -32,8 +32,8 @@ from pds.wire import capability_hash, new_capability, new_id
 
 REFUSED_FOR = timedelta(days=183)
 STATUS_ENTRIES = 131_072
-_CAPABILITY_DAYS = 366
-_CAPABILITY_ENVELOPES = 500
+_CAPABILITY_DAYS = 11 * 366  # a year beyond the longest window; the owner can end it any day
+_CAPABILITY_ENVELOPES = 10_000
 _CAPABILITY_BYTES = 1_200_000
 
 
@@ -65,8 +65,7 @@ def decide(
     stored = ctx.exchange.request(request_id)
     if stored is None:
         raise NotFound("there is no such request", code="vault.not_found", hint="pds requests")
-    if stored.state != "pending":
-        raise ConsentError("the request was decided before", code="consent.decided")
+    _still_pending(ctx, request_id)
     request = request_of(stored)
     if ctx.now() >= request.expires:
         raise ConsentError("the request is over", code="consent.expired")
@@ -85,6 +84,7 @@ def decide(
             consent.check_answer(views[purpose_id], answer)
     home = ctx.home()
     with ctx.transaction():
+        _still_pending(ctx, request_id)  # another program may have been quicker
         now = ctx.signing_time()
         relationship, is_new = _relationship(ctx, request, now=now)
         if is_new:
@@ -124,6 +124,12 @@ def decide(
         ctx.exchange.close_request(request_id, state="decided", relationship=relationship.index)
     denied = [Outcome(p, granted=False, fields=frozenset(), grant_id=None) for p in sorted(refused)]
     return (*(m.outcome for m in made), *denied)
+
+
+def _still_pending(ctx: Context, request_id: str) -> None:
+    stored = ctx.exchange.request(request_id)
+    if stored is None or stored.state != "pending":
+        raise ConsentError("the request was decided before", code="consent.decided")
 
 
 def blocked(ctx: Context, request: AccessRequest) -> dict[str, datetime]:

@@ -35,7 +35,13 @@ def push(ctx: Context) -> PushReport:
     """
     sent, waiting = 0, []
     stopped: set[tuple[int, str]] = set()
-    for job in ctx.exchange.jobs():
+    jobs = ctx.exchange.jobs()
+    if jobs:
+        try:
+            ctx.meet_relay()
+        except PdsError as error:
+            return PushReport(sent=0, waiting=tuple((job.kind, error.code) for job in jobs))
+    for job in jobs:
         side = "deposit" if job.kind == "deposit" else "owner"
         held = (job.relationship, side) in stopped or (
             side == "deposit" and (job.relationship, "owner") in stopped
@@ -61,25 +67,28 @@ def _carry_out(ctx: Context, job: Job) -> None:
     relationship = ctx.exchange.relationship(job.relationship)
     if job.kind == "deposit":
         client = ctx.client(str(job.payload["relay"]))
-        client.deposit(
+        receipt = client.deposit(
             str(job.payload["mailbox"]), str(job.payload["capability"]), job.octets or b""
         )
+        home = ctx.home()
+        if home.url == client.relay:  # another relay's log key is not known here
+            _check(home, receipt, "deposit", "mailbox", str(job.payload["mailbox"]))
         with ctx.transaction():
             ctx.exchange.finish(job.n)
-            ctx.log("sent", relationship.company, {"message": job.ref})
+            ctx.log("sent", relationship.company, {"message": job.ref, "receipt": receipt})
         return
-    receipt = _owner_call(ctx, relationship, job)
+    done = _owner_call(ctx, relationship, job)
     with ctx.transaction():
-        if job.kind == "package" and receipt is not None:
-            entry = _check(ctx.home(), receipt, "staging", "package", job.ref).receipt.entry
+        if job.kind == "package" and done is not None:
+            entry = _check(ctx.home(), done, "staging", "package", job.ref).receipt.entry
             if entry["sha256"] != multihash_sha256(job.octets or b""):
                 raise _wrong_receipt()
-            ctx.exchange.set_staging_receipt(job.ref, _whole(entry["seq"]), receipt)
-        elif job.kind == "status" and receipt is not None:
-            _check(ctx.home(), receipt, "status", "list", job.ref)
-        elif job.kind == "end" and receipt is not None:
-            _check(ctx.home(), receipt, "end", "package", job.ref)
-            ctx.log("relay deleted", job.ref, {"receipt": receipt})
+            ctx.exchange.set_staging_receipt(job.ref, _whole(entry["seq"]), done)
+        elif job.kind == "status" and done is not None:
+            _check(ctx.home(), done, "status", "list", job.ref)
+        elif job.kind == "end" and done is not None:
+            _check(ctx.home(), done, "end", "package", job.ref)
+            ctx.log("relay deleted", job.ref, {"receipt": done})
         ctx.exchange.finish(job.n)
 
 
@@ -106,6 +115,7 @@ def _owner_call(ctx: Context, relationship: Relationship, job: Job) -> JsonObjec
             ticket=_object(payload["ticket"]),
             manifest=_object(payload["manifest"]),
             sealed=job.octets or b"",
+            uses=_whole(payload["uses"]),
         )
     try:
         return mailbox.end_package(job.ref)

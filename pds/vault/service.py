@@ -138,12 +138,18 @@ class Vault:
         clock: Callable[[], datetime] = utc_now,
         random: Callable[[int], bytes] = os.urandom,
     ) -> Self:
-        """Make a vault from a backup. It writes nothing until ``reconcile`` has been done."""
-        backups.unpack(backup, folder)
-        vault = cls.open(folder, passphrase=passphrase, kit=kit, clock=clock, random=random)
-        with vault._ctx.transaction():
-            vault._ctx.exchange.set_setting("restoring", "1")
-        return vault
+        """Make a vault from a backup. It writes nothing until ``reconcile`` has been done.
+
+        A wrong passphrase or kit leaves nothing behind.
+        """
+
+        def mark(draft: Path) -> None:
+            opened = cls.open(draft, passphrase=passphrase, kit=kit, clock=clock)
+            with opened as vault, vault._ctx.transaction():
+                vault._ctx.exchange.set_setting("restoring", "1")
+
+        backups.unpack(backup, folder, prepare=mark)
+        return cls.open(folder, passphrase=passphrase, kit=kit, clock=clock, random=random)
 
     def close(self) -> None:
         self._ctx.transport.close()
@@ -365,6 +371,7 @@ class Vault:
     ) -> tuple[Outcome, ...]:
         """Answer a request purpose by purpose. Send it with ``push``."""
         self._ready()
+        self._ctx.before_signing()
         return decide.decide(self._ctx, request_id, answers, language=language)
 
     # after a decision
@@ -376,6 +383,7 @@ class Vault:
     def restage(self) -> int:
         """Queue new versions for grants that follow changes."""
         self._ready()
+        self._ctx.before_signing()
         return staging.restage(self._ctx)
 
     def sync(self) -> SyncReport:
@@ -389,6 +397,7 @@ class Vault:
     def withdraw(self, name: str) -> tuple[str, PushReport]:
         """End a grant with its verb and send that at once. What could not be sent waits."""
         self._ready()
+        self._ctx.before_signing()
         verb = withdraw.withdraw(self._ctx, withdraw.find_grant(self._ctx, name))
         return verb, outbox.push(self._ctx)
 

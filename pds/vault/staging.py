@@ -75,6 +75,7 @@ def queue_package(
     package = Package(
         id=package_id, grant=grant.digest, seq=seq, created=ctx.signing_time(), items=items
     )
+    taken = sum(event.kind == "redemption" for event in ctx.exchange.events(package_id))
     sealed, manifest = seal_package(
         package,
         key=ctx.keys(relationship).did_key,
@@ -94,7 +95,7 @@ def queue_package(
         relationship.index,
         "package",
         ref=package_id,
-        payload={"ticket": ticket, "manifest": manifest},
+        payload={"ticket": ticket, "manifest": manifest, "uses": taken},
         octets=sealed,
     )
 
@@ -197,6 +198,9 @@ def restage(ctx: Context, *, everything: bool = False) -> int:
             continue
         request, seq = request_of(source), stored.seq + 1
         with ctx.transaction():
+            current = ctx.exchange.grant_by_digest(stored.digest)
+            if current is None or current.ended is not None or current.seq != stored.seq:
+                continue  # another program was quicker
             queue_package(
                 ctx,
                 relationship=relationship,
@@ -228,11 +232,12 @@ def renew_status_lists(ctx: Context) -> int:
         if ctx.now() - relationship.status_issued < RENEW_AFTER:
             continue
         with ctx.transaction():
+            current = ctx.exchange.relationship(relationship.index)
             queue_status(
                 ctx,
-                relationship,
-                bits=BitString.decode(relationship.status_bits),
-                sequence=relationship.status_sequence + 1,
+                current,
+                bits=BitString.decode(current.status_bits),
+                sequence=current.status_sequence + 1,
             )
             ctx.log("status renewed", relationship.company, {"at": format_time(ctx.now())})
         count += 1

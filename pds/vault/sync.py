@@ -33,21 +33,38 @@ def sync(ctx: Context) -> SyncReport:
     if not ctx.exchange.relationships():
         return report
     home = ctx.meet_relay()
-    known = ctx.setting("log_origin")
-    if home.log_origin != known:  # the relay came back from a backup: stage everything again
-        with ctx.transaction():
-            ctx.exchange.set_setting("log_origin", home.log_origin)
-            ctx.log("relay restored", home.url, {"origin": home.log_origin, "before": known})
+    if home.log_origin != ctx.setting("log_origin"):
+        _take_new_log(ctx, home, report)
     _check_log(ctx, home, report)
     for relationship in ctx.exchange.relationships():
         _guarded(report, relationship.company, partial(_collect, ctx, relationship, report))
         for grant in ctx.exchange.grants(relationship.index):
             watch = PackageWatch(ctx, home, relationship, grant, report)
             _guarded(report, grant.package, watch.read)
-    report.restaged = restage(ctx, everything=home.log_origin != known)
+    suspended = ctx.exchange.setting("restage_all") == "1"
+    report.restaged = restage(ctx, everything=suspended)
+    if suspended:
+        with ctx.transaction():
+            ctx.exchange.set_setting("restage_all", "0")
     report.renewed = renew_status_lists(ctx)
     report.push = push(ctx)
     return report
+
+
+def _take_new_log(ctx: Context, home: HomeRelay, report: SyncReport) -> None:
+    """The relay began a new log, as one that came back from a backup does: its packages wait for
+    us. A relay that has something to hide could say the same, so it is shown and kept."""
+    before = ctx.setting("log_origin")
+    with ctx.transaction():
+        ctx.exchange.set_setting("log_origin", home.log_origin)
+        ctx.exchange.set_setting("restage_all", "1")
+    report_evidence(
+        ctx,
+        report,
+        "relay.new_log",
+        home.url,
+        {"before": before, "now": home.log_origin, "last": ctx.exchange.seen_checkpoint(before)},
+    )
 
 
 def _guarded(report: SyncReport, subject: str, act: Callable[[], None]) -> None:

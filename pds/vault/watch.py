@@ -117,6 +117,9 @@ class PackageWatch:
 
     def _keep(self, event: PackageEvent) -> None:
         with self.ctx.transaction():
+            last = self.ctx.exchange.last_event(event.package)
+            if last is not None and last.ordinal >= event.ordinal:
+                return  # another program was quicker
             self.ctx.exchange.add_event(event)
             self.ctx.log(
                 event.kind,

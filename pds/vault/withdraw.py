@@ -50,12 +50,15 @@ def withdraw(ctx: Context, stored: StoredGrant) -> str:
         )
     if stored.ended is not None:
         return verb
-    relationship = ctx.exchange.relationship(stored.relationship)
     source = ctx.exchange.request(stored.request)
     if source is None:
         raise NotFound("the grant's request is missing", code="vault.damaged")
     with ctx.transaction():
         now = ctx.signing_time()
+        current = ctx.exchange.grant_by_digest(stored.digest)
+        if current is None or current.ended is not None:  # another program was quicker
+            return verb
+        relationship = ctx.exchange.relationship(stored.relationship)
         ctx.exchange.drop_jobs(relationship.index, "package", stored.package)
         ctx.exchange.enqueue(relationship.index, "end", ref=stored.package)
         bits = BitString.decode(relationship.status_bits).with_bit(stored.status_index)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from credentials.status import sign_stamp
+from credentials.status import issue_status_list, sign_stamp
 from did.json import canonicalize, digest, parse_object
 from did.keys import SigningKey
 from did.multikey import b64url_encode
@@ -153,6 +153,44 @@ def _replay_status(world: World) -> None:
     world.wire.change = keep
     world.shop.collect()
     world.wire.change = change
+
+
+def test_attack_42_status_list_by_another_issuer(world: World) -> None:
+    """A list by somebody else at the holder's address clears nothing, and leaves no trace that
+    would make the real one look old."""
+    world.granted()
+    world.shop.redeem("delivery")
+    impostor, log_key = SigningKey.generate(), world.wire.app.extensions["relay"].log_key
+
+    def change(_method: str, path: str, reply: Reply) -> Reply:
+        if not path.startswith("/v1/status/"):
+            return reply
+        forged = issue_status_list(
+            key=impostor,
+            url=world.holder.list_url,
+            bits=world.holder.bits,
+            sequence=99,
+            now=world.clock(),
+        )
+        stamp = sign_stamp(
+            log_key=log_key,
+            relay=URL,
+            list_id=world.holder.list_id,
+            digest=digest(forged),
+            sequence=99,
+            at=world.clock(),
+            expires=world.clock() + timedelta(hours=24),
+        )
+        header = b64url_encode(canonicalize(stamp))
+        headers = {**reply.headers, "pds-stamp": header}
+        return replace(reply, headers=headers, body=canonicalize(forged))
+
+    world.clock.move(hours=25)
+    world.wire.change = change
+    assert _refusal(world) == "register.status_stale"
+    assert world.shop.problems()[-1].code == "status.issuer"
+    world.wire.change = None
+    assert world.shop.register.data(world.holder.did, DELIVERY) != {}
 
 
 def test_attack_43_older_status_list_served(world: World) -> None:

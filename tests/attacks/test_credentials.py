@@ -240,6 +240,18 @@ def test_attack_13_a_key_that_was_taken_out():
     refused(ProofInvalid, "key.unknown", lambda: check(signed, resolver=gone))
 
 
+def test_attack_13_a_retired_key_beside_the_issuer_s():
+    """Every proof of a set must hold now, also one that is not by the issuer."""
+    document = add_proof(
+        grant(), STRANGER, created=NOW, verification_method="did:web:shop.example#k"
+    )
+    there = shop(methods=[method("k", STRANGER)], assertion=["did:web:shop.example#k"])
+    check(document, resolver=there)
+    revoked = method("k", STRANGER, revoked="2026-01-31T09:00:00Z")
+    gone = shop(methods=[revoked], assertion=["did:web:shop.example#k"])
+    refused(ProofInvalid, "key.revoked", lambda: check(document, resolver=gone))
+
+
 def test_attack_21_an_appended_context():
     """A context that nobody signed must not lend its meaning."""
     document = grant()

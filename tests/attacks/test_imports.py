@@ -145,7 +145,7 @@ def test_attack_63_endless_line(line: bytes) -> None:
         b"N:" + b"\\" * 100_001,
         b"N:" + b";" * 100_000,
         b"CATEGORIES:" + b"," * 100_000,
-        b"URL:" + b"a." * 60_000 + b'"',
+        b"URL:" + b"a." * 30_000 + b'"',
         b"URL:" + b"a" * 60_000 + b'"',
         b"EMAIL:" + b"a" * 60_000 + b"@",
     ],
@@ -174,14 +174,15 @@ def test_attack_63_list_of_problems_is_bounded() -> None:
 
 def test_attack_63_too_many_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """More records than the cap refuse the whole file (the cap is lowered here)."""
-    from pds.vault.imports import csv
+    from pds.vault.imports import csv_rows
 
     monkeypatch.setattr(plan, "MAX_DRAFTS", 3)
-    monkeypatch.setattr(csv, "MAX_DRAFTS", 3)
+    monkeypatch.setattr(csv_rows, "MAX_DRAFTS", 3)
     assert len(read_vcard(GOOD * 3).drafts) == 3
     for act in (
         lambda: read_vcard(GOOD * 4),
         lambda: read_csv(b"Item,Price\n" + b"x,1\n" * 4),
+        lambda: read_csv(b"Item,Price\n" + b"bad row\n" * 4),
     ):
         with pytest.raises(ImportFailed) as caught:
             act()
@@ -201,10 +202,13 @@ def test_attack_63_overlong_row(row: bytes) -> None:
 
 
 def test_attack_63_quotation_that_swallows_the_file() -> None:
-    """A mark that is never closed costs one row, not all that follow."""
-    reading = read_csv(b'Item,Price\na,1\n"open,2\n' + b"b,2\n" * 1000)
-    assert len(reading.drafts) == 1001
+    """A mark that is closed a thousand rows later, or never, costs one row."""
+    reading = read_csv(b'Item,Price\na,1\n"open,2\n' + b"b,2\n" * 1000 + b'c",3\n')
+    assert len(reading.drafts) == 1002
     assert codes(reading) == [(3, "csv.quote")]
+    never = read_csv(b'Item,Price\na,1\n"open,2\n' + b"b,2\n" * 1000)
+    assert len(never.drafts) == 1001
+    assert codes(never) == [(3, "csv.quote")]
 
 
 # --- not text -------------------------------------------------------------------------------------

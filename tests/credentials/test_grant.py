@@ -93,6 +93,13 @@ def test_what_is_not_strict_json_is_refused(written, code, grant_bytes, now):
     assert caught.value.code == code
 
 
+def test_a_grant_is_small(grant_bytes, now):
+    """What is remembered by its bytes has few of them."""
+    with pytest.raises(StructureInvalid) as caught:
+        _verify(grant_bytes + b" " * 65_536, now)
+    assert caught.value.code == "credential.too_large"
+
+
 def test_a_key_given_twice_is_refused_in_every_object(grant, grant_bytes, now):
     for name in ("id", "type", "issuer", "purpose", "language", "statusListIndex", "proofValue"):
         start = grant_bytes.index(f'"{name}":'.encode())

@@ -88,6 +88,14 @@ def test_a_list_of_another_shape_is_refused(change, status_list, key, now):
         )
 
 
+def test_a_list_of_ours_is_not_much_longer_than_it_must_be(key, now, entry):
+    with pytest.raises(StatusInvalid) as caught:
+        issue_status_list(
+            key=key, url=entry.list_url, bits=BitString.empty(1_048_584), sequence=1, now=now
+        )
+    assert caught.value.code == "status.too_large"
+
+
 def test_what_would_not_verify_is_not_issued(key, now):
     with pytest.raises(CredentialError):
         issue_status_list(key=key, url="x", bits=BitString.empty(), sequence=1, now=now)

@@ -358,6 +358,7 @@ def test_bodies_hold_what_the_protocol_names() -> None:
         "ticket": {},
         "manifest": MANIFEST,
         "sealed": b64url_encode(SEALED),
+        "uses": 0,
     }
     assert body_of("put_status") == {"mailbox": ID, "credential": CREDENTIAL}
     assert body_of("put_request") == {

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-import pds.net
 from pds.net import DevTrust, NetError, Transport, is_public
+from pds.net.connection import public_context
 
 PUBLIC = [
     "1.1.1.1",
@@ -754,9 +754,9 @@ def answers(*addresses: str):
 def system_authority(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
     """The system's authorities are this one."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-    pds.net._public_context.cache_clear()
+    public_context.cache_clear()
     yield authority
-    pds.net._public_context.cache_clear()
+    public_context.cache_clear()
 
 
 def test_a_public_host_is_reached_at_the_checked_address(

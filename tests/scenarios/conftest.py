@@ -1,5 +1,6 @@
 """A relay and a shop as real processes, and vaults that talk to them over real HTTP."""
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,57 +21,65 @@ PASSPHRASE = "four unrelated words here"
 QUICK = Argon2Params(memory_kib=65_536)
 
 
+@dataclass
+class Server:
+    """A running server of ours."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
 @pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., int]]:
-    """Starts ``pds --json ARGUMENTS``, a server, and returns the port that it listens on."""
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Starts ``pds --json ARGUMENTS``, a server, and waits until it says that it listens."""
     with ExitStack() as stack:
 
-        def begin(*arguments: str) -> int:
+        def begin(*arguments: str) -> Server:
             log = stack.enter_context((tmp_path_factory.mktemp("log") / "stderr").open("wb"))
             process = subprocess.Popen(
                 [sys.executable, "-m", "pds.cli.main", "--json", *arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
-            stack.callback(process.wait, 30)
-            stack.callback(process.terminate)
-            if process.stdout is None:
-                pytest.fail("the server has no output")
-            stack.callback(process.stdout.close)
-            line = process.stdout.readline()
+            server = Server(process, 0)
+            stack.callback(server.stop)
+            line = b"" if process.stdout is None else process.stdout.readline()
             if not line:
                 pytest.fail(f"the server did not start: {Path(log.name).read_text()}")
             port = parse_object(line)["listening"]
             if not isinstance(port, int):
                 pytest.fail("the server did not say its port")
-            return port
+            server.port = port
+            return server
 
         yield begin
 
 
-@pytest.fixture(scope="session")
-def free_port() -> Callable[[], int]:
+def free_port() -> int:
     """A port that was free a moment ago."""
-    import socket
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            return port
 
-    return find
+def start_relay(start: Callable[..., Server], data: Path, url: str) -> Server:
+    return start(
+        "relay", "serve", "--data", str(data), "--url", url, "--registrations-per-hour", "10000"
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def relay(
-    start: Callable[..., int],
-    free_port: Callable[[], int],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> str:
+def relay(start: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a running relay."""
     url = f"http://127.0.0.1:{free_port()}"
-    start("relay", "serve", "--data", str(tmp_path_factory.mktemp("relay")), "--url", url)
+    start_relay(start, tmp_path_factory.mktemp("relay"), url)
     return url
 
 
@@ -93,10 +102,8 @@ class Shop:
             return str(company.request(terms, valid_for=timedelta(days=14)).link)
 
 
-@pytest.fixture(scope="session")
-def shop(relay: str, start: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A running shop."""
-    folder = tmp_path_factory.mktemp("shop")
+def make_shop(start: Callable[..., Server], folder: Path, relay: str) -> Shop:
+    """Make a company in a folder and serve its DID document."""
     Company.create(
         folder,
         did="did:web:shop.example",
@@ -107,8 +114,16 @@ def shop(relay: str, start: Callable[..., int], tmp_path_factory: pytest.TempPat
         relay=relay,
         sandbox=True,
     ).close()
-    port = start("company", "--data", str(folder), "serve", "--port", "0", "--dev-tls")
-    return Shop(folder, f"shop.example=127.0.0.1:{port},{folder / 'tls' / 'ca.pem'}")
+    server = start("company", "--data", str(folder), "serve", "--port", "0", "--dev-tls")
+    return Shop(folder, f"shop.example=127.0.0.1:{server.port},{folder / 'tls' / 'ca.pem'}")
+
+
+@pytest.fixture(scope="session")
+def shop(
+    relay: str, start: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory
+) -> Shop:
+    """A running shop."""
+    return make_shop(start, tmp_path_factory.mktemp("shop"), relay)
 
 
 @dataclass
@@ -122,10 +137,8 @@ class Holder:
         return Vault.open(self.folder, passphrase=PASSPHRASE, **more)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def holder(relay: str, shop: Shop, tmp_path: Path) -> Holder:
-    """A vault with a contact card and purchases in it."""
-    folder = tmp_path / "vault"
+def make_holder(folder: Path, relay: str, shop: Shop) -> Holder:
+    """Make a vault with a contact card and purchases in it."""
     kit = Vault.create(
         folder,
         passphrase=PASSPHRASE,
@@ -139,6 +152,12 @@ def holder(relay: str, shop: Shop, tmp_path: Path) -> Holder:
         for name in ("contact.vcf", "purchases.csv"):
             vault.import_plan(vault.plan_import(FIXTURES / name))
     return made
+
+
+@pytest.fixture
+def holder(relay: str, shop: Shop, tmp_path: Path) -> Holder:
+    """A vault with a contact card and purchases in it."""
+    return make_holder(tmp_path / "vault", relay, shop)
 
 
 @pytest.fixture

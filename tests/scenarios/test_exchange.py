@@ -162,7 +162,7 @@ def test_withdrawing_is_pending_until_the_relay_has_confirmed(
         def away(*_args: object, **_more: object) -> object:
             from pds.net import NetError
 
-            raise NetError("away", code="net.unreachable")
+            raise NetError("away", code="net.unreachable", exit_code=4)
 
         monkeypatch.setattr(type(vault._ctx.transport), "request", away)
         verb, report = vault.withdraw("personalisation")
@@ -207,15 +207,18 @@ def test_a_live_vault_refuses_a_sandbox_request(shop: Shop, relay: str, tmp_path
 def test_attack_35_a_clock_set_back_signs_nothing(holder: Holder, asked: ShownRequest) -> None:
     """The vault's time never runs backwards."""
     decide(holder, asked)
-    past = datetime.now(UTC) - timedelta(hours=2)
-    with holder.open(clock=lambda: past) as vault:
+    back, off = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC) + timedelta(hours=2)
+    with holder.open(clock=lambda: back) as vault:
         with pytest.raises(ClockWrong) as refused:
             vault.withdraw("delivery")
         assert refused.value.code == "vault.clock_back"
-        assert {s.state for s in vault.sharing()} <= {"active", "scheduled"}
-        with pytest.raises(ClockWrong) as refused:
-            vault.sync()
-        assert refused.value.code == "vault.clock_off"
+    with holder.open(clock=lambda: off) as vault:
+        for act in (lambda: vault.withdraw("delivery"), vault.sync, vault.restage):
+            with pytest.raises(ClockWrong) as refused:
+                act()
+            assert refused.value.code == "vault.clock_off"
+    with holder.open() as vault:
+        assert {s.state for s in vault.sharing()} == {"active"}
 
 
 def test_attack_69_a_vault_restored_from_an_old_backup(

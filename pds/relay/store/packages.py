@@ -94,17 +94,20 @@ def stage(
     issuer: str,
     seq: int,
     not_after: int,
+    uses: int,
     entry: int,
     ticket: TicketRow,
     content: ContentRow,
 ) -> None:
-    """Put a version of a package in its place. Uses, the last use and the events stay."""
+    """Put a version of a package in its place. Uses, the last use and the events stay; ``uses``
+    is the least that counts as used."""
     conn.execute(
-        "INSERT INTO packages (id, mailbox, issuer, seq, not_after, staging_entry)"
-        " VALUES (?, ?, ?, ?, ?, ?)"
+        "INSERT INTO packages (id, mailbox, issuer, seq, not_after, uses, staging_entry)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, not_after = excluded.not_after,"
+        " uses = max(uses, excluded.uses),"
         " staging_entry = excluded.staging_entry, suspended = 0",
-        (id_, mailbox_id, issuer, seq, not_after, entry),
+        (id_, mailbox_id, issuer, seq, not_after, uses, entry),
     )
     conn.execute(
         "INSERT OR REPLACE INTO tickets (package, digest, ticket, holder, grant_digest,"

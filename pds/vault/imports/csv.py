@@ -1,13 +1,11 @@
 """CSV: rows to purchases or contacts, by the names of their columns or by a mapping.
 
-A file is cut into rows by Python's csv module; around it stand the limits, the guessing of
-delimiter and encoding, and a way on after a quotation mark that is never closed. A cell that looks
-like a formula of a spreadsheet is text like any other here; whoever writes CSV defuses it.
+A cell that looks like a formula of a spreadsheet is text like any other here, and no amount;
+whoever writes CSV defuses it.
 """
 
-import csv
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from did.json import JsonObject
@@ -24,15 +22,11 @@ from .amounts import (
     read_date,
 )
 from .columns import direction_column, fold, is_statement, suggest
-from .plan import MAX_DRAFTS, Findings, ImportFailed, Reading
-from .text import check_size, decode
+from .csv_rows import MAX_LINE, Row, Table, read_table
+from .plan import Findings, ImportFailed, Reading
 
-MAX_LINE = 65_536
-MAX_COLUMNS = 256
-MAX_ROW_LINES = 200
 MAX_MAPPING = 256
 
-_DELIMITERS = ",;\t|"
 _AMOUNTS = frozenset({"price", "unitPrice", "quantity"})
 _DATES = frozenset({"date", "birthDate"})
 _DEBIT = frozenset({"d", "debit", "dr", "t", "tartozik", "terheles"})
@@ -53,22 +47,6 @@ class CsvShape:
     suggested: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Row:
-    line: int
-    cells: list[str]
-    problem: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Table:
-    encoding: str
-    assumption: str
-    delimiter: str
-    header: tuple[str, ...]
-    rows: list[_Row]
-
-
 @dataclass(frozen=True, slots=True)
 class _Target:
     category: str
@@ -80,7 +58,7 @@ def inspect_csv(raw: bytes, *, encoding: str | None = None) -> CsvShape:
 
     Raises as ``read_csv`` does, save ``import.columns_unknown``: then ``suggested`` is empty.
     """
-    table = _table(raw, encoding)
+    table = read_table(raw, encoding)
     category, columns = suggest(table.header)
     return CsvShape(
         encoding=table.encoding,
@@ -112,7 +90,7 @@ def read_csv(
     Raises ImportFailed: ``import.too_large``, ``import.empty``, ``import.encoding``,
     ``import.nothing_found``, ``import.too_many``, ``import.columns_unknown``, ``import.mapping``.
     """
-    table = _table(raw, encoding)
+    table = read_table(raw, encoding)
     target = _target(table.header, mapping)
     findings = Findings()
     if table.assumption:
@@ -133,7 +111,7 @@ def read_csv(
 def looks_like_csv(raw: bytes) -> bool:
     """Whether the first lines are text in at least two columns."""
     try:
-        return len(_table(raw[: 4 * MAX_LINE], None, cut=True).header) > 1
+        return len(read_table(raw[: 4 * MAX_LINE], None, cut=True).header) > 1
     except ImportFailed:
         return False
 
@@ -143,7 +121,7 @@ class _RowReader:
 
     def __init__(
         self,
-        table: _Table,
+        table: Table,
         target: _Target,
         findings: Findings,
         *,
@@ -179,7 +157,7 @@ class _RowReader:
             self._findings.assumptions.append("Amounts such as 1,290 were read as thousands.")
         return found
 
-    def take(self, row: _Row) -> None:
+    def take(self, row: Row) -> None:
         cells = row.cells
         # 1. As many cells as the header has; empty ones more do no harm.
         if len(cells) < self._width or any(cells[self._width :]):
@@ -289,113 +267,3 @@ def _field(path: str) -> tuple[str, str]:
             hint="Name a field, such as contact.email or contact.address.postalCode.",
         )
     return category.name, f"{name}.{part}" if part else name
-
-
-def _table(raw: bytes, encoding: str | None, *, cut: bool = False) -> _Table:
-    check_size(raw)
-    if cut and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raw = raw[: raw.rfind(b"\n") + 1] or raw  # not inside a character
-    text = decode(raw, encoding=encoding)
-    content = text.content.replace("\r\n", "\n").replace("\r", "\n")
-    first, _, rest = content.partition("\n")
-    skipped = 0
-    delimiter = ""
-    # Excel's own way of saying which delimiter follows.
-    if first.startswith("sep=") and len(first) == 5:
-        delimiter, content, skipped = first[4], rest, 1
-    lines = content.split("\n")
-    delimiter = delimiter or _delimiter(lines)
-    header: tuple[str, ...] | None = None
-    rows: list[_Row] = []
-    for row in _rows(lines, delimiter, skipped):
-        if header is None:
-            if row.problem is not None:
-                raise ImportFailed("The first row cannot be read.", code="import.nothing_found")
-            header = tuple(cell.strip() for cell in row.cells)
-        elif len(rows) >= MAX_DRAFTS:
-            raise ImportFailed(
-                f"The file has more than {MAX_DRAFTS} rows.",
-                code="import.too_many",
-                hint="Split it into smaller files.",
-            )
-        else:
-            rows.append(row)
-    if header is None:
-        raise ImportFailed("The file has no rows.", code="import.nothing_found")
-    return _Table(text.encoding, text.assumption, delimiter, header, rows)
-
-
-def _delimiter(lines: Sequence[str]) -> str:
-    """The delimiter that parts the first line most, outside of quotation marks."""
-    line = next((line for line in lines if line.strip()), "")[:MAX_LINE]
-    bare = "".join(line.split('"')[::2])
-    return max(_DELIMITERS, key=lambda mark: (bare.count(mark), -_DELIMITERS.index(mark)))
-
-
-class _Unclosed(Exception):
-    """A row that takes more lines than any row may."""
-
-
-class _Lines(Iterator[str]):
-    """Lines for csv.reader; remembers where a row began and stops one that never ends."""
-
-    def __init__(self, lines: Sequence[str], at: int) -> None:
-        self._lines = lines
-        self.at = self.begin = at
-        self._size = 0
-
-    def __next__(self) -> str:
-        if self.at >= len(self._lines):
-            raise StopIteration
-        line = self._lines[self.at]
-        self._size += len(line)
-        if False:
-            raise _Unclosed
-        self.at += 1
-        return line + "\n"
-
-    def next_row(self) -> None:
-        self.begin, self._size = self.at, 0
-
-
-def _rows(lines: Sequence[str], delimiter: str, skipped: int) -> Iterator[_Row]:
-    at = 0
-    while at < len(lines):
-        source = _Lines(lines, at)
-        reader = csv.reader(source, delimiter=delimiter, strict=True)
-        while True:
-            begin = source.at
-            source.next_row()
-            number = begin + 1 + skipped
-            line = lines[begin] if begin < len(lines) else ""
-            # Looked at before csv takes it apart; line feeds in quoted cells are counted there.
-            problem = _refusal(line, delimiter)
-            if problem is not None:
-                yield _Row(number, [], problem)
-                at = begin + 1
-                break
-            try:
-                cells = next(reader, None)
-            except (csv.Error, _Unclosed):
-                # Read on with the next line, as if this one had not been there.
-                yield _Row(number, [], ("csv.quote", "A quotation mark is not closed or stray."))
-                at = begin + 1
-                break
-            if cells is None:
-                return
-            if any("\x00" in cell for cell in cells):
-                yield _Row(number, [], _NUL)
-            elif any(cell.strip() for cell in cells):
-                yield _Row(number, cells)
-
-
-_NUL = ("csv.nul", "The row holds NUL bytes; it is not text.")
-
-
-def _refusal(line: str, delimiter: str) -> tuple[str, str] | None:
-    if len(line) > MAX_LINE or line.count(delimiter) >= MAX_COLUMNS:
-        return (
-            "csv.line_too_long",
-            f"The row is longer than {MAX_LINE} characters or {MAX_COLUMNS} cells.",
-        )
-    return _NUL if "\x00" in line else None

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from company_world import DEMO_TERMS, SHOP, URL, World, make_shop, read_terms
 
+from did.json import JsonObject
 from pds.company.client import Company
 from pds.company.errors import CompanyError
 from pds.errors import PdsError
@@ -77,7 +78,8 @@ def test_time_is_bounded(world: World, days: int) -> None:
 
 def test_terms_are_checked_before_anything_is_stored(world: World) -> None:
     """What a vault would refuse is refused here: an unknown property, an item without a reason."""
-    for terms in (read_terms() | {"why": "not"}, {"purposes": []}):
+    bad: list[JsonObject] = [read_terms() | {"why": "not"}, {"purposes": []}]
+    for terms in bad:
         with pytest.raises(MessageError):
             world.shop.request(terms, valid_for=DAYS)
     assert world.shop.requests() == []
@@ -130,7 +132,7 @@ def test_database_is_for_its_owner(world: World) -> None:
     assert (world.folder / "company.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_real_transport_refuses_the_unreachable(tmp_path: object, world: World) -> None:
+def test_real_transport_refuses_the_unreachable(world: World) -> None:
     """Without a transport of the caller's the network's rules hold, and nothing hangs."""
     with Company.create(
         world.folder.parent / "networked",

@@ -1,5 +1,7 @@
 """Answers and notices: what is taken in, what is dropped, and that nothing is lost between."""
 
+from typing import Any
+
 import pytest
 from company_world import DELIVERY, Holder, World
 
@@ -27,7 +29,7 @@ def codes(world: World) -> list[str]:
         ({"ticket": {"grant_digest": multihash_sha256(b"another")}}, "decision.ticket"),
     ],
 )
-def test_bad_decision_is_dropped(world: World, changes: dict[str, object], code: str) -> None:
+def test_bad_decision_is_dropped(world: World, changes: dict[str, Any], code: str) -> None:
     """A decision that says something else than was asked decides nothing; a good one still can."""
     holder, request = world.holder, world.ask()
     granted = holder.grant(request, "delivery", **changes)

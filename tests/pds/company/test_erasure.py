@@ -1,9 +1,11 @@
 """What is erased, what stays and on which basis, and the attestation as the holder reads it."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from company_world import CANARY, LEGAL_OBLIGATION, START, Holder, World
+from company_world import CANARY, LEGAL_OBLIGATION, START, Holder, Reply, World
 
 from pds.messages.message import VerifiedMessage
 from pds.messages.notices import ErasureAttestation
@@ -28,7 +30,7 @@ def test_withdrawn_consent_erases_everything(world: World) -> None:
     found = attested(world)[0]
     assert found.grant == granted.verified.digest
     assert found.erased == {"contact.email", "contact.name"}
-    assert (found.seqs, found.retained, found.recipients_told) == ({1}, (), frozenset())
+    assert (set(found.seqs), found.retained, set(found.recipients_told)) == ({1}, (), set())
     view = world.shop.grants()[0]
     assert (view.state, view.end_kind, view.attested) == ("withdrawn", "withdraw", START)
 
@@ -66,9 +68,18 @@ def test_retention_ends_on_its_day(world: World) -> None:
     assert world.shop.collect().erased == 1
     assert not world.on_disk(CANARY)
     second = attested(world)[-1]
-    assert (second.erased, second.retained) == ({"contact.address", "contact.name"}, ())
+    assert (set(second.erased), second.retained) == ({"contact.address", "contact.name"}, ())
     assert second.erased_at > first.erased_at
     assert world.shop.expire().erased == 0
+
+
+def test_erasure_by_time_leaves_nothing_in_the_file(world: World) -> None:
+    """Offline and without a round: the write-ahead log is emptied with the erasure."""
+    world.granted("newsletter")
+    world.shop.redeem("newsletter")
+    world.clock.move(days=180)
+    assert world.shop.expire().erased == 1
+    assert not world.on_disk("anna@canary.example")
 
 
 def test_nothing_taken_nothing_kept(world: World) -> None:
@@ -77,7 +88,7 @@ def test_nothing_taken_nothing_kept(world: World) -> None:
     world.holder.withdraw(granted, verb="end")
     world.shop.collect()
     found = attested(world)[0]
-    assert (found.seqs, found.erased, found.retained) == (set(), set(), ())
+    assert (set(found.seqs), set(found.erased), found.retained) == (set(), set(), ())
 
 
 def test_expired_grant_is_erased_after_its_retention(world: World) -> None:
@@ -146,6 +157,27 @@ def test_attestation_is_not_lost(world: World, cut: str) -> None:
     assert len(attested(world)) == 1
 
 
+def test_delivery_needs_a_receipt_that_holds(world: World) -> None:
+    """Without a proof that the relay logged the deposit, the attestation is sent again."""
+    granted = world.granted()
+    world.shop.redeem("delivery")
+    world.holder.withdraw(granted, verb="end")
+
+    def forge(method: str, path: str, reply: Reply) -> Reply:
+        if (method, path.endswith("/envelopes")) != ("POST", True):
+            return reply
+        receipt = json.loads(reply.body)
+        receipt["entry"]["ordinal"] += 1
+        return replace(reply, body=json.dumps(receipt).encode())
+
+    world.wire.change = forge
+    waiting = world.shop.collect().push.waiting
+    assert waiting == ((granted.request.request.id, "log.inclusion"),)
+    world.wire.change = None
+    assert world.shop.collect().push.sent == 1
+    assert len(attested(world)) == 1
+
+
 def test_address_that_is_gone(world: World) -> None:
     """A holder whose mailbox is no more gets no attestation; it is a problem, not a loop."""
     granted = world.granted()
@@ -164,7 +196,9 @@ def test_recovered_answer_after_the_end_is_not_taken_in(world: World) -> None:
     world.wire.after.append(("POST", "/v1/redemptions"))
     with pytest.raises(Exception, match="did not arrive"):
         world.shop.redeem("delivery")
-    world.holder.withdraw(granted, verb="end")
-    world.shop.collect()
+    # Only the notice: the relay would still give the answer, and its list shows no end.
+    world.holder.notify_withdrawal(granted, granted.verified.digest, verb="end")
+    report = world.shop.collect()
+    assert report.problems == [("register.not_in_list", granted.verified.id)]
     assert world.shop.recover() == ()
     assert world.shop.register.held() == []

@@ -1,13 +1,18 @@
 """Redemptions: lost answers, refusals, bad answers, and a relay that came back from a backup."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from company_world import CANARY, DELIVERY, URL, Reply, World
 
+from did.json import JsonObject
+from pds.company.client import Company
+from pds.company.erasure import end_grant
 from pds.company.errors import CompanyError, NoBasis
 from pds.errors import PdsError
+from pds.log import Checkpoint, Receipt, leaf_of, sign_checkpoint
 from pds.log.errors import LogError
 from pds.mailbox import RelayError, RelayNonsense, RelayUnreachable
 from pds.messages.errors import PackageRefused
@@ -123,6 +128,25 @@ def test_withdrawn_while_the_answer_travels(world: World) -> None:
     assert world.shop.grants()[0].state == "withdrawn"
 
 
+def test_ended_by_another_process_while_the_answer_travels(world: World) -> None:
+    """An end that was stored after the redemption was sent is seen before anything is kept."""
+    granted = world.granted()
+
+    def end(method: str, path: str, reply: Reply) -> Reply:
+        if (method, path) == REDEEM:
+            with Company.open(world.folder, clock=world.clock, transport=world.wire) as other:
+                row = other._ctx.store.grant(granted.verified.digest)
+                assert row is not None
+                end_grant(other._ctx, row, kind="end")
+        return reply
+
+    world.wire.change = end
+    with pytest.raises(NoBasis) as refused:
+        world.shop.redeem("delivery")
+    assert refused.value.code == "register.withdrawn"
+    assert world.shop.register.held() == []
+
+
 def test_status_out_of_reach_keeps_the_answer_waiting(world: World) -> None:
     """An answer is not taken in before the status is known; it is fetched again, uncounted."""
     granted = world.granted()
@@ -156,6 +180,58 @@ def test_forged_receipt_is_refused(world: World) -> None:
     world.wire.change = None
     assert world.shop.register.held() == []
     assert [problem.code for problem in world.shop.problems()] == ["log.inclusion"]
+
+
+def _sign_another(world: World, entry: JsonObject) -> Callable[[str, str, Reply], Reply]:
+    """A relay that lies: a receipt with a proof that holds, in a log of one entry."""
+    relay = world.wire.app.extensions["relay"]
+
+    def change(method: str, path: str, reply: Reply) -> Reply:
+        if (method, path) != REDEEM:
+            return reply
+        answer = json.loads(reply.body)
+        forged = answer["receipt"]["entry"] | entry
+        forged = {name: value for name, value in forged.items() if value is not None}
+        leaf = leaf_of(bytes(32), forged)
+        origin = answer["receipt"]["checkpoint"].partition("\n")[0]
+        receipt = Receipt(
+            entry=forged,
+            salt=bytes(32),
+            leaf_index=0,
+            inclusion=(),
+            checkpoint=sign_checkpoint(Checkpoint(origin, 1, leaf), relay.log_key),
+        )
+        answer["receipt"] = receipt.to_json()
+        return replace(reply, body=json.dumps(answer).encode())
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"ordinal": 1, "prev": None},
+        {"ordinal": 2, "prev": "A" * 43},
+        {"ordinal": 2, "prev": None},
+        {"ordinal": 9, "prev": None},
+        {"ordinal": 0},
+        {"ordinal": "2"},
+        {"ordinal": True},
+    ],
+)
+def test_events_of_a_package_form_a_chain(world: World, entry: JsonObject) -> None:
+    """A receipt that the log signed, but that does not follow the one before, is evidence."""
+    world.granted()
+    world.shop.redeem("delivery")
+    world.wire.change = _sign_another(world, entry)
+    with pytest.raises(CompanyError) as refused:
+        world.shop.redeem("delivery")
+    assert refused.value.code == "company.receipt"
+    problem = world.shop.problems()[-1]
+    assert problem.code == "company.receipt"
+    assert "receipt" in problem.detail
+    world.wire.change = None
+    assert world.shop.redeem("delivery").ordinal == 3
 
 
 def test_nonsense_is_not_acted_on(world: World) -> None:
@@ -230,3 +306,22 @@ def test_errors_and_reprs_hold_no_personal_data(world: World) -> None:
     with pytest.raises(PdsError) as refused:
         world.shop.register.data(world.holder.did, "https://w3id.org/dpv#Marketing")
     assert CANARY not in str(refused.value) + refused.value.hint
+
+
+def test_processes_take_turns(world: World) -> None:
+    """While one process collects or redeems, another is told to wait, and spends no use."""
+    granted = world.granted()
+    with Company.open(world.folder, clock=world.clock, transport=world.wire) as other:
+        other._ctx.patience = 0
+        with world.shop._ctx.alone():
+            for act in (
+                other.collect,
+                other.recover,
+                other.expire,
+                lambda: other.redeem("delivery"),
+            ):
+                with pytest.raises(CompanyError) as refused:
+                    act()
+                assert (refused.value.code, refused.value.exit_code) == ("company.busy", 4)
+        assert other.redeem("delivery").ordinal == 1
+    assert world.holder.uses(granted) == 1

@@ -1,4 +1,4 @@
-"""What the company's database holds, row by row: frozen, read and written by ``store``."""
+"""What the company's database holds, row by row: frozen, read and written by the store."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
