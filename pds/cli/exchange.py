@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LATER = 4
 _MAX_LINK = 1_000
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST = 100 * 366 * 86_400
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 
 
@@ -26,10 +27,10 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise click.UsageError("Write a time as 90s, 45m, 12h or 30d.")
-    try:
-        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-    except OverflowError:
-        raise click.UsageError("That time is too long.") from None
+    seconds = int(match[1]) * _UNITS[match[2]]
+    if seconds > _LONGEST:
+        raise click.UsageError("That time is too long.")
+    return timedelta(seconds=seconds)
 
 
 @click.command("open")

@@ -11,6 +11,7 @@ from pds.db.connection import (
 from pds.db.errors import DbBusy, DbDamaged, DbError
 from pds.db.maintenance import check, copy_encrypted
 from pds.db.migrations import Migration, migrate
+from pds.db.tables import Tables
 
 __all__ = [
     "Connection",
@@ -19,6 +20,7 @@ __all__ = [
     "DbError",
     "IntegrityError",
     "Migration",
+    "Tables",
     "check",
     "copy_encrypted",
     "migrate",

@@ -8,7 +8,7 @@ from did.json import JsonObject
 from pds.messages.notices import ErasureAttestation
 from pds.vault.context import Context
 from pds.vault.staging import grant_of
-from pds.vault.store.exchange import StoredGrant
+from pds.vault.store.rows import StoredGrant
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from pds.vault.context import Context
 from pds.vault.errors import VaultError
 from pds.vault.keyslots import DataKey
 from pds.vault.staging import status_url
-from pds.vault.store.exchange import Relationship
+from pds.vault.store.rows import Relationship
 
 GAP = 100
 JUMP = 1000

@@ -17,8 +17,9 @@ from pds.net import DevTrust, Transport
 from pds.vault.derive import RelationshipKeys, Root
 from pds.vault.errors import ClockWrong, VaultError
 from pds.vault.records import Records
-from pds.vault.store.exchange import ExchangeStore, Relationship
+from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HistoryStore
+from pds.vault.store.rows import Relationship
 
 SKEW = timedelta(seconds=60)
 MAX_OFFSET = timedelta(minutes=10)

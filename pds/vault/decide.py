@@ -27,7 +27,7 @@ from pds.vault.staging import (
     request_of,
     status_url,
 )
-from pds.vault.store.exchange import Relationship, StoredGrant, StoredRequest
+from pds.vault.store.rows import Relationship, StoredGrant, StoredRequest
 from pds.wire import capability_hash, new_capability, new_id
 
 REFUSED_FOR = timedelta(days=183)

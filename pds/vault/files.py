@@ -15,9 +15,10 @@ from pds.vault import keyslots
 from pds.vault.derive import Root
 from pds.vault.errors import VaultError
 from pds.vault.keyslots import Argon2Params, DataKey
-from pds.vault.store.exchange import EXCHANGE_SQL, ExchangeStore
+from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HISTORY_SQL
 from pds.vault.store.records import RECORDS_SQL
+from pds.vault.store.schema import EXCHANGE_SQL
 from pds.wire import parse_relay_url
 
 SLOTS, DATABASE = "slots.json", "vault.db"

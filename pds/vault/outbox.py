@@ -10,7 +10,7 @@ from pds.log.entry import VerifiedReceipt, verify_receipt
 from pds.mailbox import RelayError, RelayUnreachable
 from pds.vault.context import Context, HomeRelay
 from pds.vault.errors import VaultError
-from pds.vault.store.exchange import Job, Relationship
+from pds.vault.store.rows import Job, Relationship
 
 GONE = frozenset({"relay.ended", "relay.not_found"})
 

@@ -37,7 +37,7 @@ from pds.vault.keyslots import Argon2Params, DataKey
 from pds.vault.outbox import PushReport
 from pds.vault.records import Record, Undone
 from pds.vault.report import SyncReport
-from pds.vault.store.exchange import StoredRequest
+from pds.vault.store.rows import StoredRequest
 from pds.vault.sync import sync
 from pds.wire import parse_relay_url
 

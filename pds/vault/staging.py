@@ -14,7 +14,7 @@ from pds.messages.redemption import new_urn
 from pds.messages.request import AccessRequest
 from pds.vault.consent import values_of
 from pds.vault.context import Context
-from pds.vault.store.exchange import Relationship, StoredGrant, StoredRequest
+from pds.vault.store.rows import Relationship, StoredGrant, StoredRequest
 from pds.wire import Manifest
 
 RENEW_AFTER = timedelta(days=7)

@@ -22,7 +22,7 @@ from pds.vault.context import Context, HomeRelay
 from pds.vault.outbox import push
 from pds.vault.report import SyncReport, report_evidence
 from pds.vault.staging import renew_status_lists, restage
-from pds.vault.store.exchange import Relationship
+from pds.vault.store.rows import Relationship
 from pds.vault.watch import PackageWatch
 
 

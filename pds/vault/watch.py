@@ -13,7 +13,7 @@ from pds.messages.redemption import check_redemption
 from pds.vault.context import Context, HomeRelay
 from pds.vault.report import SyncReport, report_evidence
 from pds.vault.staging import grant_of, request_of
-from pds.vault.store.exchange import PackageEvent, Relationship, StoredGrant
+from pds.vault.store.rows import PackageEvent, Relationship, StoredGrant
 
 _KINDS = frozenset({"redemption", "refusal"})
 

@@ -9,7 +9,7 @@ from pds.messages.notices import Withdrawal, verb_of
 from pds.vault.context import Context
 from pds.vault.errors import ConsentError, NotFound
 from pds.vault.staging import grant_of, queue_message, queue_status, request_of
-from pds.vault.store.exchange import StoredGrant
+from pds.vault.store.rows import StoredGrant
 
 ERASE_WITHIN = timedelta(days=30)
 

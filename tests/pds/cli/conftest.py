@@ -109,9 +109,7 @@ def environment(**more: str) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in CLEAN} | more
 
 
-def spawn(
-    *arguments: str, stdin: bytes = b"", pass_fds: tuple[int, ...] = (), **more: str
-) -> Ran:
+def spawn(*arguments: str, stdin: bytes = b"", pass_fds: tuple[int, ...] = (), **more: str) -> Ran:
     """Run ``pds ARGUMENTS`` as a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "pds.cli.main", *arguments],
@@ -154,9 +152,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Cli:
     """A sandbox vault with a card and purchases; never changed, only copied."""
     folder = tmp_path_factory.mktemp("template") / "vault"
     cli = Cli(folder)
-    made = cli.json(
-        "init", "--sandbox", "--kdf-memory", "64", PDS_PASSPHRASE=PASSPHRASE
-    )
+    made = cli.json("init", "--sandbox", "--kdf-memory", "64", PDS_PASSPHRASE=PASSPHRASE)
     cli.kit = made["recoveryKit"]
     for name in ("contact.vcf", "purchases.csv"):
         cli("data", "import", str(FIXTURES / name))
@@ -242,7 +238,9 @@ class Shop:
 
 
 @pytest.fixture(scope="session")
-def shop(relay: str, start: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(
+    relay: str, start: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory
+) -> Shop:
     """A running shop."""
     folder = tmp_path_factory.mktemp("shop") / "shop"
     ran = call(

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import click
 import pytest
 
-from pds.cli import output, process
+from pds.cli import process
 from pds.cli import vault as vault_commands
 from pds.cli.errors import explain
 
@@ -91,9 +92,7 @@ def test_a_group_without_a_command_shows_its_help(pds: Callable[..., Any]) -> No
     assert "import" in ran.err
 
 
-def test_a_defect_shows_type_and_place_only(
-    cli: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_shows_type_and_place_only(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unforeseen error's text may hold personal data: exit code 70 and no word of it."""
 
     def broken(*_: object) -> None:
@@ -145,32 +144,32 @@ def test_interrupted(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(vault_commands, "unlock", stop)
-    assert cli("status", expect=130).err == "Stopped.\n"
+    assert cli("status", expect=130).err.split() == ["Stopped."]
 
 
-def test_a_closed_pipe_ends_quietly(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``pds … | head`` is no error."""
-
-    def closed(*_: object, **__: object) -> None:
-        raise BrokenPipeError(errno.EPIPE, "closed")
-
-    monkeypatch.setattr(output.click, "echo", closed)
-    null = os.open(os.devnull, os.O_WRONLY)
+def test_a_closed_pipe_ends_quietly() -> None:
+    """``pds … | head`` prints no complaint."""
+    reading, writing = os.pipe()
+    os.close(reading)
     try:
-        monkeypatch.setattr(os, "dup2", lambda *_: None)
-        monkeypatch.setattr(os, "open", lambda *_: null)
-        ran = cli("data", "list")
+        done = subprocess.run(
+            [sys.executable, "-m", "pds.cli.main", "--help"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
     finally:
-        os.close(null)
-    assert ran.err == ""
+        os.close(writing)
+    assert done.stderr == b""
+    assert done.returncode in {0, 1}
 
 
 def test_a_terminal_that_cannot_show_a_letter(cli: Any, pds_process: Callable[..., Any]) -> None:
-    """An ASCII terminal gets escapes instead of a half-done command; JSON stays JSON."""
-    more = {"PDS_VAULT": str(cli.vault), "PDS_KIT": cli.kit, "PYTHONIOENCODING": "ascii"}
-    ran = pds_process("--kit", "data", "list", "contact", **more)
+    """An old terminal gets escapes instead of a half-done command; JSON stays JSON."""
+    more = {"PDS_VAULT": str(cli.vault), "PDS_KIT": cli.kit, "PYTHONIOENCODING": "cp437"}
+    ran = pds_process("--kit", "data", "add", "note", "text=\u0150ry", **more)
     assert ran.code == 0
-    assert "\\xe1" in ran.out
+    assert "\\u0150ry" in ran.out
     ran = pds_process("--kit", "--json", "data", "list", "contact", **more)
     assert "Kovács" in json.dumps(ran.json, ensure_ascii=False)
 
@@ -186,8 +185,6 @@ def test_text_that_is_no_text_is_refused(cli: Any, pds_process: Callable[..., An
 @pytest.mark.skipif(sys.platform != "linux", reason="hides arguments on Linux only")
 def test_arguments_are_not_shown_to_others() -> None:
     """After hardening, ``ps`` shows the program's name and no argument."""
-    import subprocess
-
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
