@@ -478,7 +478,7 @@ def step_9_withdraw(s: Story) -> None:
 
 def step_10_verify(s: Story) -> None:
     tell("\n10. Anyone can verify a grant, without a vault.")
-    no_vault = {"PDS_VAULT": str(s.folder / "no-vault"), "PDS_PASSPHRASE": ""}
+    no_vault: Any = {"PDS_VAULT": str(s.folder / "no-vault"), "PDS_PASSPHRASE": ""}
     path = s.objects / "grant-personalisation.json"
     base = ("verify", str(path), "--sandbox", "--audience", SHOP)
     unknown = s.pds(*base, expect=2, **no_vault)

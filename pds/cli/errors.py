@@ -102,7 +102,7 @@ def _usage(error: click.ClickException) -> Failure:
     return Failure(
         code="usage",
         message=_sentence(error),
-        hint="" if context is None else f"See: {context.command_path} --help",
+        hint=f"See: {'pds' if context is None else context.command_path} --help",
         exit_code=USAGE,
         usage="" if context is None else context.get_usage(),
     )

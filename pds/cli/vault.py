@@ -146,9 +146,13 @@ def status(settings: Settings) -> None:
 
 @click.command()
 @click.option("--new-passphrase-fd", type=int, help="Read the new one from this descriptor.")
+@click.option("--kdf-memory", type=click.IntRange(64, 2048), default=256, show_default=True,
+              help="MiB that unlocking by passphrase takes.")  # fmt: skip
 @pass_settings
-def passphrase(settings: Settings, *, new_passphrase_fd: int | None) -> None:
+def passphrase(settings: Settings, *, new_passphrase_fd: int | None, kdf_memory: int) -> None:
     """Change the passphrase. The data is not written again; old backups keep the old one."""
+    from pds.vault.keyslots import Argon2Params
+
     if new_passphrase_fd is None:
         settings.may_ask("new passphrase", "--new-passphrase-fd")
     with unlock(settings) as vault:
@@ -158,7 +162,7 @@ def passphrase(settings: Settings, *, new_passphrase_fd: int | None) -> None:
             new = click.prompt(
                 "New passphrase", hide_input=True, confirmation_prompt=True, err=True
             )
-        vault.change_passphrase(new)
+        vault.change_passphrase(new, params=Argon2Params(memory_kib=kdf_memory * 1024))
     settings.emit({"changed": True}, "The passphrase is changed.")
 
 

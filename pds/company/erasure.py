@@ -161,7 +161,7 @@ def _attest(
         erased_at=now,
         erased=erased,
         retained=retained,
-        recipients_told=told,
+        recipients_to_tell=told,
     )
     body = attestation.to_json()
     message = queue_message(ctx, ctx.request_of(grant), kind="ErasureAttestation", body=body)

@@ -14,6 +14,16 @@ class MessageError(PdsError):
     default_code = "message.malformed"
 
 
+class SignerUnresolved(MessageError):
+    """Who signed could not be looked up now, so nothing is known yet: ``message.unresolved``.
+
+    Keep what came and try again; it may be good.
+    """
+
+    default_code = "message.unresolved"
+    exit_code = 4
+
+
 class RequestRefused(MessageError):
     """A request that must not be shown as one: ``request.expired``, ``request.future``,
     ``request.proof``, ``request.controller``, ``request.sandbox``."""

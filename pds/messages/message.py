@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from credentials.errors import CredentialError
+from credentials.errors import ControllerUnresolved, CredentialError
 from credentials.proof import sign_object, verify_object
 from did.json import JsonObject, canonicalize, parse_object
 from did.keys import SigningKey
 from did.resolve import Resolver
 from did.time import format_time
-from pds.messages.errors import MessageError
+from pds.messages.errors import MessageError, SignerUnresolved
 from pds.messages.fields import Fields
 from pds.sealing import SealingKey, SealingPublicKey, open_sealed, seal
 
@@ -123,6 +123,11 @@ def open_message(
             expected_controller=message.sender,
             exact_context=(),
         )
+    except ControllerUnresolved as error:
+        raise SignerUnresolved(
+            f"the sender's DID document could not be had: {error}",
+            hint="Try again later; if it stays so, ask the company to mend its DID document.",
+        ) from error
     except CredentialError as error:
         raise MessageError(
             f"the message is not signed by its sender: {error}", code="message.wrong_sender"

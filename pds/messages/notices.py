@@ -121,22 +121,22 @@ class ErasureAttestation:
     erased_at: datetime
     erased: frozenset[str]
     retained: tuple[RetainedData, ...]
-    recipients_told: frozenset[str]
+    recipients_to_tell: frozenset[str]
 
     @classmethod
     def parse(cls, body: JsonObject) -> "ErasureAttestation":
         fields = Fields(body, "/body")
         numbers = fields.array("seqs", high=100_000)
         inner = Fields({str(i): n for i, n in enumerate(numbers)}, "/body/seqs")
-        names = fields.array("recipientsTold")
-        told = Fields({str(i): name for i, name in enumerate(names)}, "/body/recipientsTold")
+        names = fields.array("recipientsToTell")
+        told = Fields({str(i): name for i, name in enumerate(names)}, "/body/recipientsToTell")
         attestation = cls(
             grant=fields.digest("grant"),
             seqs=frozenset(inner.integer(str(i), 1, 2**31) for i in range(len(numbers))),
             erased_at=fields.time("erasedAt"),
             erased=fields.paths("erased"),
             retained=tuple(RetainedData.parse(kept) for kept in fields.each("retained")),
-            recipients_told=frozenset(told.text(str(i), high=200) for i in range(len(names))),
+            recipients_to_tell=frozenset(told.text(str(i), high=200) for i in range(len(names))),
         )
         fields.done()
         return attestation
@@ -148,5 +148,5 @@ class ErasureAttestation:
             "erasedAt": format_time(self.erased_at),
             "erased": [*sorted(self.erased)],
             "retained": [kept.to_json() for kept in self.retained],
-            "recipientsTold": [*sorted(self.recipients_told)],
+            "recipientsToTell": [*sorted(self.recipients_to_tell)],
         }

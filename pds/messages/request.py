@@ -5,13 +5,13 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from credentials.errors import CredentialError
+from credentials.errors import ControllerUnresolved, CredentialError
 from credentials.proof import sign_object, verify_object
 from did.json import JsonObject, parse_object
 from did.keys import SigningKey
 from did.resolve import Resolver
 from did.time import format_time
-from pds.messages.errors import RequestRefused
+from pds.messages.errors import RequestRefused, SignerUnresolved
 from pds.messages.fields import COUNTRY, PURPOSE_ID, Fields, Words
 from pds.sealing import SealingPublicKey
 from pds.wire import parse_relay_url
@@ -385,6 +385,11 @@ def verify_request(
             expected_controller=controller.id,
             exact_context=(),
         )
+    except ControllerUnresolved as error:
+        raise SignerUnresolved(
+            f"the sender's DID document could not be had: {error}",
+            hint="Try again later; if it stays so, ask the company to mend its DID document.",
+        ) from error
     except CredentialError as error:
         raise RequestRefused(
             f"the request is not signed by whom it names: {error}",

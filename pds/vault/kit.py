@@ -39,6 +39,7 @@ def kit_secret(words: str) -> bytes:
             "The words do not belong together: one was mistyped, or two changed places.",
             code="vault.kit_checksum",
             hint="Compare each word and the order with the printed kit.",
+            exit_code=3,
         ) from None
 
 
@@ -48,4 +49,6 @@ def _word_list() -> Mnemonic:
 
 
 def _bad_kit(message: str) -> KeyslotError:
-    return KeyslotError(message, code="vault.kit_words", hint="Compare with the printed kit.")
+    return KeyslotError(
+        message, code="vault.kit_words", hint="Compare with the printed kit.", exit_code=3
+    )

@@ -14,7 +14,7 @@ from pds.errors import PdsError
 from pds.log.errors import LogError, LogMisbehaved
 from pds.log.monitor import Monitor
 from pds.mailbox import RelayError
-from pds.messages.errors import MessageError
+from pds.messages.errors import MessageError, SignerUnresolved
 from pds.messages.message import Position, VerifiedMessage, follows, open_message
 from pds.messages.notices import ErasureAttestation
 from pds.sealing import SealingError
@@ -135,6 +135,8 @@ def _take(ctx: Context, relationship: Relationship, sealed: bytes, report: SyncR
         if not follows(verified, thread=thread, sender=relationship.company, last=last):
             return
         _accept(ctx, relationship, verified)
+    except SignerUnresolved:
+        raise  # it stays at the relay until its sender can be looked up
     except (MessageError, SealingError) as error:
         report_evidence(
             ctx,

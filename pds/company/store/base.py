@@ -1,30 +1,12 @@
-"""What the parts of the store share: running a statement, and reading columns."""
+"""What the parts of the store share: reading and writing columns."""
 
 from datetime import datetime
-from typing import Any
 
 from did.json import Json, JsonObject, canonicalize, parse, parse_object
 from did.time import format_time, parse_time
-from pds.db import Connection
 
 # A decision carries up to a hundred credentials.
 _MOST = 4 * 1_048_576
-
-
-class Tables:
-    """Some tables of the database."""
-
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
-
-    def _run(self, sql: str, *values: Any) -> None:
-        self._conn.execute(sql, values)
-
-    def _one(self, sql: str, *values: Any) -> Any:
-        return self._conn.execute(sql, values).fetchone()
-
-    def _all(self, sql: str, *values: Any) -> list[Any]:
-        return list(self._conn.execute(sql, values).fetchall())
 
 
 def to_text(value: Json) -> str:

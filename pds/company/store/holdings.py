@@ -5,8 +5,9 @@ from typing import Any
 
 from did.json import JsonObject, parse
 from did.time import format_time, parse_time
-from pds.company.store.base import Tables, maybe_time, to_list, to_object, to_text
+from pds.company.store.base import maybe_time, to_list, to_object, to_text
 from pds.company.store.rows import GrantRow, HeldRow, RedemptionRow, RetentionRow, StatusRow
+from pds.db import Tables
 
 
 class HoldingTables(Tables):

@@ -5,8 +5,9 @@ from typing import Any
 
 from did.json import JsonObject
 from did.time import format_time, parse_time
-from pds.company.store.base import Tables, maybe_time, time_text, to_object, to_text
+from pds.company.store.base import maybe_time, time_text, to_object, to_text
 from pds.company.store.rows import Event, KeyRow, OutboxRow, Problem, RequestRow
+from pds.db import Tables
 
 
 class ThreadTables(Tables):

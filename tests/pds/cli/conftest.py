@@ -24,11 +24,7 @@ from pds.cli import process
 ROOT = Path(__file__).parents[3]
 FIXTURES = ROOT / "scripts" / "fixtures"
 PASSPHRASE = "four unrelated words here"
-CLEAN = {
-    name: None
-    for name in ("PDS_VAULT", "PDS_COMPANY", "PDS_JSON", "PDS_NO_INPUT", "PDS_KIT", "PDS_DEBUG",
-                 "PDS_PASSPHRASE")
-}  # fmt: skip
+CLEAN = dict.fromkeys(("PDS_VAULT", "PDS_COMPANY", "PDS_JSON", "PDS_NO_INPUT", "PDS_KIT", "PDS_DEBUG", "PDS_PASSPHRASE"))  # fmt: skip
 
 
 @dataclass(frozen=True)

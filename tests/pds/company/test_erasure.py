@@ -30,7 +30,7 @@ def test_withdrawn_consent_erases_everything(world: World) -> None:
     found = attested(world)[0]
     assert found.grant == granted.verified.digest
     assert found.erased == {"contact.email", "contact.name"}
-    assert (set(found.seqs), found.retained, set(found.recipients_told)) == ({1}, (), set())
+    assert (set(found.seqs), found.retained, set(found.recipients_to_tell)) == ({1}, (), set())
     view = world.shop.grants()[0]
     assert (view.state, view.end_kind, view.attested) == ("withdrawn", "withdraw", START)
 
@@ -43,7 +43,7 @@ def test_contract_retention_is_named(world: World) -> None:
     world.shop.collect()
     found = attested(world)[0]
     assert found.erased == {"contact.telephone"}
-    assert found.recipients_told == {"Courier Zrt."}
+    assert found.recipients_to_tell == {"Courier Zrt."}
     (kept,) = found.retained
     assert kept.paths == {"contact.address", "contact.name"}
     assert (kept.basis, kept.until) == (LEGAL_OBLIGATION, START + timedelta(days=2920))

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from did.json import digest
-from pds.messages.errors import MessageError
+from did.resolve import Resolver
+from pds.messages.errors import MessageError, SignerUnresolved
 from pds.messages.message import (
     Message,
     Position,
@@ -17,7 +18,7 @@ from pds.messages.message import (
 from pds.sealing import SealingError, SealingKey
 from pds.wire import new_id
 
-from .conftest import NOW, Parties
+from .conftest import COMPANY, NOW, Parties
 
 THREAD = "urn:uuid:3f1c0d5e-8f6b-4c1e-9a51-2f8b6e1d7c90"
 MAILBOX = new_id()
@@ -109,3 +110,15 @@ def test_order_and_chain(parties: Parties) -> None:
     with pytest.raises(MessageError) as refused:
         follows(first, thread=other, sender=sender, last=Position())
     assert refused.value.code == "message.wrong_thread"
+
+
+def test_a_sender_that_cannot_be_looked_up_is_not_called_a_forger(parties: Parties) -> None:
+    """While a company's DID document cannot be had, its message is neither good nor bad."""
+    sent = message(parties, sender=COMPANY)
+    signed = sign_message(sent, parties.company_key, verification_method=parties.method)
+    octets = seal_message(signed, to=parties.company_reply.public, mailbox=MAILBOX)
+    assert opened(parties, octets).message.sender == COMPANY
+    parties.resolver = Resolver(fetch=lambda _url: b"<html>maintenance</html>")
+    with pytest.raises(SignerUnresolved) as unknown:
+        opened(parties, octets)
+    assert (unknown.value.code, unknown.value.exit_code) == ("message.unresolved", 4)

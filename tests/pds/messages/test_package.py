@@ -223,7 +223,7 @@ def test_notices_read_back_as_they_were_written() -> None:
         retained=(
             RetainedData(frozenset({"contact.name"}), GDPR + "A6-1-c", NOW, {"en": "Invoices."}),
         ),
-        recipients_told=frozenset({"Courier Zrt."}),
+        recipients_to_tell=frozenset({"Courier Zrt."}),
     )
     assert ErasureAttestation.parse(attestation.to_json()) == attestation
     with pytest.raises(MessageError):

@@ -1,0 +1,170 @@
+"""``pds data``: everything that can be done with items, and rows that are not what they should be."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_the_life_of_an_item(cli: Any) -> None:
+    """Added, shown, corrected, its versions listed, deleted; for people and for programs."""
+    made = cli.json("data", "add", "interests", "name=tea")
+    assert made["fields"] == {"name": "tea"}
+    assert (made["source"], made["about"], made["assurance"]) == ("self", "self", "self-declared")
+    shown = cli.json("data", "show", made["id"])
+    assert {"schema", "collected", "changed", "version"} <= set(shown)
+    assert '"tea"' in cli("data", "show", made["id"]).out
+    edited = cli.json("data", "edit", made["id"], "name=green tea", "level=expert")
+    assert (edited["version"], edited["restaged"]) == (2, 0)
+    again = cli.json("data", "edit", made["id"], "level=")
+    assert again["fields"] == {"name": "green tea"}
+    assert [v["version"] for v in cli.json("data", "history", made["id"])] == [1, 2, 3]
+    assert "version 3 from self" in cli("data", "history", made["id"]).out
+    cli("data", "delete", made["id"], expect=2)
+    assert cli.json("data", "delete", made["id"], "--yes") == {"deleted": made["id"]}
+    error = cli.json("data", "edit", made["id"], "name=x", expect=1)
+    assert error["code"] in {"data.deleted", "data.not_found"}
+    assert error["hint"]
+
+
+def test_fields_from_standard_input(cli: Any) -> None:
+    """With '-', the values are in no argument; null removes, and what is no JSON is refused."""
+    fields = {"address": {"locality": "Szeged"}}
+    made = cli.json("data", "add", "contact", "-", stdin=json.dumps(fields).encode())
+    assert made["fields"] == fields
+    change = b'{"address": null, "name": {"given": "Ilona"}}'
+    assert cli.json("data", "edit", made["id"], "-", stdin=change)["fields"] == {
+        "name": {"given": "Ilona"}
+    }
+    for wrong, code in ((b"{", "json.syntax"), (b"[]", "json.not_an_object"),
+                        (b'{"a":1,"a":2}', "json.duplicate_key")):  # fmt: skip
+        assert cli.json("data", "add", "note", "-", stdin=wrong, expect=1)["code"] == code
+    assert cli.json("data", "list", "note") == []
+
+
+def test_dotted_names_reach_inside(cli: Any) -> None:
+    """``address.locality=…`` sets one part; a contradiction is refused."""
+    made = cli.json("data", "add", "contact", "address.locality=Szeged", "address.postalCode=6722")
+    assert made["fields"]["address"] == {"locality": "Szeged", "postalCode": "6722"}
+    cli("data", "add", "contact", "name=a", "name.given=b", expect=2)
+    cli("data", "add", "contact", "noequals", expect=2)
+
+
+def test_listing_in_pages(cli: Any) -> None:
+    """The newest first; what comes after is one option away, and said on stderr."""
+    everything = [item["id"] for item in cli.json("data", "list", "--limit", "1000")]
+    assert len(everything) > 6
+    seen: list[str] = []
+    more: tuple[str, ...] = ()
+    while page := cli.json("data", "list", "--limit", "5", *more):
+        seen += [item["id"] for item in page]
+        more = ("--after", seen[-1])
+    assert seen == everything
+    ran = cli("data", "list", "--limit", "5")
+    assert len(ran.out.splitlines()) == 5
+    assert ran.err == f"There are more: --after {everything[4]}\n"
+    assert cli("data", "list", "--limit", "1000").err == ""
+    assert cli("data", "list", "note").out == "No items.\n"
+    assert {i["category"] for i in cli.json("data", "list", "purchases")} == {"purchases"}
+
+
+def test_searching(cli: Any) -> None:
+    """Several words, in any order, without accents."""
+    assert cli.json("data", "search", "kovacs", "ilona") == cli.json("data", "search", "ilona kov")
+    assert "contact" in cli("data", "search", "ory").out
+    assert cli("data", "search", "nosuchword").out == "Nothing found.\n"
+    assert cli.json("data", "search", "nosuchword") == []
+
+
+def test_a_dry_run_writes_nothing(cli: Any, tmp_path: Path) -> None:
+    """It tells what would happen."""
+    file = tmp_path / "more.csv"
+    file.write_text("date,item,amount,currency\n2026-01-02,soap,3.50,EUR\n")
+    before = cli.json("status")["items"]
+    told = cli.json("data", "import", str(file), "--dry-run")
+    assert (told["added"], told["batch"]) == (1, None)
+    assert "would be added" in cli("data", "import", str(file), "--dry-run").out
+    assert cli.json("status")["items"] == before
+
+
+def test_good_rows_go_in_and_bad_ones_are_listed(cli: Any, tmp_path: Path) -> None:
+    """Each bad row by its line, with a code and a sentence that repeats nothing of it."""
+    file = tmp_path / "rows.csv"
+    file.write_text(
+        "date,item,amount,currency\n"
+        "2026-01-02,soap,3.50,EUR\n"
+        "Canary,soap,3.50,EUR\n"
+        "2026-01-03,soap,Canary,EUR\n"
+        "2026-01-04,brush,4.00,EUR\n"
+    )
+    told = cli.json("data", "import", str(file))
+    assert told["added"] == 2
+    assert [problem["line"] for problem in told["problems"]] == [3, 4]
+    assert told["problemCount"] == 2
+    assert all(p["code"].startswith("csv.") and p["message"] for p in told["problems"])
+    assert "Canary" not in cli.seen[-1].out + cli.seen[-1].err
+    again = cli("data", "import", str(file))
+    assert "0 items added, 2 were there already, 2 could not be read:\n  line 3: " in again.out
+    undone = cli.json("data", "undo", told["batch"], "--yes")
+    assert undone == {"removed": 2, "kept": 0}
+    assert cli.json("data", "undo", told["batch"], "--yes", expect=1)["code"] == "data.not_found"
+
+
+def test_a_malformed_card(cli: Any, tmp_path: Path) -> None:
+    """What can be read of it goes in; the rest is listed."""
+    file = tmp_path / "card.vcf"
+    file.write_text(
+        "BEGIN:VCARD\nVERSION:4.0\nFN:Ilona Canary\nBDAY:nonsense\nEND:VCARD\n"
+        "BEGIN:VCARD\nVERSION:4.0\nEND:VCARD\n"
+    )
+    told = cli.json("data", "import", str(file))
+    assert told["added"] == 1
+    assert len(told["problems"]) >= 2
+    assert not [p for p in told["problems"] if "nonsense" in p["message"] or not p["code"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (None, "import.unreadable"),
+        (b"", "import."),
+        (b"\x00\xff\xfe" * 500, "import."),
+        (b"just a line of text", "import."),
+        (b"BEGIN:VCARD\nVERSION:4.0\nFN:cut", "vcard."),
+    ],
+    ids=["missing", "empty", "noise", "text", "cut"],
+)
+def test_files_that_cannot_be_imported(
+    content: bytes | None, code: str, cli: Any, tmp_path: Path
+) -> None:
+    """One sentence, a hint, exit code 1; or a problem that is listed. Nothing goes in."""
+    file = tmp_path / "file"
+    if content is not None:
+        file.write_bytes(content)
+    before = cli.json("status")["items"]
+    ran = cli.json("data", "import", str(file), expect=0 if code == "vcard." else 1)
+    if code == "vcard.":
+        assert ran["added"] == 0
+        assert ran["problems"]
+    else:
+        assert ran["code"].startswith(code)
+        assert ran["hint"]
+    assert cli.json("status")["items"] == before
+
+
+def test_columns_can_be_named(cli: Any, tmp_path: Path) -> None:
+    """A file with foreign headings, with --map; a mapping to nowhere is refused."""
+    file = tmp_path / "foreign.csv"
+    file.write_text("Tag,Ware,Preis,Geld\n2026-01-02,Seife,3.50,EUR\n")
+    mapping = [
+        part
+        for pair in ("Tag=purchases.date", "Ware=purchases.item", "Preis=purchases.amount",
+                     "Geld=purchases.currency")
+        for part in ("--map", pair)
+    ]  # fmt: skip
+    told = cli.json("data", "import", str(file), "--kind", "csv", *mapping)
+    assert told["added"] == 1, told
+    error = cli.json("data", "import", str(file), "--map", "Tag=nowhere.at", expect=1)
+    assert error["code"] == "import.mapping"
+    assert "Categories" in error["hint"]
