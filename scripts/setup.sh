@@ -17,7 +17,10 @@ setup_venv() {
     fi
     echo "setting up .venv ($want)"
     log="$(mktemp)"
-    if ! "$python" -m venv --clear .venv >"$log" 2>&1; then
+    # An environment of ours is made anew; one that somebody else made is added to.
+    local clear=""
+    if [ -f .venv/stamp ]; then clear="--clear"; fi
+    if ! "$python" -m venv $clear .venv >"$log" 2>&1; then
         cat "$log" >&2
         echo "Python's venv module is missing. On Debian: apt-get install python3-venv" >&2
         exit 1

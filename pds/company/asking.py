@@ -12,6 +12,7 @@ from did.time import format_time
 from pds.company.context import Context, damaged, seed
 from pds.company.errors import CompanyError
 from pds.company.store.rows import RequestRow
+from pds.company.terms import read_request, warnings
 from pds.errors import PdsError
 from pds.links import RequestLink, seal_request
 from pds.mailbox import OwnedMailbox
@@ -21,6 +22,7 @@ from pds.sealing import SealingKey
 from pds.wire import capability_hash, new_capability, new_id
 
 LONGEST = timedelta(days=90)
+CANCELLED = "company.cancelled"
 _AFTERWARDS = timedelta(days=60)
 _ENVELOPES = 1000
 _BYTES = 1_200_000
@@ -28,12 +30,18 @@ _BYTES = 1_200_000
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """A request that waits for its holder. Show the match code next to the link."""
+    """A request that waits for its holder. Show the match code next to the link.
+
+    ``problem`` is the code of what kept it from being published; ``warnings`` are sentences on
+    what may be a slip in the terms.
+    """
 
     link: RequestLink = field(repr=False)
     match_code: str
     id: str
     published: bool
+    problem: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def ask(ctx: Context, terms: JsonObject, *, valid_for: timedelta) -> NewRequest:
@@ -41,8 +49,8 @@ def ask(ctx: Context, terms: JsonObject, *, valid_for: timedelta) -> NewRequest:
     company already knows who is meant, ``audience`` (protocol §4).
 
     When the relay is away the request is stored and ``published`` is false: ``publish_pending``
-    sends it later. Raises ``MessageError`` for terms that a holder's vault would refuse, and
-    ``CompanyError`` (``company.valid_for``, ``company.too_large``).
+    sends it later. Raises ``MessageError`` for terms that a holder's vault would refuse, with
+    purpose and place, and ``CompanyError`` (``company.valid_for``, ``company.too_large``).
     """
     if not timedelta(0) < valid_for <= LONGEST:
         raise CompanyError("a request is open for up to 90 days", code="company.valid_for")
@@ -75,7 +83,7 @@ def ask(ctx: Context, terms: JsonObject, *, valid_for: timedelta) -> NewRequest:
     }
     if ctx.sandbox:
         document["sandbox"] = True
-    request, signer = AccessRequest.parse(document), ctx.signer()
+    request, signer = read_request(document), ctx.signer()
     raw = sign_request(request, signer.key, verification_method=signer.verification_method)
     octets = canonicalize(raw)
     if len(octets) > MAX_BYTES:
@@ -97,17 +105,18 @@ def ask(ctx: Context, terms: JsonObject, *, valid_for: timedelta) -> NewRequest:
         mailbox_seed=owner.unsafe_export_seed(),
         message_seed=message_key.unsafe_export_seed(),
         capability_id=new_id(ctx.random),
-        collected=0,
     )
     with ctx.transaction():
         ctx.store.add_request(row)
         ctx.event("asked", row.id, {"purposes": [purpose.id for purpose in request.purposes]})
-    problems = publish_pending(ctx)
+    problem = dict(publish_pending(ctx)).get(row.id)
     return NewRequest(
         link=link,
         match_code=match_code(row.digest),
         id=row.id,
-        published=all(request_id != row.id for request_id, _ in problems),
+        published=problem is None,
+        problem=problem,
+        warnings=warnings(request),
     )
 
 
@@ -115,7 +124,7 @@ def publish_pending(ctx: Context) -> list[tuple[str, str]]:
     """Publish what is stored but not yet at the relay; returns (request id, code) of failures."""
     problems = []
     for row in ctx.store.requests():
-        if row.state != "pending":
+        if row.state != "pending" or row.problem == CANCELLED:
             continue
         try:
             _publish(ctx, row)

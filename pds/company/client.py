@@ -1,4 +1,4 @@
-"""A company: the verbs. Each is one call into a room of its own.
+"""A company: the verbs. Each is one call into a room of its own; long, because all stand here.
 
 with Company.open(folder) as company:
     new = company.request(terms, valid_for=timedelta(days=14))
@@ -15,23 +15,35 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+from credentials.errors import StatusInvalid, StatusUnchecked
 from did.json import JsonObject
 from did.keys import SigningKey
 from did.time import utc_now
-from pds.company import asking, collecting, erasure, identity, outbox, redeeming
+from pds.company import (
+    asking,
+    cancelling,
+    collecting,
+    erasure,
+    finding,
+    identity,
+    outbox,
+    redeeming,
+)
+from pds.company.arrival import check_relay
 from pds.company.asking import NewRequest
 from pds.company.collecting import CollectReport
 from pds.company.context import DATABASE, Context
 from pds.company.erasure import ExpiryReport
 from pds.company.errors import CompanyError
 from pds.company.identity import GRACE
-from pds.company.redeeming import Redeemed
+from pds.company.redeeming import Redeemed, status_stale
 from pds.company.register import Register
+from pds.company.standing import fetch_status
 from pds.company.store import Store
 from pds.company.store.rows import Event, GrantRow, Problem
 from pds.company.store.schema import APPLICATION_ID, MIGRATIONS
 from pds.db import Connection, migrate, open_plain, transaction
-from pds.mailbox import Transport
+from pds.mailbox import RelayClient, RelayUnreachable, Transport
 from pds.messages.fields import Fields
 from pds.messages.request import Controller, match_code
 from pds.net import DevTrust
@@ -112,13 +124,18 @@ class Company:
         clock: Clock = utc_now,
         random: Random = os.urandom,
         transport: Transport | None = None,
+        on_relay_away: Callable[[RelayUnreachable], None] | None = None,
     ) -> Self:
         """Make a company in a folder that has none, with a first signing key.
 
         ``did`` is the did:web of its own domain; ``contact`` and ``data_protection_contact`` are
-        ``https:`` or ``mailto:`` addresses; ``relay`` the origin of the relay that it uses.
-        Raises ``CompanyError`` (``company.exists``, ``company.did``), ``MessageError``,
-        ``WireError``, ``NetError`` for a line of ``dev_trust``.
+        ``https:`` or ``mailto:`` addresses; ``relay`` the origin of the relay that it uses. With
+        ``on_relay_away`` the relay is asked first whether it takes this company: one that does
+        not is an error and nothing is made; one that is away is told to ``on_relay_away``.
+
+        Raises ``CompanyError`` (``company.exists``, ``company.did``, ``relay.token``),
+        ``MessageError``, ``WireError``, ``NetError`` for a line of ``dev_trust``; with
+        ``on_relay_away`` also ``RelayError`` and ``RelayNonsense``.
         """
         for line in dev_trust:
             DevTrust.parse(line)
@@ -145,6 +162,16 @@ class Company:
                 }
             )
         )
+        if on_relay_away is not None and not (folder / DATABASE).exists():
+            way = _way(settings["relay"], dev_trust) if transport is None else transport
+            asked = RelayClient(settings["relay"], way, clock=clock, random=random)
+            try:
+                check_relay(asked, relay_token, random=random)
+            except RelayUnreachable as error:
+                on_relay_away(error)
+            finally:
+                if isinstance(way, NetTransport) and transport is None:
+                    way.close()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         conn = open_plain(folder / DATABASE)
         try:
@@ -245,6 +272,30 @@ class Company:
         """Publish requests that could not be published before; (id, code) of those that fail."""
         return asking.publish_pending(self._ctx)
 
+    def cancel(self, request: str) -> bool:
+        """Take a request back that nobody answered: see ``cancelling.cancel``. ``request`` is its
+        id, or the beginning of it. Raises also ``company.not_found``, ``company.ambiguous``."""
+        with self._ctx.alone():
+            return cancelling.cancel(self._ctx, finding.find_request(self._ctx, request))
+
+    @property
+    def relay(self) -> str:
+        return self._ctx.relay
+
+    def check_relay(self, token: str | None = None) -> str:
+        """Ask the relay whether it takes this company, and keep ``token`` when it does.
+
+        Returns the relay's registration, ``open`` or ``token``; raises as ``create`` does, and
+        ``RelayUnreachable``.
+        """
+        ctx = self._ctx
+        used = ctx.store.setting("relay_token") if token is None else token
+        registration = check_relay(ctx.client(ctx.relay), used, random=ctx.random)
+        if token is not None:
+            with ctx.transaction():
+                ctx.store.set_setting("relay_token", token)
+        return registration
+
     def collect(self) -> CollectReport:
         """One round: see ``collecting.collect``."""
         with self._ctx.alone():
@@ -257,7 +308,7 @@ class Company:
         ``redeeming.redeem`` raises.
         """
         with self._ctx.alone():
-            return redeeming.redeem(self._ctx, self._find(grant, person))
+            return redeeming.redeem(self._ctx, finding.find_grant(self._ctx, grant, person))
 
     def recover(self) -> tuple[Redeemed, ...]:
         """Fetch the answers that did not arrive, uncounted. Raises as ``redeem`` does."""
@@ -295,6 +346,23 @@ class Company:
     def grants(self, *, person: str | None = None) -> list[GrantView]:
         return [self._view(row) for row in self._ctx.store.grants(person=person)]
 
+    def grant(self, name: str, *, person: str | None = None) -> JsonObject:
+        """The signed grant itself, for any verifier; named as for ``redeem``."""
+        return finding.find_grant(self._ctx, name, person).raw
+
+    def status_list(self, name: str, *, person: str | None = None) -> bytes:
+        """The newest status list of a grant, from the holder's relay: what says whether it was
+        withdrawn. Raises as ``redeem`` for the name, and ``NoBasis`` when it cannot be had."""
+        grant = finding.find_grant(self._ctx, name, person)
+        try:
+            return fetch_status(self._ctx, grant, now=self._ctx.now()).raw
+        except (StatusUnchecked, StatusInvalid) as error:
+            raise status_stale() from error
+
+    def purpose(self, name: str, *, person: str | None = None) -> str:
+        """The IRI of a purpose: see ``finding.purpose_iri``."""
+        return finding.purpose_iri(self._ctx, name, person)
+
     def problems(self) -> list[Problem]:
         return self._ctx.store.problems()
 
@@ -303,7 +371,12 @@ class Company:
 
     def attestations(self, grant: str) -> list[JsonObject]:
         """What was attested about a grant, oldest first."""
-        return [body for _, body, _ in self._ctx.store.attestations(self._find(grant, None).digest)]
+        return [
+            body
+            for _, body, _ in self._ctx.store.attestations(
+                finding.find_grant(self._ctx, grant, None).digest
+            )
+        ]
 
     def _view(self, row: GrantRow) -> GrantView:
         subject = row.raw["credentialSubject"]
@@ -339,21 +412,12 @@ class Company:
             return "expired"
         return "live" if now >= row.valid_from else "not yet"
 
-    def _find(self, name: str, person: str | None) -> GrantRow:
-        rows = self._ctx.store.grants(person=person)
-        found = [row for row in rows if name in (row.id, row.digest)] or [
-            row for row in rows if row.purpose_id == name
-        ]
-        live = [row for row in found if row.ended is None]
-        if len(live) == 1 or len(found) == 1:
-            return (live or found)[0]
-        if found:
-            raise CompanyError(
-                "more than one grant has that purpose",
-                code="company.ambiguous",
-                hint="Name the person too, or the grant by its id.",
-            )
-        raise CompanyError("there is no such grant", code="company.not_found")
+
+def _way(relay: str | None, dev_trust: Sequence[str]) -> NetTransport:
+    return NetTransport(
+        trusted_origins=() if relay is None else (relay,),
+        dev_trust=tuple(DevTrust.parse(line) for line in dev_trust),
+    )
 
 
 def _context(
@@ -361,12 +425,7 @@ def _context(
 ) -> Context:
     store = Store(conn)
     if transport is None:
-        relay = store.setting("relay")
-        lines = (store.setting("dev_trust") or "").splitlines()
-        transport = NetTransport(
-            trusted_origins=() if relay is None else (relay,),
-            dev_trust=tuple(DevTrust.parse(line) for line in lines),
-        )
+        transport = _way(store.setting("relay"), (store.setting("dev_trust") or "").splitlines())
     return Context(conn, folder, transport, clock, random)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from credentials.errors import CredentialError, StatusUnchecked, TimeInvalid, Withdrawn
 from did.errors import DidError
-from did.json import digest
+from did.json import JsonObject, digest
 from did.resolve import OFFLINE
 from pds.company.asking import mailbox_of, publish_pending
 from pds.company.context import Context, fingerprint, seed, verified_request
@@ -25,12 +25,23 @@ from pds.errors import PdsError
 from pds.mailbox import RelayError
 from pds.messages.decision import CheckedDecision, check_decision
 from pds.messages.errors import MessageError
-from pds.messages.message import Position, VerifiedMessage, follows, open_message
+from pds.messages.message import (
+    Message,
+    Order,
+    Position,
+    VerifiedMessage,
+    follows,
+    gap_code,
+    open_message,
+)
 from pds.messages.notices import PackageUpdated, Withdrawal
 from pds.sealing import SealingKey
 
 _LINGER = timedelta(days=30)
 """How long a thread stays open after its last grant was erased, or after it was not answered."""
+
+_MOST_ENVELOPES = 1_000
+"""How many envelopes of one mailbox one round reads: a relay can invent them without end."""
 
 
 @dataclass(slots=True)
@@ -55,7 +66,7 @@ def collect(ctx: Context) -> CollectReport:
         report.problems.append((code, request_id))
     for row in ctx.store.requests():
         if row.state in ("published", "decided"):
-            _guarded(report, row.id, partial(_read_mailbox, ctx, row, report))
+            _guarded(report, row.id, partial(read_mailbox, ctx, row, report))
     fetched: set[str] = set()
     for grant in ctx.store.grants():
         if grant.ended is None:
@@ -65,7 +76,9 @@ def collect(ctx: Context) -> CollectReport:
     for unfinished in ctx.store.redemptions(state="sent"):
         _guarded(report, unfinished.grant, partial(_recover, ctx, unfinished.id, report))
     acknowledge(ctx)
-    report.erased += expire(ctx).erased
+    expired = expire(ctx)
+    report.erased += expired.erased
+    report.problems.extend(expired.problems)
     report.push = push(ctx)
     for row in ctx.store.requests():
         _guarded(report, row.id, partial(_close, ctx, row))
@@ -76,35 +89,64 @@ def collect(ctx: Context) -> CollectReport:
 def _guarded(report: CollectReport, subject: str, act: Callable[[], None]) -> None:
     try:
         act()
-    except (PdsError, DidError, CredentialError) as error:
-        report.problems.append((error.code, subject))
+    except (PdsError, DidError, CredentialError, OverflowError) as error:
+        report.problems.append((_code(error), subject))
+
+
+def _code(error: Exception) -> str:
+    """A date beyond the calendar is nobody's code."""
+    return str(getattr(error, "code", "company.dates"))
 
 
 # messages
 
 
-def _read_mailbox(ctx: Context, row: RequestRow, report: CollectReport) -> None:
-    mailbox, after, more = mailbox_of(ctx, row), row.collected, True
+def read_mailbox(ctx: Context, row: RequestRow, report: CollectReport) -> None:
+    """Take in what lies in a request's mailbox; what is wrong with it goes into the report.
+
+    What was read is deleted there, and nothing else remembers it: a relay that numbers its
+    envelopes anew, or wrongly, keeps no later message from being read.
+    """
+    mailbox, after, more, left = mailbox_of(ctx, row), 0, True, _MOST_ENVELOPES
     while more:
         envelopes, more = mailbox.envelopes(after)
         for ordinal, sealed in envelopes:
             _take(ctx, row.id, sealed, report)
-            with ctx.transaction():
-                ctx.store.set_collected(row.id, ordinal)
-            mailbox.delete_envelope(ordinal)
+            try:
+                mailbox.delete_envelope(ordinal)
+            except RelayError as error:
+                if error.code != "relay.not_found":  # gone is what it should be
+                    raise
             after = ordinal
+        left -= len(envelopes)
+        if more and left <= 0:
+            raise CompanyError(
+                "the mailbox holds more than one round takes in",
+                code="company.too_many_envelopes",
+                hint="Collect again.",
+                exit_code=4,
+            )
 
 
 def _take(ctx: Context, request_id: str, sealed: bytes, report: CollectReport) -> None:
     """Open one envelope and carry out what it says:
 
     1. it opens with this request's key, names that key, and is signed by its sender
-    2. it is of this thread, by the holder who decided (or decides now), and the next in order
+    2. it is of this thread, by the holder who decided (or decides now), and new. A withdrawal
+       counts in whatever order it comes; after a gap the thread goes on, and the gap is noted
     3. what it says holds; see ``_decide``, ``_withdraw``, ``_update``
     """
     row = ctx.store.request(request_id)
     if row is None:
         return
+
+    def expected(message: Message) -> str | None:
+        if row.person not in (None, message.sender) and message.type == "Decision":
+            raise CompanyError(
+                "somebody else answered through the same link", code="company.already_answered"
+            )
+        return (row.person or message.sender) if message.thread == row.id else None
+
     try:
         verified = open_message(  # 1
             sealed,
@@ -112,25 +154,36 @@ def _take(ctx: Context, request_id: str, sealed: bytes, report: CollectReport) -
             mailbox=row.mailbox,
             resolver=OFFLINE,  # holders are did:key
             now=ctx.now(),
+            expected_sender=expected,
         )
         message = verified.message
-        last = Position(*ctx.store.last_message(row.id, incoming=True))
-        sender = row.person or message.sender
-        if not follows(verified, thread=row.id, sender=sender, last=last):  # 2
+        order = _order(ctx, row, verified)  # 2
+        if order is Order.REPEAT and message.type != "Withdrawal":
             return
     except (PdsError, DidError, CredentialError) as error:
         _drop(ctx, report, error.code, row.id, sealed)
         return
     try:
         _CARRY_OUT.get(message.type, _unexpected)(ctx, row, verified, report)  # 3
-    except (PdsError, DidError, CredentialError) as error:
-        if row.person is not None:
-            # It is theirs and in order: remembered, so that what comes after it still follows.
+    except (PdsError, DidError, CredentialError, OverflowError) as error:
+        code = _code(error)
+        _drop(ctx, report, code, row.id, sealed)
+        if row.person is None:
+            return  # anybody's
+        if order is not Order.REPEAT:
+            # It is theirs and new: remembered, so that what comes after it still follows.
             with ctx.transaction():
-                _remember(ctx, row, verified, problem=error.code)
-        _drop(ctx, report, error.code, row.id, sealed)
-        return
-    report.messages += 1
+                _remember(ctx, row, verified, problem=code)
+    else:
+        report.messages += 1
+    if order is Order.GAP:
+        report.problems.append((gap_code(message), row.id))
+
+
+def _order(ctx: Context, row: RequestRow, verified: VerifiedMessage) -> Order:
+    last = Position(*ctx.store.last_message(row.id, incoming=True))
+    sender = row.person or verified.message.sender
+    return follows(verified, thread=row.id, sender=sender, last=last)
 
 
 def _drop(ctx: Context, report: CollectReport, code: str, subject: str, sealed: bytes) -> None:
@@ -142,7 +195,15 @@ def _drop(ctx: Context, report: CollectReport, code: str, subject: str, sealed: 
 def _remember(
     ctx: Context, row: RequestRow, verified: VerifiedMessage, *, problem: str | None = None
 ) -> None:
+    """Store a message, with the gap before it as a problem, in the caller's transaction."""
     message = verified.message
+    order = _order(ctx, row, verified)
+    if order is Order.GAP:
+        last, _ = ctx.store.last_message(row.id, incoming=True)
+        detail: JsonObject = {"after": last, "seq": message.seq, "message": verified.digest}
+        ctx.problem(gap_code(message), row.id, detail)
+    elif ctx.store.message(row.id, message.seq, incoming=True) is not None:
+        return  # a withdrawal, told again
     ctx.store.add_message(
         row.id,
         incoming=True,
@@ -230,12 +291,13 @@ def _withdraw(
     notice = Withdrawal.parse(verified.message.body)
     grant = _grant_of(ctx, row, notice.grant)
     unconfirmed = grant.ended is None and _not_shown(ctx, grant, notice)
-    end_grant(ctx, grant, kind=notice.verb)
+    changed = end_grant(ctx, grant, kind=notice.verb)
     with ctx.transaction():
         _remember(ctx, row, verified)
         if unconfirmed:
             ctx.problem("register.not_in_list", grant.id, {"sequence": notice.sequence})
-    report.ended.append(grant.id)
+    if changed:
+        report.ended.append(grant.id)
     if unconfirmed:
         report.problems.append(("register.not_in_list", grant.id))
 
@@ -298,8 +360,11 @@ def _check_standing(ctx: Context, grant: GrantRow, report: CollectReport, *, ref
 def _recover(ctx: Context, redemption_id: str, report: CollectReport) -> None:
     unfinished = [r for r in ctx.store.redemptions(state="sent") if r.id == redemption_id]
     try:
-        if unfinished and recover_one(ctx, unfinished[0]) is not None:
+        found = recover_one(ctx, unfinished[0]) if unfinished else None
+        if found is not None:
             report.recovered += 1
+            if not found.logged:
+                report.problems.append(("log.forked", found.grant))
     except NoBasis as error:
         report.problems.append((error.code, unfinished[0].grant))
 
@@ -319,8 +384,12 @@ def _close(ctx: Context, row: RequestRow) -> None:
         )
     else:
         return
-    if not over:
-        return
+    if over:
+        end_thread(ctx, row)
+
+
+def end_thread(ctx: Context, row: RequestRow, *, event: str = "closed") -> None:
+    """End the mailbox of a request at the relay, then destroy its keys and its link here."""
     try:
         mailbox_of(ctx, row).delete()
     except RelayError as error:
@@ -328,4 +397,4 @@ def _close(ctx: Context, row: RequestRow) -> None:
             raise
     with ctx.transaction():
         ctx.store.close_request(row.id)
-        ctx.event("closed", row.id)
+        ctx.event(event, row.id)

@@ -10,15 +10,12 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from did.json import JsonObject, digest
-from did.keys import VerifyKey
 from did.multikey import multihash_sha256
 from pds.company.errors import CompanyError
 from pds.company.identity import Signer, signer
 from pds.company.store import Store
 from pds.company.store.rows import GrantRow, RequestRow
 from pds.db import Connection, transaction
-from pds.log.entry import VerifiedReceipt, verify_receipt
-from pds.log.errors import NoteInvalid
 from pds.mailbox import RelayClient, Transport
 from pds.messages.fields import Fields
 from pds.messages.request import AccessRequest, Purpose, VerifiedRequest
@@ -97,7 +94,7 @@ class Context:
         self.store.add_event(kind, subject, detail or {}, self.now())
 
     def problem(self, code: str, subject: str, detail: JsonObject | None = None) -> None:
-        """Note what did not fit, in the caller's transaction."""
+        """Note what did not fit, in the caller's transaction; the very same only once."""
         self.store.add_problem(code, subject, detail or {}, self.now())
 
     def signer(self) -> Signer:
@@ -119,27 +116,6 @@ class Context:
             if isinstance(purpose, dict) and purpose.get("id") == grant.purpose_id:
                 return Purpose.parse(Fields(purpose))
         raise damaged()
-
-    def verify_receipt(self, request: RequestRow, raw: JsonObject) -> VerifiedReceipt:
-        """Verify a receipt by the holder's relay, under the log key pinned with the decision.
-
-        A relay that came back from a backup goes on under a new origin with the same key; it is
-        asked once, and the new origin is kept. Raises ``LogError``, and the relay's errors.
-        """
-        if request.relay is None or request.log_origin is None or request.log_key is None:
-            raise damaged()
-        key = VerifyKey.from_multikey(request.log_key)
-        try:
-            return verify_receipt(raw, origin=request.log_origin, log_key=key)
-        except NoteInvalid:
-            info = self.client(request.relay).info()
-            if info.log_key != key or info.log_origin == request.log_origin:
-                raise
-        verified = verify_receipt(raw, origin=info.log_origin, log_key=key)
-        with self.transaction():
-            self.store.set_log_origin(request.id, info.log_origin)
-            self.event("relay restored", request.id, {"origin": info.log_origin})
-        return verified
 
 
 def _locked(descriptor: int) -> bool:

@@ -9,22 +9,28 @@ own duty (GDPR art. 19), and the event ``recipients to tell`` is the list to wor
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from did.errors import DidError
 from did.json import Json, JsonObject
 from pds.company.context import Context
 from pds.company.outbox import queue_message
 from pds.company.store.rows import GrantRow, RetentionRow
+from pds.errors import PdsError
 from pds.messages.notices import ErasureAttestation, RetainedData
 from pds.messages.request import Purpose, Retained
+
+_LAST = datetime.max.replace(microsecond=0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class ExpiryReport:
-    """How many grants ended by time, and from how many grants something was erased."""
+    """How many grants ended by time, and from how many grants something was erased; ``problems``
+    are codes with the grant that they concern."""
 
     ended: int
     erased: int
+    problems: tuple[tuple[str, str], ...] = ()
 
 
 def end_grant(ctx: Context, grant: GrantRow, *, kind: str, erase: bool = True) -> bool:
@@ -56,18 +62,34 @@ def end_grant(ctx: Context, grant: GrantRow, *, kind: str, erase: bool = True) -
 
 
 def expire(ctx: Context) -> ExpiryReport:
-    """End what has run its time, and erase what may be kept no longer."""
+    """End what has run its time, and erase what may be kept no longer. A grant with which that
+    cannot be done is reported, and stops none of the others."""
     now, ended, erased = ctx.now(), 0, 0
+    problems: list[tuple[str, str]] = []
     for grant in ctx.store.grants():
         if grant.erased is not None:
             continue
-        if grant.ended is None and now >= grant.valid_until:
-            ended += end_grant(ctx, grant, kind="expired", erase=False)
-        if now >= grant.valid_until + timedelta(days=retention_days(grant)):
-            erased += end_grant(ctx, grant, kind="expired")
+        try:
+            if grant.ended is None and now >= grant.valid_until:
+                ended += end_grant(ctx, grant, kind="expired", erase=False)
+            if now >= erase_at(grant):
+                erased += end_grant(ctx, grant, kind="expired")
+        except (PdsError, DidError, OverflowError) as error:
+            problems.append((str(getattr(error, "code", "company.dates")), grant.id))
     for grant in ctx.store.retained_grants():
-        erased += _end_retention(ctx, grant, now)
-    return ExpiryReport(ended=ended, erased=erased)
+        try:
+            erased += _end_retention(ctx, grant, now)
+        except (PdsError, DidError, OverflowError) as error:
+            problems.append((str(getattr(error, "code", "company.dates")), grant.id))
+    return ExpiryReport(ended=ended, erased=erased, problems=tuple(problems))
+
+
+def erase_at(grant: GrantRow) -> datetime:
+    """When the values must be erased at the latest, should the grant run its time."""
+    try:
+        return grant.valid_until + timedelta(days=retention_days(grant))
+    except OverflowError:  # the calendar is over before
+        return _LAST
 
 
 def retention_days(grant: GrantRow) -> int:

@@ -13,10 +13,14 @@ class CompanyError(PdsError):
     """Something that the company's staff can act on.
 
     ``company.exists``, ``company.missing``, ``company.busy``, ``company.did``,
-    ``company.not_found``, ``company.ambiguous``, ``company.ended``, ``company.valid_for``,
-    ``company.too_large``, ``company.status_elsewhere``, ``company.receipt``,
-    ``company.damaged``, ``company.tls_hosts``. Only ever as problems: ``company.undeliverable``,
-    ``register.not_in_list``.
+    ``company.not_found``, ``company.ambiguous``, ``company.no_purpose``,
+    ``company.ended``, ``company.valid_for``, ``company.too_large``,
+    ``company.status_elsewhere``, ``company.receipt``, ``company.damaged``,
+    ``company.tls_hosts``, ``company.answered``, ``relay.token``. Only ever as problems:
+    ``company.undeliverable``, ``company.already_answered``, ``company.cancelled``,
+    ``company.too_many_envelopes``, ``company.dates`` (beyond the calendar),
+    ``register.not_in_list``, ``message.gap``, ``message.resumed``, ``log.forked``,
+    ``log.unproven``, ``relay.new_log``.
     """
 
     default_code: ClassVar[str] = "company.error"

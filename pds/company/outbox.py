@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from did.json import JsonObject, digest
 from pds.company.context import Context, damaged
+from pds.company.receipts import belongs, verify_receipt
 from pds.company.store.rows import RequestRow
 from pds.errors import PdsError
 from pds.mailbox import RelayError
@@ -95,7 +96,9 @@ def push(ctx: Context) -> PushReport:
         try:
             receipt = ctx.client(reply.relay).deposit(reply.mailbox, reply.capability, job.octets)
             if reply.relay == request.relay:  # whose log key we know
-                ctx.verify_receipt(request, receipt)
+                verified = verify_receipt(ctx, request, receipt)
+                # A log with two histories is noted; to hold the message back would mend nothing.
+                belongs(ctx, request, verified, subject=request.id)
         except RelayError as error:
             if error.code in _GONE:
                 with ctx.transaction():

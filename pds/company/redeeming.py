@@ -21,10 +21,11 @@ from did.keys import SigningKey
 from pds.company.context import Context, damaged, seed
 from pds.company.erasure import end_grant
 from pds.company.errors import CompanyError, NoBasis
+from pds.company.receipts import belongs, verify_receipt
 from pds.company.standing import known_grant, standing
 from pds.company.store.rows import GrantRow, HeldRow, RedemptionRow, RequestRow
 from pds.errors import PdsError
-from pds.log.entry import Receipt
+from pds.log.entry import VerifiedReceipt
 from pds.mailbox import RelayError, RelayNonsense, RelayUnreachable
 from pds.messages.fields import Fields
 from pds.messages.package import Package, PackageItem, open_package
@@ -42,7 +43,9 @@ class Redeemed:
     """What one redemption brought: the newest version of the data, and the relay's receipt.
 
     ``ordinal`` counts the events of the package at the relay; ``recovered`` says that the answer
-    was fetched again, which costs no use.
+    was fetched again, which costs no use. ``logged`` is false when the receipt does not belong to
+    the log that was seen before: the data is the holder's all the same, the relay is to be
+    doubted.
     """
 
     grant: str
@@ -51,6 +54,7 @@ class Redeemed:
     ordinal: int
     receipt: JsonObject = field(repr=False)
     recovered: bool
+    logged: bool
 
 
 def redeem(ctx: Context, grant: GrantRow) -> Redeemed:
@@ -159,18 +163,28 @@ def _take_in(
 ) -> Redeemed:
     """Check an answer and store what it holds:
 
-    1. its receipt is in the relay's log, and speaks of this redemption and these bytes
-    2. the grant stands: signed, within its window, not withdrawn
-    3. the package is the holder's, for this grant, and no older than what we know of
+    1. its receipt is signed by the relay's log, and speaks of this redemption and these bytes
+    2. the receipt belongs to the log that was seen before
+    3. the grant stands: signed, within its window, not withdrawn
+    4. the package is the holder's, for this grant, and no older than what we know of
 
-    A failed check 1 or 3 closes the redemption as ``bad``, with the code as a problem; the values
-    are not kept. When 2 could not be checked it stays unfinished.
+    A failed check 1 or 4 is a problem, and the values are not kept. After 4 the redemption is
+    closed as ``bad``; after 1, and when 3 could not be checked, it stays unfinished, for it was
+    counted and can be fetched again. A failed check 2 is a problem too, but the holder signed the
+    package, not the relay: the values are kept, and the receipt counts for nothing.
     """
     request, now = ctx.request_of(grant), ctx.now()
     try:
         receipt = _check_receipt(ctx, grant, request, redemption_id, answer)  # 1
-        verified = _verified(ctx, grant)  # 2
-        package = open_package(  # 3
+    except PdsError as error:
+        if error.exit_code != 4:
+            with ctx.transaction():
+                ctx.problem(error.code, grant.id, {"receipt": answer.receipt})
+        raise
+    logged = belongs(ctx, request, receipt, subject=grant.id)  # 2
+    try:
+        verified = _verified(ctx, grant)  # 3
+        package = open_package(  # 4
             answer.sealed,
             answer.manifest,
             key=SealingKey.from_seed(seed(request.package_seed)),
@@ -187,13 +201,16 @@ def _take_in(
             ctx.store.close_redemption(redemption_id, state="bad", code=error.code)
             ctx.problem(error.code, grant.id, {"receipt": answer.receipt})
         raise
-    ordinal = _whole(receipt.entry["ordinal"])
+    ordinal = _whole(receipt.receipt.entry["ordinal"])
     with ctx.transaction():
         current = ctx.store.grant(grant.digest)
         if current is None or current.ended is not None:  # withdrawn in the meantime
             raise NoBasis("the grant ended while it was redeemed", code="register.withdrawn")
         ctx.store.replace_held(grant.digest, _rows(grant, package, now))
-        ctx.store.set_redeemed(grant.digest, seq=package.seq, ordinal=ordinal, leaf=receipt.id)
+        ctx.store.set_redeemed(grant.digest, seq=package.seq)
+        if logged:
+            leaf, origin = receipt.receipt.id, receipt.checkpoint.origin
+            ctx.store.set_event(grant.digest, ordinal=ordinal, leaf=leaf, origin=origin)
         ctx.store.finish_redemption(
             redemption_id,
             seq=package.seq,
@@ -211,15 +228,19 @@ def _take_in(
         ordinal=ordinal,
         receipt=answer.receipt,
         recovered=recovered,
+        logged=logged,
     )
 
 
 def _check_receipt(
     ctx: Context, grant: GrantRow, request: RequestRow, redemption_id: str, answer: Answer
-) -> Receipt:
-    receipt = ctx.verify_receipt(request, answer.receipt).receipt
-    entry, manifest = receipt.entry, Manifest.parse(answer.manifest)
+) -> VerifiedReceipt:
+    verified = verify_receipt(ctx, request, answer.receipt)
+    entry, manifest = verified.receipt.entry, Manifest.parse(answer.manifest)
     ordinal = _whole(entry.get("ordinal"))
+    # A relay from a backup counts on from what the backup knew, in a log of its own.
+    same = grant.origin == verified.checkpoint.origin
+    last, leaf = (grant.ordinal, grant.leaf) if same else (0, None)
     expected = {
         "type": "redemption",
         "relay": request.relay,
@@ -229,13 +250,13 @@ def _check_receipt(
         "sha256": manifest.sha256,
     }
     if any(entry.get(name) != value for name, value in expected.items()) or (
-        ordinal <= grant.ordinal
+        ordinal <= last
         # The events between, if any, are refusals that we did not see the receipts of.
-        or (ordinal == grant.ordinal + 1 and entry.get("prev") != grant.leaf)
+        or (ordinal == last + 1 and entry.get("prev") != leaf)
         or (ordinal > 1) != ("prev" in entry)
     ):
         raise _wrong_receipt()
-    return receipt
+    return verified
 
 
 def _verified(ctx: Context, grant: GrantRow) -> VerifiedGrant:

@@ -6,7 +6,7 @@ the relay has stamped within the last 24 hours.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from credentials.errors import (
     CredentialError,
@@ -18,7 +18,7 @@ from credentials.errors import (
 from credentials.purposes import is_same_or_narrower
 from did.json import Json
 from pds.company.context import Context
-from pds.company.erasure import end_grant, retention_days
+from pds.company.erasure import end_grant, erase_at
 from pds.company.errors import NoBasis
 from pds.company.redeeming import status_stale
 from pds.company.standing import standing
@@ -117,7 +117,7 @@ class Register:
         purpose = self._ctx.purpose_of(grant)
         retained = self._ctx.store.retentions(grant.digest)
         live = grant.ended is None and grant.valid_from <= now < grant.valid_until
-        due = grant.valid_until + timedelta(days=retention_days(grant))
+        due = erase_at(grant)
         result = []
         for row in rows:
             bases = [(kept.basis, kept.until) for kept in retained if kept.path == row.path]

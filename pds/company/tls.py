@@ -12,9 +12,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pds.company.errors import CompanyError
@@ -22,6 +29,7 @@ from pds.company.errors import CompanyError
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 _BACKDATED = timedelta(hours=1)
+_SPARE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +46,18 @@ def make_development_tls(
 ) -> DevelopmentTls:
     """Write ``ca.pem``, ``cert.pem`` and ``key.pem`` for these host names, valid ``days`` days.
 
-    Existing ones are replaced. Raises ``CompanyError`` (``company.tls_hosts``).
+    Those that are there are used again when they fit together, are for the same hosts and last
+    a day more: a server that runs, and whoever trusts it, has them. Others are replaced. Raises
+    ``CompanyError`` (``company.tls_hosts``).
     """
     if not hosts or not all(_HOST.fullmatch(host) for host in hosts):
         raise CompanyError(
             "a development certificate is for one or more names like shop.example",
             code="company.tls_hosts",
         )
+    files = DevelopmentTls(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
+    if _fit(files, hosts, now):
+        return files
     names = [x509.DNSName(host) for host in hosts]
     start, end = now - _BACKDATED, now + timedelta(days=days)
     ca_key = ec.generate_private_key(ec.SECP256R1())
@@ -75,12 +88,29 @@ def make_development_tls(
         .sign(ca_key, SHA256())
     )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    files = DevelopmentTls(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
     _write(files.ca, ca.public_bytes(Encoding.PEM), mode=0o644)
     _write(files.certificate, certificate.public_bytes(Encoding.PEM), mode=0o644)
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     _write(files.key, secret, mode=0o600)
     return files
+
+
+def _fit(files: DevelopmentTls, hosts: Sequence[str], now: datetime) -> bool:
+    """Whether the three files are there, belong together, and are good for these hosts."""
+    try:
+        ca = x509.load_pem_x509_certificate(files.ca.read_bytes())
+        certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+        key = load_pem_private_key(files.key.read_bytes(), password=None)
+        certificate.verify_directly_issued_by(ca)
+        named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return (
+        set(named.get_values_for_type(x509.DNSName)) == set(hosts)
+        and key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
+        and certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - _SPARE
+    )
 
 
 def _builder(

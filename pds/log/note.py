@@ -22,6 +22,7 @@ MAX_SIGNATURES = 32
 _ED25519 = b"\x01"
 _DASH = "— "
 _ID_SIZE = 4
+_KEY_NAME = re.compile(r"[^\s+\x00-\x1f\ud800-\udfff]+")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
@@ -68,11 +69,7 @@ class UnverifiedNote:
 
 def check_key_name(name: str) -> None:
     """Raise NoteInvalid unless ``name`` may name a key: not empty, no space, plus or control."""
-    if (
-        not name
-        or "+" in name
-        or any(char.isspace() or char < " " or "\ud800" <= char <= "\udfff" for char in name)
-    ):
+    if _KEY_NAME.fullmatch(name) is None:
         raise NoteInvalid("a key name must not be empty and not hold spaces or a plus sign")
 
 

@@ -35,6 +35,8 @@ DONE = frozenset({200, 201})
 _SECONDS = re.compile(r"[0-9]{1,9}")
 # What the server in front of a relay says before the relay sees a request.
 _FRONT = {"front.too_large": RelayCode.TOO_LARGE, "front.busy": RelayCode.BUSY}
+# A status list that waits for its owner is no verdict on who asks.
+_ALSO = frozenset({(RelayCode.SUSPENDED, 503)})
 _GATEWAY = frozenset({502, 503, 504})
 # A transport's own refusals that speak of the answer, not of the way to it.
 _BAD_ANSWER = frozenset({"net.too_large", "net.redirect", "net.encoding"})
@@ -154,7 +156,8 @@ def _refused(response: Response) -> NoReturn:
         raw = parse_object(response.body, max_bytes=MAX_PROBLEM)
         name = text(raw.get("code"))
         code = _FRONT.get(name) or RelayCode(name)
-        if raw.get("status") != response.status or response.status != HTTP_STATUS[code]:
+        fits = response.status == HTTP_STATUS[code] or (code, response.status) in _ALSO
+        if raw.get("status") != response.status or not fits:
             raise ValueError
     except (ValueError, DidError) as error:
         if response.status in _GATEWAY:

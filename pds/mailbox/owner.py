@@ -9,7 +9,7 @@ from did.keys import SigningKey
 from did.multikey import b64url_decode, b64url_encode
 from did.time import format_time
 from pds.mailbox.calls import DONE, MAX_PAGE, MAX_SMALL, RelayCalls
-from pds.mailbox.errors import shape
+from pds.mailbox.errors import RelayNonsense, shape
 from pds.mailbox.reading import (
     MAX_PAGE_ENTRIES,
     MailboxInfo,
@@ -18,6 +18,7 @@ from pds.mailbox.reading import (
     more,
     objects,
     rising,
+    shallow,
 )
 from pds.wire import Manifest, check_id
 from pds.wire.forms import members, object_, text
@@ -149,7 +150,10 @@ class OwnedMailbox:
     def events(self, package: str, after: int = 0) -> tuple[list[JsonObject], bool]:
         """Redemptions and refusals beyond an ordinal, in order, and whether there are more.
 
-        Each is ``{ordinal, receipt, presentation?}``, unverified but for its form.
+        Each is ``{ordinal, receipt, presentation?, problem?}``, unverified but for its form. One
+        bad event does not hide the others: its ``problem`` is then ``relay.bad_receipt``
+        (``receipt`` is ``None``, and there is no presentation), or ``relay.bad_presentation``
+        (there is none). Only a page whose ordinals do not rise is ``relay.nonsense``.
         """
         path = f"/v1/packages/{check_id(package)}/events?after={int(after)}"
         raw = self._json("GET", path, {200}, limit=MAX_PAGE)
@@ -159,18 +163,30 @@ class OwnedMailbox:
             events: list[JsonObject] = []
             for one in found:
                 event = object_(one)
-                if not {"ordinal", "receipt"} <= event.keys() <= _EVENT_MEMBERS:
-                    raise ValueError
-                if "presentation" in event:
-                    object_(event["presentation"])
-                after = rising(event["ordinal"], after)
-                receipt = self.calls.receipt(
-                    object_(event["receipt"]), package=package, ordinal=after
-                )
+                after = rising(event.get("ordinal"), after)
+                events.append(self._event(event, package, after))
+            return events, more(raw["more"], events)
+
+    def _event(self, raw: JsonObject, package: str, ordinal: int) -> JsonObject:
+        """One event, or what can be had of it with the ``problem`` that it has."""
+        try:
+            with shape():
+                receipt = object_(raw.get("receipt"))
+                shallow(receipt)
+                self.calls.receipt(receipt, package=package, ordinal=ordinal)
                 if object_(receipt["entry"]).get("type") not in ("redemption", "refusal"):
                     raise ValueError
-                events.append(event)
-            return events, more(raw["more"], events)
+        except RelayNonsense:
+            return {"ordinal": ordinal, "receipt": None, "problem": "relay.bad_receipt"}
+        event: JsonObject = {"ordinal": ordinal, "receipt": receipt}
+        try:
+            if not raw.keys() <= _EVENT_MEMBERS:
+                raise ValueError
+            if "presentation" in raw:
+                event["presentation"] = shallow(object_(raw["presentation"]))
+        except ValueError:
+            event["problem"] = "relay.bad_presentation"
+        return event
 
     def erase_presentations(self, package: str, through: int) -> None:
         """Have the presentations of the events up to an ordinal erased, after keeping them."""

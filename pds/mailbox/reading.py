@@ -17,6 +17,7 @@ MAX_PAGE_ENTRIES = 1_000
 MAX_LIST_ENTRIES = 100_000
 
 _MAX_PROOF = 64
+_SHALLOW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,22 @@ def more(value: Json, found: Collection[object]) -> bool:
     if there_are and not found:
         raise ValueError
     return there_are
+
+
+def shallow(value: JsonObject) -> JsonObject:
+    """An object that nests no deeper than anything of the protocol, so that it can be kept as
+    evidence within something else."""
+    level: list[Json] = [value]
+    for _ in range(_SHALLOW):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    if any(isinstance(one, dict | list) for one in level):
+        raise ValueError
+    return value
 
 
 def array(value: Json, *, most: int) -> list[Json]:

@@ -17,6 +17,10 @@ from pds.messages.fields import PURPOSE_ID, Fields
 from pds.messages.request import Purpose, ReplyAddress, VerifiedRequest
 from pds.wire import parse_relay_url
 
+MAX_AHEAD = timedelta(days=366)
+"""How far ahead a grant may begin: with what a request may ask for, every date that follows from
+it stays one that can be reckoned with."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccessDenial:
@@ -150,7 +154,7 @@ def check_decision(
     answered: list[str] = []
     by_purpose: dict[str, VerifiedGrant] = {}
     for grant in grants:  # 2
-        _check_terms(grant, request=request, holder=holder)
+        _check_terms(grant, request=request, holder=holder, now=now)
         answered.append(grant.terms.request_purpose)
         by_purpose[grant.terms.request_purpose] = grant
     for raw in decision.denials:  # 3
@@ -184,10 +188,14 @@ def _within(raw: JsonObject, now: datetime) -> datetime:
         start, end = fields.time("validFrom"), fields.time("validUntil")
     except MessageError:
         return now
-    return min(max(now, start), max(start, end - timedelta(seconds=1)))
+    if end <= start:  # no moment is inside
+        return now
+    return min(max(now, start), end - timedelta(seconds=1))
 
 
-def _check_terms(grant: VerifiedGrant, *, request: VerifiedRequest, holder: str) -> None:
+def _check_terms(
+    grant: VerifiedGrant, *, request: VerifiedRequest, holder: str, now: datetime
+) -> None:
     terms = grant.terms
     asked = request.request.purpose(terms.request_purpose)
     longest = timedelta(days=asked.days)
@@ -210,6 +218,11 @@ def _check_terms(grant: VerifiedGrant, *, request: VerifiedRequest, holder: str)
             terms.valid_until - terms.valid_from <= longest + timedelta(seconds=60),
             "decision.window",
             "a grant is longer than was asked for",
+        ),
+        (
+            terms.valid_from <= now + MAX_AHEAD,
+            "decision.window",
+            "a grant begins more than a year ahead",
         ),
         (
             terms.max_uses <= asked.max_uses and terms.min_interval >= asked.min_interval,

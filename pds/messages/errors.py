@@ -8,10 +8,24 @@ class MessageError(PdsError):
 
     ``message.malformed`` (with where in the object), ``message.unknown_property``,
     ``message.wrong_thread``, ``message.wrong_sender``, ``message.wrong_recipient``,
-    ``message.gap``, ``message.too_large``.
+    ``message.too_large``; never raised, but noted: ``message.gap``, ``message.resumed``.
+
+    ``where`` is the JSON pointer of the place; empty where no single one is at fault.
     """
 
     default_code = "message.malformed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str = "",
+        exit_code: int | None = None,
+        where: str = "",
+    ) -> None:
+        super().__init__(message, code=code, hint=hint, exit_code=exit_code)
+        self.where = where
 
 
 class SignerUnresolved(MessageError):
@@ -26,7 +40,7 @@ class SignerUnresolved(MessageError):
 
 class RequestRefused(MessageError):
     """A request that must not be shown as one: ``request.expired``, ``request.future``,
-    ``request.proof``, ``request.controller``, ``request.sandbox``."""
+    ``request.proof``, ``request.controller``, ``request.sandbox``, ``request.unknown_purpose``."""
 
     default_code = "request.malformed"
 

@@ -28,19 +28,35 @@ LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 COUNTRY = re.compile(r"[A-Z]{2}")
 _IRI = re.compile(r"https://[\x21-\x7e]{1,300}")
 _URL_OR_MAIL = re.compile(r"(https://|mailto:)[\x21-\x7e]{1,300}")
+_DPV = re.compile(r"https://w3id\.org/dpv(/[a-z0-9.-]{1,40}){0,6}#[A-Za-z][A-Za-z0-9-]{0,99}")
+
+# What is expected instead, for whoever has to write it.
+_FORMS = {
+    ID: "an id of 22 letters in base64url",
+    PATH: "a category, or a category and a field, such as contact.email",
+    PURPOSE_ID: "a short name of small letters, digits and hyphens, such as delivery",
+    URN_UUID: "a random urn:uuid:…",
+    COUNTRY: "a country by its two capital letters, such as HU",
+    _IRI: "an IRI that begins with https://",
+    _URL_OR_MAIL: "an https: or mailto: address, such as mailto:privacy@shop.example",
+    _DPV: "a term of the Data Privacy Vocabulary, such as https://w3id.org/dpv#DeliveryOfGoods",
+}
 
 
 class Fields:
     """One JSON object, read strictly. Every member that is not asked for is refused by ``done``.
 
     Errors are ``MessageError`` with the JSON pointer of the place, never with the value there.
+    ``own`` says that the object was written here: then properties that are not known are named,
+    which of a stranger's object would repeat what a stranger says.
     """
 
-    def __init__(self, value: Json, where: str = "") -> None:
+    def __init__(self, value: Json, where: str = "", *, own: bool = False) -> None:
         if not isinstance(value, dict):
             raise self._error(where, "an object")
         self._value: JsonObject = value
         self._where = where
+        self._own = own
         self._seen: set[str] = set()
 
     def done(self) -> None:
@@ -49,9 +65,11 @@ class Fields:
         if left:
             raise MessageError(
                 f"{self._where or '/'} has {len(left)} propert{'y' if len(left) == 1 else 'ies'} "
-                "that this version does not know",
+                "that this version does not know"
+                + (": " + ", ".join(ascii(name[:60]) for name in left) if self._own else ""),
                 code="message.unknown_property",
                 hint="Leave it out, or update this program.",
+                where=self._where,
             )
 
     def has(self, name: str) -> bool:
@@ -60,7 +78,7 @@ class Fields:
     def raw(self, name: str) -> Json:
         self._seen.add(name)
         if name not in self._value:
-            raise MessageError(f"{self._where}/{name} is missing")
+            raise MessageError(f"{self._where}/{name} is missing", where=f"{self._where}/{name}")
         return self._value[name]
 
     def object(self, name: str) -> JsonObject:
@@ -70,7 +88,7 @@ class Fields:
         return value
 
     def fields(self, name: str) -> "Fields":
-        return Fields(self.raw(name), f"{self._where}/{name}")
+        return Fields(self.raw(name), f"{self._where}/{name}", own=self._own)
 
     def array(self, name: str, *, low: int = 0, high: int = 200) -> list[Json]:
         value = self.raw(name)
@@ -80,7 +98,9 @@ class Fields:
 
     def each(self, name: str, *, low: int = 0, high: int = 200) -> "list[Fields]":
         items = self.array(name, low=low, high=high)
-        return [Fields(item, f"{self._where}/{name}/{i}") for i, item in enumerate(items)]
+        return [
+            Fields(item, f"{self._where}/{name}/{i}", own=self._own) for i, item in enumerate(items)
+        ]
 
     def objects(self, name: str, *, high: int = 200) -> list[JsonObject]:
         result: list[JsonObject] = []
@@ -102,7 +122,7 @@ class Fields:
         if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in value):
             raise self._bad(name, "text without control or direction characters")
         if pattern is not None and pattern.fullmatch(value) is None:
-            raise self._bad(name, "text of another form")
+            raise self._bad(name, _FORMS.get(pattern, "text of another form"))
         return value
 
     def choice(self, name: str, options: frozenset[str]) -> str:
@@ -143,6 +163,10 @@ class Fields:
 
     def iri(self, name: str) -> str:
         return self.text(name, high=310, pattern=_IRI)
+
+    def dpv(self, name: str) -> str:
+        """The IRI of a term of the Data Privacy Vocabulary or of one of its extensions."""
+        return self.text(name, high=310, pattern=_DPV)
 
     def link(self, name: str) -> str:
         """An ``https:`` or ``mailto:`` address that a person may follow."""
@@ -201,12 +225,20 @@ class Fields:
     def iris(self, name: str, *, low: int = 0, high: int = 50) -> frozenset[str]:
         return self.set_of(name, _IRI, low=low, high=high)
 
+    def dpv_terms(self, name: str, *, low: int = 0, high: int = 50) -> frozenset[str]:
+        return self.set_of(name, _DPV, low=low, high=high)
+
     def paths(self, name: str, *, low: int = 0) -> frozenset[str]:
         return self.set_of(name, PATH, low=low)
+
+    @property
+    def where(self) -> str:
+        """The JSON pointer of this object."""
+        return self._where
 
     def _bad(self, name: str, wanted: str) -> PdsError:
         return self._error(f"{self._where}/{name}", wanted)
 
     @staticmethod
     def _error(where: str, wanted: str) -> PdsError:
-        return MessageError(f"{where or '/'} must be {wanted}")
+        return MessageError(f"{where or '/'} must be {wanted}", where=where)

@@ -1,7 +1,9 @@
 """The signed message inside every sealed envelope (protocol §5)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from credentials.errors import ControllerUnresolved, CredentialError
 from credentials.proof import sign_object, verify_object
@@ -16,10 +18,17 @@ from pds.sealing import SealingKey, SealingPublicKey, open_sealed, seal
 LABEL = "message"
 TYPES = frozenset({"Decision", "Withdrawal", "PackageUpdated", "ErasureAttestation"})
 
+# No network will ever tell whose keys these are.
+_NEVER = frozenset({"did.method_not_supported", "did.network_needed"})
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one side says to the other in a thread. ``seq`` counts from 1 in each direction."""
+    """What one side says to the other in a thread. ``seq`` counts from 1 in each direction.
+
+    ``restored`` says that the sender came back from a backup, and goes on well beyond the last
+    ``seq`` that it knows of: the numbers between need not have been sent.
+    """
 
     type: str
     id: str
@@ -30,6 +39,7 @@ class Message:
     prev: str | None
     created: datetime
     body: JsonObject
+    restored: bool = False
 
     @classmethod
     def parse(cls, value: JsonObject) -> "Message":
@@ -44,9 +54,11 @@ class Message:
             prev=fields.digest("prev") if fields.has("prev") else None,
             created=fields.time("created"),
             body=fields.object("body"),
+            restored=fields.only_true("restored"),
         )
         fields.done()
-        if (message.seq == 1) != (message.prev is None):
+        first = message.seq == 1
+        if first != (message.prev is None) and (first or not message.restored):
             raise MessageError("the first message of a thread has no prev, and every later one has")
         return message
 
@@ -63,6 +75,8 @@ class Message:
         }
         if self.prev is not None:
             result["prev"] = self.prev
+        if self.restored:
+            result["restored"] = True
         return result
 
 
@@ -96,16 +110,21 @@ def open_message(
     mailbox: str,
     resolver: Resolver,
     now: datetime,
+    expected_sender: Callable[[Message], str | None] | None = None,
 ) -> VerifiedMessage:
     """Open and verify one envelope:
 
     1. it opens with our key for this mailbox
     2. strict JSON of the known shape
     3. it names the key that opened it (surreptitious forwarding fails here)
-    4. the proof is by ``from``, for ``assertionMethod``
+    4. ``from`` is the other side of its thread: before anything of it is looked up
+    5. the proof is by ``from``, for ``assertionMethod``
 
-    Not checked: that ``from`` is the other side of the thread, and the order; that is the
-    receiver's (``follows``). Raises ``SealingError``, ``MessageError``.
+    ``expected_sender`` is given the message as it claims to be, and says who alone may have sent
+    it: a DID, or None for a thread that is not known. Without it, 4 is left to ``follows``.
+
+    Not checked: the order; that is ``follows``. Raises ``SealingError``, ``MessageError``, and
+    ``SignerUnresolved`` only where looking again later may help.
     """
     raw = parse_object(open_sealed(sealed, key=key, label=LABEL, context=mailbox))  # 1, 2
     message = Message.parse(raw)
@@ -115,8 +134,10 @@ def open_message(
             code="message.wrong_recipient",
             hint="Somebody passed on a message that was not meant for you; it is ignored.",
         )
+    if expected_sender is not None:  # 4
+        _check_sender(message.sender, expected_sender(message))
     try:
-        verified = verify_object(  # 4
+        verified = verify_object(  # 5
             raw,
             resolver=resolver,
             now=now,
@@ -124,6 +145,8 @@ def open_message(
             exact_context=(),
         )
     except ControllerUnresolved as error:
+        if error.code in _NEVER:
+            raise _wrong_sender() from error
         raise SignerUnresolved(
             f"the sender's DID document could not be had: {error}",
             hint="Try again later; if it stays so, ask the company to mend its DID document.",
@@ -145,26 +168,48 @@ class Position:
     digest: str | None = None
 
 
-def follows(verified: VerifiedMessage, *, thread: str, sender: str, last: Position) -> bool:
-    """Say whether the message is new and in order; False for a repeat of what is known.
+class Order(StrEnum):
+    """How a message stands to those before it."""
 
-    Raises ``MessageError``: ``message.wrong_thread``, ``message.wrong_sender``, and
-    ``message.gap`` when one between was dropped or the chain was cut.
+    NEXT = "next"
+    REPEAT = "repeat"
+    GAP = "gap"
+
+
+def follows(verified: VerifiedMessage, *, thread: str, sender: str, last: Position) -> Order:
+    """Say how a message of this thread follows the last one, ``last``:
+
+    - ``NEXT``: it is the one that was expected
+    - ``REPEAT``: its ``seq`` was reached before; it is ignored, but for a ``Withdrawal``, which
+      counts whenever it comes
+    - ``GAP``: one before it is missing, or is another than its sender knows. It is carried out,
+      and the thread goes on from it; what is missing is noted, as ``gap_code`` names it
+
+    Raises ``MessageError``: ``message.wrong_thread``, ``message.wrong_sender``.
     """
     message = verified.message
-    if message.thread != thread:
-        raise MessageError("the message is of another thread", code="message.wrong_thread")
-    if message.sender != sender:
-        raise MessageError(
-            "the message is not from the other side of this thread", code="message.wrong_sender"
-        )
+    _check_sender(message.sender, sender if message.thread == thread else None)
     if message.seq <= last.seq:
-        return False
-    if message.seq != last.seq + 1 or message.prev != last.digest:
-        raise MessageError(
-            f"message {last.seq + 1} of the thread is missing",
-            code="message.gap",
-            hint="The relay dropped or reordered messages. Try again; if it stays, say so to its "
-            "operator: the evidence is kept.",
-        )
-    return True
+        return Order.REPEAT
+    if message.seq == last.seq + 1 and message.prev == last.digest:
+        return Order.NEXT
+    return Order.GAP
+
+
+def gap_code(message: Message) -> str:
+    """The code under which a gap before a message is noted: ``message.resumed`` where its sender
+    says that it was restored, ``message.gap`` where somebody dropped or held back one."""
+    return "message.resumed" if message.restored else "message.gap"
+
+
+def _check_sender(sender: str, expected: str | None) -> None:
+    if expected is None:
+        raise MessageError("the message is of another thread", code="message.wrong_thread")
+    if sender != expected:
+        raise _wrong_sender()
+
+
+def _wrong_sender() -> MessageError:
+    return MessageError(
+        "the message is not from the other side of this thread", code="message.wrong_sender"
+    )

@@ -26,11 +26,11 @@ def verb_of(basis: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """The grant is over. The list and its sequence let the company check that it is."""
+    """The grant is over. The holder's status list shows it from ``sequence`` on: a list that is
+    newer shows it too, one that is older need not."""
 
     grant: str
     verb: str
-    status_list: str
     sequence: int
     erase_by: datetime
     at: datetime
@@ -41,7 +41,6 @@ class Withdrawal:
         notice = cls(
             grant=fields.digest("grant"),
             verb=fields.choice("verb", VERBS),
-            status_list=fields.digest("statusList"),
             sequence=fields.integer("sequence", 1, 2**52),
             erase_by=fields.time("eraseBy"),
             at=fields.time("at"),
@@ -53,7 +52,6 @@ class Withdrawal:
         return {
             "grant": self.grant,
             "verb": self.verb,
-            "statusList": self.status_list,
             "sequence": self.sequence,
             "eraseBy": format_time(self.erase_by),
             "at": format_time(self.at),

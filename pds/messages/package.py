@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from unicodedata import category
 
 from credentials.errors import CredentialError
 from credentials.grant import VerifiedGrant
@@ -17,12 +18,21 @@ from pds.sealing import SealingKey, SealingPublicKey, open_sealed, seal
 from pds.wire import Manifest
 
 LABEL = "package"
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Lines, columns, and the joiners without which Persian and some emoji read as something else.
+_KEPT = frozenset("\n\t\u200c\u200d")
 ASSURANCES = frozenset({"self-declared", "attested", "company", "inferred"})
 
 
 @dataclass(frozen=True, slots=True)
 class PackageItem:
-    """One value with where it comes from. ``path`` is a field of the grant."""
+    """One value with where it comes from. ``path`` is a field of the grant.
+
+    As ``parse`` gives it back, no text in ``value``, keys included, holds a control, format or
+    direction character other than newline, tab and the two joiners: shown, it can neither steer
+    a terminal nor read as another text. They are taken out, not refused: people copy them into
+    their address books without knowing, and the package would be worth nothing.
+    """
 
     path: str
     schema: str
@@ -37,7 +47,7 @@ class PackageItem:
         item = cls(
             path=fields.path("path"),
             schema=fields.iri("schema"),
-            value=fields.raw("value"),
+            value=_plain(fields.raw("value")),
             collected=fields.time("collected"),
             source=fields.text("source", high=60),
             assurance=fields.choice("assurance", ASSURANCES),
@@ -91,6 +101,21 @@ class Package:
             "created": format_time(self.created),
             "items": [item.to_json() for item in self.items],
         }
+
+
+def _plain(value: Json) -> Json:
+    """The value with its texts made safe to show. Two names that become one are refused."""
+    if isinstance(value, str):
+        lines = value.replace("\r\n", "\n")
+        return "".join(c for c in lines if c in _KEPT or category(c) not in _UNSEEN)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        named = {str(_plain(name)): _plain(item) for name, item in value.items()}
+        if len(named) != len(value):
+            raise PackageRefused("two names in a value look the same", code="package.text")
+        return named
+    return value
 
 
 def seal_package(

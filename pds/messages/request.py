@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from credentials.errors import ControllerUnresolved, CredentialError
 from credentials.proof import sign_object, verify_object
+from credentials.purposes import is_known
 from did.json import JsonObject, parse_object
 from did.keys import SigningKey
 from did.resolve import Resolver
@@ -103,7 +104,10 @@ class Item:
     def parse(cls, fields: Fields) -> "Item":
         required = fields.raw("required")
         if not isinstance(required, bool):
-            raise RequestRefused("an item says in true or false whether it is required")
+            raise RequestRefused(
+                f"{fields.where} must say in true or false whether it is required",
+                where=fields.where,
+            )
         reason = fields.words("reason") if required or fields.has("reason") else None
         item = cls(path=fields.path("path"), required=required, reason=reason)
         fields.done()
@@ -198,11 +202,11 @@ class Purpose:
     def parse(cls, fields: Fields) -> "Purpose":
         purpose = cls(
             id=fields.text("id", high=40, pattern=PURPOSE_ID),
-            purpose=fields.iri("purpose"),
+            purpose=_purpose(fields),
             reason=fields.words("reason"),
             basis=fields.choice("basis", BASES),
             items=tuple(Item.parse(item) for item in fields.each("items", low=1, high=100)),
-            processing=fields.iris("processing", low=1),
+            processing=fields.dpv_terms("processing", low=1),
             retention_days=fields.integer("retentionDays", 0, MAX_DAYS),
             consequence=fields.words("consequence"),
             notice=fields.link("notice"),
@@ -222,9 +226,13 @@ class Purpose:
         fields.done()
         paths = [item.path for item in purpose.items]
         if len(set(paths)) != len(paths):
-            raise RequestRefused("a purpose asks for the same path twice")
+            raise RequestRefused(
+                f"{fields.where or '/'} asks for the same path twice", where=fields.where
+            )
         if any(not kept.paths <= set(paths) for kept in purpose.retained):
-            raise RequestRefused("a purpose would retain what it does not ask for")
+            raise RequestRefused(
+                f"{fields.where or '/'} would retain what it does not ask for", where=fields.where
+            )
         return purpose
 
     @property
@@ -277,9 +285,11 @@ class AccessRequest:
     sandbox: bool = False
 
     @classmethod
-    def parse(cls, value: JsonObject) -> "AccessRequest":
-        """Read the unsigned members; raises ``MessageError`` with the place."""
-        fields = Fields({name: member for name, member in value.items() if name != "proof"})
+    def parse(cls, value: JsonObject, *, own: bool = False) -> "AccessRequest":
+        """Read the unsigned members; raises ``MessageError`` with the place. With ``own``, for a
+        request made here, its sentence also names the properties that are not known."""
+        members = {name: member for name, member in value.items() if name != "proof"}
+        fields = Fields(members, own=own)
         fields.constant("type", "AccessRequest")
         request = cls(
             id=fields.urn("id"),
@@ -344,6 +354,20 @@ class VerifiedRequest:
         return match_code(self.digest)
 
 
+def _purpose(fields: Fields) -> str:
+    """What for, as DPV names it: whoever decides is shown its words, and a refusal holds for
+    everything narrower, neither of which a purpose that nobody knows could offer."""
+    purpose = fields.dpv("purpose")
+    if not is_known(purpose):
+        raise RequestRefused(
+            f"{fields.where}/purpose is no purpose of the Data Privacy Vocabulary 2.3",
+            code="request.unknown_purpose",
+            hint="Choose one of https://w3id.org/dpv/purposes, such as DeliveryOfGoods.",
+            where=f"{fields.where}/purpose",
+        )
+    return purpose
+
+
 def match_code(request_digest: str) -> str:
     """Six digits that both sides show, so that a forwarded link is noticed (protocol §4)."""
     number = int.from_bytes(hashlib.sha256(b"pds/v1/match" + request_digest.encode()).digest())
@@ -369,7 +393,7 @@ def verify_request(
     """Verify a request and return it. Numbered as protocol §4 has it:
 
     1. strict JSON of the known shape, at most 256 KiB
-    2. the proof is by the controller's own DID, for ``assertionMethod``
+    2. the proof is by the controller's own did:web, for ``assertionMethod``
     3. not from the future, not over
 
     Not checked: whether the holder was meant (``match_code``), whether the company is honest.
@@ -377,6 +401,12 @@ def verify_request(
     """
     document = parse_object(raw, max_bytes=MAX_BYTES) if isinstance(raw, bytes) else raw
     controller = AccessRequest.parse(document).controller  # 1
+    if not controller.id.startswith("did:web:"):  # 2: any other key proves no domain
+        raise RequestRefused(
+            "who asks shows no domain of its own, so nobody can tell who it is",
+            code="request.controller",
+            hint="Ask the company for a request by its did:web.",
+        )
     try:
         verified = verify_object(  # 2
             document,

@@ -140,9 +140,9 @@ def _refusal(error: Exception) -> Response:
         code = RelayCode.TOO_LARGE
     elif isinstance(error, HTTPException) and error.code in (404, 405):
         code = RelayCode.NOT_FOUND
-    response = Response(
-        canonicalize(problem(code)), status=HTTP_STATUS[code], content_type=_PROBLEM
-    )
+    http = error.status if isinstance(error, Refused) else HTTP_STATUS[code]
+    body = canonicalize({**problem(code), "status": http})
+    response = Response(body, status=http, content_type=_PROBLEM)
     retry_after = retry_after or _RETRY_AFTER.get(code)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)

@@ -7,7 +7,7 @@ Neither repeats the input. A refusal has no text of its own: its title is the sa
 """
 
 from pds.errors import PdsError
-from pds.wire import TITLES, RelayCode
+from pds.wire import HTTP_STATUS, TITLES, RelayCode
 
 
 class RelayError(PdsError):
@@ -22,9 +22,13 @@ class RelayError(PdsError):
 
 
 class Refused(RelayError):
-    """A refusal that goes to the caller as a problem. ``retry_after`` is in seconds."""
+    """A refusal that goes to the caller as a problem. ``retry_after`` is in seconds; ``status`` is
+    the code's own unless it is given."""
 
-    def __init__(self, code: RelayCode, *, retry_after: int | None = None) -> None:
+    def __init__(
+        self, code: RelayCode, *, retry_after: int | None = None, status: int | None = None
+    ) -> None:
         super().__init__(TITLES[code], code=code.value)
         self.relay_code = code
         self.retry_after = retry_after
+        self.status = HTTP_STATUS[code] if status is None else status

@@ -11,6 +11,8 @@ from pds.relay.errors import Refused
 from pds.wire import RelayCode, WireError, check_id
 
 _MAX_INTEGER = 2**53 - 1
+# A presentation with a ticket nests five deep. A page of events adds three, and a client reads 32.
+_SHALLOW = 8
 
 
 def malformed() -> Refused:
@@ -89,6 +91,14 @@ def octets(value: Json, *, most: int) -> bytes:
     if not raw:
         raise malformed()
     return raw
+
+
+def is_shallow(value: Json, room: int = _SHALLOW) -> bool:
+    """Whether a value nests no deeper than anything of the protocol does."""
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return room > 0 and all(is_shallow(one, room - 1) for one in inner)
 
 
 def time(value: Json) -> datetime:

@@ -23,6 +23,8 @@ class Limits:
     body: int = 2_097_152
     presentation: int = 65_536
     sealed: int = MAX_SEALED
+    mailbox: int = 268_435_456
+    """All that lies in one mailbox: envelopes, packages and links, 2 KiB for each beside it."""
     capabilities_per_mailbox: int = 100
     envelopes_per_capability: int = 10_000
     packages_per_mailbox: int = 1000

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pds.relay import forms
 from pds.relay.errors import Refused
-from pds.relay.mailboxes import owned, writable
+from pds.relay.mailboxes import check_quota, owned, writable
 from pds.relay.relay import Relay
 from pds.relay.store import mailboxes as table
 from pds.relay.store.mailboxes import RequestRow
@@ -37,6 +37,7 @@ def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> None:
         if live >= relay.limits.requests_per_mailbox:
             raise Refused(RelayCode.QUOTA)
         table.add_request(act.conn, id_, mailbox_id=mailbox, sealed=sealed, expires=expires)
+        check_quota(relay, act, mailbox)
 
 
 def get(relay: Relay, id_: str) -> bytes:

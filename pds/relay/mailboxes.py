@@ -107,6 +107,12 @@ def delete(relay: Relay, id_: str, caller: RequestSignature) -> None:
         table.end_mailbox(act.conn, id_)
 
 
+def check_quota(relay: Relay, act: Act, id_: str) -> None:
+    """Refuse an act after which a mailbox holds too much; the refusal undoes it."""
+    if table.held(act.conn, id_) > relay.limits.mailbox:
+        raise Refused(RelayCode.QUOTA)
+
+
 # --- capabilities
 
 
@@ -211,6 +217,7 @@ def deposit(relay: Relay, id_: str, body: bytes, secret: str | None) -> bytes:
             entry=logged.number,
             until=hour + relay.limits.envelope_days * _DAY,
         )
+        check_quota(relay, act, id_)
         return logged.receipt
 
 

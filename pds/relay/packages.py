@@ -12,7 +12,7 @@ from did.resolve import OFFLINE
 from pds.db import Connection
 from pds.relay import forms, ledger, status
 from pds.relay.errors import Refused
-from pds.relay.mailboxes import fence, owned, writable
+from pds.relay.mailboxes import check_quota, fence, owned, writable
 from pds.relay.relay import Act, Relay
 from pds.relay.store import log
 from pds.relay.store import packages as table
@@ -90,7 +90,8 @@ def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> bytes:
             issuer=new.issuer,
             at=act.at,
         )
-        if reason is not None:
+        # A list that waits for its owner after a restore stops no staging, only redemptions.
+        if reason not in (None, RelayCode.SUSPENDED):
             raise Refused(reason)
         logged = relay.log(
             act,
@@ -117,6 +118,7 @@ def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> bytes:
             ticket=new.ticket,
             content=new.content,
         )
+        check_quota(relay, act, mailbox)
         return logged.receipt
 
 
@@ -154,8 +156,10 @@ def events(relay: Relay, id_: str, caller: RequestSignature, *, after: int) -> J
     shown: list[Json] = []
     for ordinal, receipt, presentation in found:
         event: JsonObject = {"ordinal": ordinal, "receipt": parse_object(receipt)}
-        if presentation is not None:
-            event["presentation"] = parse_object(presentation)
+        shown_to_us = None if presentation is None else parse_object(presentation)
+        # One that nests deep would make the whole page unreadable to its owner.
+        if shown_to_us is not None and forms.is_shallow(shown_to_us):
+            event["presentation"] = shown_to_us
         shown.append(event)
     return {"events": shown, "more": more}
 

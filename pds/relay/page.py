@@ -19,8 +19,8 @@ PAGE: Final = b"""<!doctype html>
 here is encrypted, and the key is the part of the link after the <code>#</code>, which this server
 never sees.</p>
 <p>Copy the whole link from the message that you received, and open it with your store:</p>
-<pre>pds request open "the whole link"</pre>
-<p>Or paste it into the page of your store. Nothing is shared before you have read who asks, for
-what and why, and have agreed.</p>
+<pre>pds open 'the whole link'</pre>
+<p>Keep the quotes. Nothing is shared before you have read who asks, for what and why, and have
+agreed.</p>
 </html>
 """

@@ -6,12 +6,14 @@ the one transaction that counts, logs and releases; the answer leaves after its 
 
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from credentials.contexts import PROFILE_CONTEXT
-from credentials.errors import ContextRefused, CredentialError, StructureInvalid
+from credentials.errors import ContextRefused, CredentialError, ProofInvalid, StructureInvalid
 from credentials.presentation import verify_presentation
+from credentials.ticket import verify_ticket
 from did.errors import DidError
-from did.json import Json, JsonObject, canonicalize
+from did.json import Json, JsonObject, canonicalize, parse_object
 from did.multikey import b64url_encode
 from did.resolve import OFFLINE
 from pds.relay import challenge, forms, ledger, status
@@ -21,7 +23,7 @@ from pds.relay.relay import Act, Relay
 from pds.relay.store import marks
 from pds.relay.store import packages as table
 from pds.relay.store.packages import AnswerRow, ContentRow, PackageRow
-from pds.wire import SKEW, RelayCode, RequestSignature
+from pds.wire import SKEW, Manifest, RelayCode, RequestSignature
 
 _DAY = 86_400
 _LEAF_TEXT = 43
@@ -34,7 +36,8 @@ _URN = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]
 
 @dataclass(frozen=True, slots=True)
 class _Redemption:
-    """What a presentation says. ``id`` is empty until it is verified."""
+    """What a presentation says. ``id`` is empty until it is verified; ``octets`` are kept with
+    the event."""
 
     raw: JsonObject
     octets: bytes
@@ -61,7 +64,7 @@ def redeem(relay: Relay, body: bytes) -> bytes:
         raise Refused(RelayCode.TOO_LARGE)
     # 1. Structure, contexts, one ticket.
     members = forms.read(body, max_bytes=relay.limits.presentation, required=("presentation",))
-    said = _read(forms.object_(members["presentation"]))
+    said = _read(relay, forms.object_(members["presentation"]))
     # 2. The proof, for this relay; the challenge, ours and fresh.
     said, asked = _verify(relay, said)
     # 3. The ticket is for this relay.
@@ -162,14 +165,22 @@ def _record_refusal(
     today = row.refusals if row.refusal_day == day else 0
     if today >= relay.limits.refusals_per_day:
         return
-    _record(relay, act, said, row, {"type": "refusal", "code": code.value})
+    # What carries a ticket that we never registered is a stranger's, and nothing of it is kept.
+    strange = code is RelayCode.TICKET_UNKNOWN
+    _record(relay, act, said, row, {"type": "refusal", "code": code.value}, keep=not strange)
     table.count_refusal(act.conn, row.id, day=day, count=today + 1)
 
 
 def _record(
-    relay: Relay, act: Act, said: _Redemption, row: PackageRow, entry: JsonObject
+    relay: Relay,
+    act: Act,
+    said: _Redemption,
+    row: PackageRow,
+    entry: JsonObject,
+    *,
+    keep: bool = True,
 ) -> ledger.Logged:
-    """Log an event of a package, chained to the one before."""
+    """Log an event of a package, chained to the one before; the presentation with ``keep``."""
     ordinal = row.events + 1
     entry = {**entry, "package": row.id, "ordinal": ordinal, "redemption": said.id}
     if row.last_leaf is not None:
@@ -182,23 +193,40 @@ def _record(
         redemption=said.id,
         entry=logged.number,
         leaf=logged.leaf,
-        presentation=said.octets,
+        presentation=said.octets if keep else None,
         erase_at=act.at + relay.limits.presentation_days * _DAY,
     )
     return logged
 
 
 def recover(relay: Relay, redemption: str, caller: RequestSignature) -> bytes:
-    """The same answer again, uncounted, for the key that redeemed."""
-    at = int(relay.clock().timestamp())
+    """The same answer again, uncounted, for the key that redeemed: while the package, and the
+    version that was released, last, and until the grant is withdrawn."""
     with relay.store.read() as conn:
+        # Inside the view, so that nothing which ended before this time is given out.
+        at = int(relay.clock().timestamp())
         answer = table.answer(conn, redemption)
         if answer is None or answer.holder != caller.did or answer.expires <= at:
             raise forms.not_found()
         row = table.package(conn, answer.package)
         content = table.content(conn, answer.package, answer.seq)
-        if row is None or row.state != "live" or row.not_after <= at or content is None:
+        ticket = table.ticket(conn, answer.package)
+        if row is None or row.state != "live" or content is None or ticket is None:
             raise forms.not_found()
+        # A later version may last longer than the one that was released.
+        version_end = Manifest.parse(parse_object(content.manifest)).not_after.timestamp()
+        if min(row.not_after, version_end) <= at:
+            raise forms.not_found()
+        reason = status.check(
+            conn,
+            list_=ticket.list,
+            index=ticket.list_index,
+            mailbox=row.mailbox,
+            issuer=row.issuer,
+            at=at,
+        )
+        if reason is not None:
+            raise Refused(reason)
         return _answer(content, ledger.receipt_of(conn, answer.entry))
 
 
@@ -219,10 +247,10 @@ def _answer(content: ContentRow, receipt: bytes) -> bytes:
     )
 
 
-def _read(raw: JsonObject) -> _Redemption:
-    """Check 1. The ticket is only looked at: what it says counts when it is the registered one.
-    The contexts are compared with the proof, before its signature."""
-    if not raw.keys() >= _REQUIRED or not raw.keys() <= _REQUIRED | {"lastReceipt"}:
+def _read(relay: Relay, raw: JsonObject) -> _Redemption:
+    """Check 1. What the ticket says counts when it is the registered one; but what no ticket can
+    be is refused here. The contexts are compared with the proof, before its signature."""
+    if not _REQUIRED <= raw.keys() <= _REQUIRED | {"lastReceipt"} or not forms.is_shallow(raw):
         raise forms.malformed()
     if sorted(_texts(raw["type"])) != ["Redemption", "VerifiablePresentation"]:
         raise forms.malformed()
@@ -238,19 +266,30 @@ def _read(raw: JsonObject) -> _Redemption:
     if not isinstance(tickets, list) or len(tickets) != 1:
         raise forms.malformed()
     ticket = forms.object_(tickets[0])
-    if sorted(_texts(ticket.get("type"))) != ["RedemptionTicket", "VerifiableCredential"]:
-        raise forms.malformed()
+    octets = canonicalize(ticket)
+    _check_form(octets, relay.clock())
     subject = forms.object_(ticket.get("credentialSubject"))
     return _Redemption(
         raw=raw,
         octets=canonicalize(raw),
         holder=forms.text(raw["holder"]),
-        ticket=canonicalize(ticket),
+        ticket=octets,
         relay=forms.text(subject.get("relay")),
         package=forms.id_(subject.get("package")),
         grant_digest=forms.digest(raw["grantDigest"]),
         challenge=forms.text(forms.object_(raw["proof"]).get("challenge")),
     )
+
+
+def _check_form(ticket: bytes, now: datetime) -> None:
+    """Return if this has exactly the members of a ticket. Whether it is one that anybody signed
+    does not matter yet: check 6 compares it with the registered one."""
+    try:
+        verify_ticket(ticket, now=now)
+    except ProofInvalid:
+        return
+    except (CredentialError, DidError):
+        raise forms.malformed() from None
 
 
 def _verify(relay: Relay, said: _Redemption) -> tuple[_Redemption, Challenge]:

@@ -1,8 +1,9 @@
 """A relay that came back from a backup (§7, "After a restore").
 
 It may have released, counted and ended what its database no longer knows. So it begins a new log,
-which nobody can take for the old one, hands out no challenge of before, and releases nothing
-until the owner of each package, who knows more, has staged it again.
+which nobody can take for the old one, hands out no challenge of before, releases nothing until the
+owner of each package, who knows more, has staged it again, and stamps no status list until its
+owner has published it again.
 """
 
 import secrets

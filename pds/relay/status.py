@@ -24,6 +24,7 @@ from pds.relay.store.packages import ListRow
 from pds.wire import RelayCode, RequestSignature
 
 _STAMP_LIFETIME = timedelta(hours=24)
+_ASK_AGAIN = 3600
 
 
 def list_url(relay: Relay, id_: str) -> str:
@@ -49,10 +50,12 @@ def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> bytes:
             # 1. A list belongs to one mailbox and one issuer for ever.
             if old.mailbox != mailbox or old.issuer != new.issuer:
                 raise Refused(RelayCode.CONFLICT)
-            if old.digest == new.digest:
+            same = old.digest == new.digest
+            if same and not old.suspended:
                 return ledger.receipt_of(act.conn, old.entry)
-            # 2. The sequence rises.
-            if new.sequence <= old.sequence:
+            # 2. The sequence rises. After a restore the very same list may be the newest: its
+            #    owner, who knows, says so by publishing it again.
+            if not same and new.sequence <= old.sequence:
                 raise Refused(RelayCode.SEQUENCE)
             # 3. What was revoked stays revoked.
             if not new.bits.covers(_bits(old.credential)):
@@ -81,13 +84,19 @@ def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> bytes:
 
 
 def get(relay: Relay, id_: str) -> tuple[bytes, str]:
-    """The list, and a stamp that says it is the newest (base64url, for ``PDS-Stamp``)."""
+    """The list, and a stamp that says it is the newest (base64url, for ``PDS-Stamp``).
+
+    After a restore it may not be: what was withdrawn since the backup is not in it. Then there is
+    neither (``relay.suspended``, 503) until its owner has published one again.
+    """
     with relay.store.read() as conn:
         # Inside the view: what is stamped was the newest after this time.
         now = relay.clock()
         row = table.status_list(conn, id_)
     if row is None:
         raise forms.not_found()
+    if row.suspended:
+        raise Refused(RelayCode.SUSPENDED, retry_after=_ASK_AGAIN, status=503)
     stamp = sign_stamp(
         log_key=relay.log_key,
         relay=relay.url,
@@ -103,7 +112,7 @@ def get(relay: Relay, id_: str) -> tuple[bytes, str]:
 def check(
     conn: Connection, *, list_: str, index: int, mailbox: str, issuer: str, at: int
 ) -> RelayCode | None:
-    """Why the bit of a ticket forbids its use, or ``None`` (§6, check 9)."""
+    """Why the bit of a ticket forbids its use, or ``None`` (§6, checks 9 and 10)."""
     row = table.status_list(conn, list_)
     if row is None or row.mailbox != mailbox or row.issuer != issuer or row.valid_until <= at:
         return RelayCode.STATUS_STALE
@@ -111,7 +120,9 @@ def check(
         revoked = _bits(row.credential).get(index)
     except StatusInvalid:
         return RelayCode.STATUS_STALE
-    return RelayCode.WITHDRAWN if revoked else None
+    if revoked:
+        return RelayCode.WITHDRAWN
+    return RelayCode.SUSPENDED if row.suspended else None
 
 
 def _verify(relay: Relay, id_: str, raw: JsonObject, *, now: datetime) -> VerifiedStatusList:

@@ -54,8 +54,9 @@ _ENDED = {"withdraw": "withdrawn", "end": "ended", "object": "objected", "restor
 
 def sharing(ctx: Context) -> list[Sharing]:
     """Every grant ever given, the newest last."""
-    waiting = {job.ref for job in ctx.exchange.jobs()}
-    busy = {job.relationship for job in ctx.exchange.jobs()}
+    jobs = ctx.exchange.jobs()
+    waiting = {job.ref for job in jobs} | {job.payload.get("package") for job in jobs}
+    lists = {job.relationship for job in jobs if job.kind == "status"}
     names = {r.index: r.name for r in ctx.exchange.relationships()}
     result = []
     for stored in ctx.exchange.grants():
@@ -77,7 +78,7 @@ def sharing(ctx: Context) -> list[Sharing]:
                 last_used=taken[-1].at if taken else None,
                 follows_changes=terms.follows_changes,
                 pending=stored.package in waiting
-                or (stored.ended is not None and stored.relationship in busy),
+                or (stored.package in waiting and stored.relationship in lists),
                 attested=tuple(
                     ErasureAttestation.parse(_body(raw))
                     for raw in ctx.exchange.attestations(stored.digest)

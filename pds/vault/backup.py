@@ -15,18 +15,20 @@ from tempfile import mkdtemp
 
 from credentials.status import BitString, verify_status_list
 from pds.db import Connection, copy_encrypted
-from pds.mailbox import MailboxInfo, RelayError
+from pds.mailbox import MailboxInfo, PackageState, RelayError
+from pds.messages.package import verify_manifest
 from pds.vault import files
-from pds.vault.context import Context
+from pds.vault.context import Context, HomeRelay
 from pds.vault.errors import VaultError
 from pds.vault.keyslots import DataKey
+from pds.vault.report import SyncReport
 from pds.vault.staging import status_url
-from pds.vault.store.rows import Relationship
+from pds.vault.store.rows import Relationship, StoredGrant
+from pds.vault.watch import PackageWatch
 
 GAP = 100
 JUMP = 1000
 _MEMBERS = (files.SLOTS, files.DATABASE)
-_MAX_BYTES = 64 * 2**30
 
 
 def write_backup(folder: Path, conn: Connection, data_key: DataKey, target: Path) -> int:
@@ -66,12 +68,7 @@ def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path], None]) -> No
     folder before it comes to its place; if it raises, nothing is left. Raises ``VaultError``
     (``backup.damaged``, ``backup.missing``, ``vault.exists``).
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise VaultError(
-            "there is something at that place already",
-            code="vault.exists",
-            hint="Restore into a new folder with --vault.",
-        )
+    files.check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
     try:
@@ -79,10 +76,12 @@ def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path], None]) -> No
             infos = {info.filename: info for info in archive.infolist()}
             if set(infos) != set(_MEMBERS) or len(archive.infolist()) != len(_MEMBERS):
                 raise zipfile.BadZipFile("members")
+            if any(info.compress_type != zipfile.ZIP_STORED for info in infos.values()):
+                raise zipfile.BadZipFile("compressed")
+            if sum(info.file_size for info in infos.values()) > backup.stat().st_size:
+                raise zipfile.BadZipFile("size")
             draft.mkdir(mode=0o700)
             for name in _MEMBERS:
-                if infos[name].file_size > _MAX_BYTES:
-                    raise zipfile.BadZipFile("size")
                 descriptor = os.open(draft / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(descriptor, "wb") as out, archive.open(name) as source:
                     shutil.copyfileobj(source, out, 2**20)
@@ -129,10 +128,14 @@ def reconcile(ctx: Context) -> ReconcileReport:
     Raises the relay's errors; then the vault stays marked as restored and writes nothing.
     """
     report = ReconcileReport()
-    ctx.meet_relay()
+    home = ctx.meet_relay()
     with ctx.transaction():  # 1: seconds rise by themselves, whatever other copies did
         epoch = max(ctx.epoch + 1, int(ctx.now().timestamp()))
         ctx.exchange.set_setting("epoch", str(epoch))
+        ctx.exchange.set_setting("restored", "1")
+        if ctx.exchange.setting("log_origin") != home.log_origin:
+            ctx.exchange.set_setting("log_origin", home.log_origin)
+            ctx.exchange.set_setting("restage_all", "1")
     known = {r.index: r for r in ctx.exchange.relationships()}
     highest = max(known, default=-1)
     index = 0
@@ -142,7 +145,7 @@ def reconcile(ctx: Context) -> ReconcileReport:
             highest = max(highest, index)
             report.mailboxes += 1
             if index in known:
-                _merge(ctx, known[index], info, report)  # 3
+                _merge(ctx, home, known[index], info, report)  # 3
             else:
                 report.unknown += 1
                 with ctx.transaction():
@@ -169,9 +172,18 @@ def _look(ctx: Context, index: int) -> MailboxInfo | None:
 
 
 def _merge(
-    ctx: Context, relationship: Relationship, info: MailboxInfo, report: ReconcileReport
+    ctx: Context,
+    home: HomeRelay,
+    relationship: Relationship,
+    info: MailboxInfo,
+    report: ReconcileReport,
 ) -> None:
+    ctx.mailbox(relationship).create()  # a write with the new epoch: older copies are out
     shown = {p.package: p for p in info.packages}
+    for grant in ctx.exchange.grants(relationship.index):
+        package = shown.get(grant.package)
+        if package is not None:
+            _learn(ctx, home, relationship, grant, package)
     bits, sequence = _relay_list(ctx, relationship)
     mine = BitString.decode(relationship.status_bits)
     merged = mine if bits is None else mine.union(bits)
@@ -185,15 +197,40 @@ def _merge(
                 ctx.log("ended", grant.id, {"verb": "restored"})
                 merged = merged.with_bit(grant.status_index)
                 report.ended += 1
-            if package is not None:
-                seq = max(grant.seq, package.seq)
-                ctx.exchange.set_package_version(grant.digest, seq=seq, content=grant.content)
         ctx.exchange.set_status(
             relationship.index,
             bits=merged.encode(),
             sequence=max(relationship.status_sequence, sequence),
             issued=relationship.status_issued,
         )
+
+
+def _learn(
+    ctx: Context,
+    home: HomeRelay,
+    relationship: Relationship,
+    grant: StoredGrant,
+    package: PackageState,
+) -> None:
+    """What happened to a package since the backup: its version, which our own signature on the
+    manifest proves, and its events, taken as they are."""
+    staged = ctx.mailbox(relationship).package(grant.package)
+    if staged.manifest is not None and package.seq >= grant.seq:
+        manifest = verify_manifest(staged.manifest, issuer=relationship.did, now=ctx.now())
+        with ctx.transaction():
+            ctx.exchange.drop_jobs(relationship.index, "package", grant.package)
+            ctx.exchange.add_staged(
+                grant.package,
+                manifest.seq,
+                sha256=manifest.sha256,
+                manifest=staged.manifest,
+                at=ctx.now(),
+            )
+            ctx.exchange.set_package_version(grant.digest, seq=manifest.seq, content=grant.content)
+    PackageWatch(ctx, home, relationship, grant, SyncReport(), before_restore=True).read()
+    with ctx.transaction():
+        for way in ("in", "out"):
+            ctx.exchange.set_setting(f"resume_{way}:{grant.request}", "1")
 
 
 def _relay_list(ctx: Context, relationship: Relationship) -> tuple[BitString | None, int]:

@@ -4,17 +4,19 @@
 ``check_answer`` holds an answer against its purpose. Pure: deciding itself is in ``decide.py``.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from credentials.purposes import label
-from did.json import canonicalize
+from did.json import Json, canonicalize
 from did.multikey import multihash_sha256
 from pds.messages.fields import Words
-from pds.messages.request import CONSENT, CONTRACT, GDPR, AccessRequest, Purpose
+from pds.messages.request import CONSENT, CONTRACT, GDPR, AccessRequest, Purpose, Retained
 from pds.vault.errors import ConsentError
 from pds.vault.records import PathValue, Records
 from pds.vault.schemas import RecordError
+from pds.vault.schemas import category as category_of
 from pds.vault.schemas import describe as describe_path
 
 
@@ -126,7 +128,9 @@ def view(
     request: AccessRequest, records: Records, *, blocked: dict[str, datetime]
 ) -> tuple[PurposeView, ...]:
     """What the holder is shown of a request; ``blocked`` maps purpose ids to the day until which
-    they may not be asked again."""
+    they may not be asked again. Each path is looked up once, however often it is asked for."""
+    paths = {item.path for purpose in request.purposes for item in purpose.items}
+    held = {path: values_of(records, path) for path in paths}
     return tuple(
         PurposeView(
             purpose=purpose,
@@ -137,7 +141,7 @@ def view(
                     label=describe(item.path),
                     required=item.required,
                     reason=item.reason,
-                    values=values_of(records, item.path),
+                    values=held[item.path],
                 )
                 for item in purpose.items
             ),
@@ -170,9 +174,15 @@ def pick(words: Words | None, language: str) -> str:
     return words.get(language) or words["en"]
 
 
-def text(shown: PurposeView, request: AccessRequest, *, language: str = "en") -> str:
-    """The exact words shown for one purpose, in the order of the consent screen: purpose, who,
-    each field with its value, how long and how often, kept, passed on, notice."""
+def text(
+    shown: PurposeView, request: AccessRequest, *, language: str = "en", values: bool = True
+) -> str:
+    """The words shown for one purpose, in the order of the consent screen: purpose, who, each
+    field with its value, how long and how often, kept, passed on, notice.
+
+    Without ``values`` it is what the grant's digest is over: the same words, but nothing of the
+    holder's, so that the digest gives no value away and the company can compute it too.
+    """
     purpose, who = shown.purpose, request.controller
     words = words_of(purpose.basis)
     lines = [
@@ -185,22 +195,23 @@ def text(shown: PurposeView, request: AccessRequest, *, language: str = "en") ->
         need = "required" if item.required else "optional"
         reason = f": {pick(item.reason, language)}" if item.reason else ""
         lines.append(f"  - {item.label} ({need}{reason})")
-        lines += [f"      {_value(value)}" for value in item.values[:20]]
+        if not values:
+            continue
+        lines += [
+            f"      {value_text(value.value, value.path.partition('.')[0])}"
+            for value in item.values[:20]
+        ]
         if len(item.values) > 20:
             lines.append(f"      … and {len(item.values) - 20} more")
         if not item.values:
             lines.append("      (nothing in the vault)")
     lines.append(
-        f"  For {purpose.days} days, at most {purpose.max_uses} times"
-        + (f", not more often than every {purpose.min_interval} s" if purpose.min_interval else "")
-        + f". Kept for {purpose.retention_days} days after each use."
+        f"  For {count(purpose.days, 'day')}, at most {count(purpose.max_uses, 'time')}"
+        + (f", at least {span(purpose.min_interval)} apart" if purpose.min_interval else "")
+        + f". {_kept(purpose.retention_days)}"
     )
     lines.append("  Processing: " + ", ".join(sorted(_short(p) for p in purpose.processing)) + ".")
-    lines += [
-        f"  Kept after the end for {kept.days} days, by {words_of(kept.basis).basis}: "
-        f"{', '.join(describe(p) for p in sorted(kept.paths))} ({pick(kept.reason, language)})"
-        for kept in purpose.retained
-    ]
+    lines += ["  " + kept_by_law(kept, language=language) for kept in purpose.retained]
     lines += [
         f"  Passed on to {r.name} ({r.role}, {r.country})"
         + (f": {pick(r.safeguard, language)}" if r.safeguard else "")
@@ -215,22 +226,72 @@ def text(shown: PurposeView, request: AccessRequest, *, language: str = "en") ->
 
 
 def text_digest(shown: str) -> str:
-    """The digest of the text shown, as it goes into the grant."""
+    """The digest of the words shown, as it goes into the grant; over the text without values."""
     return multihash_sha256(shown.encode())
+
+
+def kept_by_law(kept: Retained, *, language: str = "en") -> str:
+    """What a company keeps after the end on another basis, for how long and why."""
+    paths = ", ".join(describe(path) for path in sorted(kept.paths))
+    return (
+        f"Kept after the end for {count(kept.days, 'day')}, by {words_of(kept.basis).basis}: "
+        f"{paths} ({pick(kept.reason, language)})"
+    )
+
+
+def _kept(days: int) -> str:
+    """When the company erases what it took: so many days after the grant has ended."""
+    return f"Kept until {count(days, 'day')} after it ends." if days else "Erased when it ends."
+
+
+def count(number: int, unit: str) -> str:
+    """``1 day``, ``2 days``."""
+    return f"{number} {unit}{'' if number == 1 else 's'}"
+
+
+def span(seconds: int) -> str:
+    """A time in the largest unit that fits it without a rest."""
+    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds % size == 0:
+            return count(seconds // size, unit)
+    return ""
 
 
 def _short(iri: str) -> str:
     return iri.rsplit("#", 1)[-1]
 
 
-def _value(value: PathValue) -> str:
-    if isinstance(value.value, str):
-        return value.value
-    if isinstance(value.value, dict):
-        return ", ".join(
-            v if isinstance(v, str) else canonicalize(v).decode() for v in value.value.values()
-        )
-    return canonicalize(value.value).decode()
+# An address as it stands on a letter; in JSON the names are in the order of the alphabet.
+_ADDRESS = (
+    "streetAddress",
+    "postOfficeBoxNumber",
+    "postalCode",
+    "addressLocality",
+    "addressRegion",
+    "addressCountry",
+)
+
+
+def value_text(value: Json, category: str) -> str:
+    """A value of this category in one line: an address in its natural order, the fields of a
+    record in the order of its schema."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(value_text(part, category) for part in value)
+    if isinstance(value, dict):
+        parts = {name: value_text(value[name], category) for name in in_order(value, category)}
+        if "postalCode" in parts and "addressLocality" in parts:
+            parts["addressLocality"] = f"{parts.pop('postalCode')} {parts['addressLocality']}"
+        return ", ".join(filter(None, parts.values()))
+    return canonicalize(value).decode()
+
+
+def in_order(names: Iterable[str], category: str) -> list[str]:
+    """Names of fields as people expect them; names that are not known stand last."""
+    known = [field.path.partition(".")[2] for field in category_of(category).fields]
+    places = {name: place for place, name in enumerate((*_ADDRESS, *known))}
+    return sorted(names, key=lambda name: (places.get(name, len(places)), name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,12 @@ class Context:
             self.exchange.set_setting("last_time", format_time(now))
         return now
 
+    def ending_time(self) -> datetime:
+        """The time for ending something, which a wrong clock must never prevent: now, or the
+        latest time ever signed, whichever is later."""
+        last = self.exchange.setting("last_time")
+        return self.now() if last is None else max(self.now(), parse_time(last))
+
     def compare_clocks(self, theirs: datetime) -> None:
         """Refuse to go on when the relay's clock and ours are more than 10 minutes apart."""
         offset = self.clock() - theirs
@@ -186,7 +192,11 @@ class Context:
                 code="vault.relay_key_changed",
                 hint="Ask its operator. Until it is explained, nothing is sent there.",
             )
+        last = self.exchange.setting("last_time")
         with self.transaction():
+            if last is not None and parse_time(last) > info.time + MAX_OFFSET:
+                # Something was signed with a clock that was far ahead; two clocks say so now.
+                self.exchange.set_setting("last_time", format_time(self.now()))
             self.exchange.set_setting("log_key", info.log_key.multikey)
             if self.exchange.setting("log_origin") is None:
                 self.exchange.set_setting("log_origin", info.log_origin)
@@ -207,3 +217,17 @@ class Context:
         return self.client(self.setting("relay")).owner(
             relationship.mailbox, keys.mailbox_key, self.epoch
         )
+
+
+def other_copy(ctx: Context) -> VaultError:
+    """The relay has seen a newer state of this vault than this one: an old folder was put back
+    without ``pds restore``, or two copies are in use. From here on nothing is written before the
+    relay has been looked at, as after a restore: else a relationship's keys could be used twice."""
+    with ctx.transaction():
+        ctx.exchange.set_setting("restoring", "1")
+        ctx.log("problem", "vault", {"code": "vault.other_copy"})
+    return VaultError(
+        "another copy of this vault has written to the relay since",
+        code="vault.other_copy",
+        hint="Use the newer copy. If it is lost, run 'pds restore --finish' on this one.",
+    )

@@ -5,22 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from credentials.grant import GrantTerms, issue_grant
-from credentials.purposes import is_same_or_narrower
+from credentials.purposes import is_known, is_same_or_narrower
 from credentials.status import BitString, StatusEntry
 from credentials.ticket import issue_ticket
+from did.identifier import Did
 from did.json import JsonObject, digest
-from did.time import format_time
+from pds.mailbox import RelayError, RelayUnreachable
 from pds.messages.decision import AccessDenial, Decision
 from pds.messages.redemption import new_urn
 from pds.messages.request import AccessRequest, ReplyAddress
 from pds.vault import consent
 from pds.vault.consent import Accept, Answer, PurposeView, Refuse
-from pds.vault.context import SKEW, Context, HomeRelay
+from pds.vault.context import SKEW, Context, HomeRelay, other_copy
 from pds.vault.errors import ConsentError, NotFound
 from pds.vault.staging import (
     content_digest,
     grant_of,
     items_for,
+    queue_mailbox,
     queue_message,
     queue_package,
     queue_status,
@@ -28,13 +30,10 @@ from pds.vault.staging import (
     status_url,
 )
 from pds.vault.store.rows import Relationship, StoredGrant, StoredRequest
-from pds.wire import capability_hash, new_capability, new_id
+from pds.wire import new_capability, new_id
 
 REFUSED_FOR = timedelta(days=183)
 STATUS_ENTRIES = 131_072
-_CAPABILITY_DAYS = 11 * 366  # a year beyond the longest window; the owner can end it any day
-_CAPABILITY_ENVELOPES = 10_000
-_CAPABILITY_BYTES = 1_200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,19 @@ def decide(
     request = request_of(stored)
     if ctx.now() >= request.expires:
         raise ConsentError("the request is over", code="consent.expired")
+    if language != "en":
+        raise ConsentError(
+            "requests can be shown in English only, so far",
+            code="consent.language",
+            hint="Leave --language out.",
+        )
+    for purpose_id, answer in answers.items():
+        if isinstance(answer, Accept) and not _is_known(request, purpose_id):
+            raise ConsentError(
+                f"'{purpose_id}' names a purpose that is not in the Data Privacy Vocabulary",
+                code="consent.unknown_purpose",
+                hint="What it would allow is unclear. Refuse it, or ask the company to mend it.",
+            )
     if set(answers) != {purpose.id for purpose in request.purposes}:
         raise ConsentError(
             "every purpose needs an answer of its own",
@@ -83,13 +95,14 @@ def decide(
         if isinstance(answer, Accept):
             consent.check_answer(views[purpose_id], answer)
     home = ctx.home()
+    _check_unused(ctx, request)
     with ctx.transaction():
         _still_pending(ctx, request_id)  # another program may have been quicker
         now = ctx.signing_time()
         relationship, is_new = _relationship(ctx, request, now=now)
         if is_new:
-            _queue_mailbox(ctx, relationship, now=now)
-            queue_status(ctx, relationship, bits=BitString.empty(STATUS_ENTRIES), sequence=1)
+            queue_mailbox(ctx, relationship)
+            queue_status(ctx, relationship, bits=BitString.empty(STATUS_ENTRIES))
         made = [
             _grant(
                 ctx,
@@ -108,7 +121,9 @@ def decide(
         refused = frozenset(p for p, answer in answers.items() if isinstance(answer, Refuse))
         for purpose_id in sorted(refused):
             ctx.exchange.refuse(
-                request.controller.id, request.purpose(purpose_id).purpose, now + REFUSED_FOR
+                host_of(request.controller.id),
+                request.purpose(purpose_id).purpose,
+                now + REFUSED_FOR,
             )
             ctx.log("refused", request.controller.id, {"purpose": purpose_id})
         _queue_decision(
@@ -126,6 +141,34 @@ def decide(
     return (*(m.outcome for m in made), *denied)
 
 
+def _check_unused(ctx: Context, request: AccessRequest) -> None:
+    """The keys of a new relationship must be new to the relay too: another copy of this vault may
+    have given them to another company. A relay that is away cannot say; then the first status
+    list will not be taken, and nothing goes out."""
+    if ctx.exchange.relationship_with(request.controller.id) is not None:
+        return
+    keys = ctx.derive(int(ctx.setting("next_index")))
+    mailbox = ctx.client(ctx.setting("relay")).owner(keys.mailbox_id, keys.mailbox_key, ctx.epoch)
+    try:
+        mailbox.info()
+    except RelayError as error:
+        if error.code == "relay.not_found":
+            return
+        raise
+    except RelayUnreachable:
+        return
+    raise other_copy(ctx)
+
+
+def _is_known(request: AccessRequest, purpose_id: str) -> bool:
+    return any(p.id == purpose_id and is_known(p.purpose) for p in request.purposes)
+
+
+def host_of(company: str) -> str:
+    """The domain behind a company's DID: one domain is one asker, whatever paths it uses."""
+    return Did.parse(company).id.partition(":")[0]
+
+
 def _still_pending(ctx: Context, request_id: str) -> None:
     stored = ctx.exchange.request(request_id)
     if stored is None or stored.state != "pending":
@@ -135,7 +178,7 @@ def _still_pending(ctx: Context, request_id: str) -> None:
 def blocked(ctx: Context, request: AccessRequest) -> dict[str, datetime]:
     """Purpose ids that may not be asked now: the same or narrower was refused within 183 days."""
     now, result = ctx.now(), {}
-    for refused, until in ctx.exchange.refusals(request.controller.id):
+    for refused, until in ctx.exchange.refusals(host_of(request.controller.id)):
         for purpose in request.purposes:
             if now < until and is_same_or_narrower(purpose.purpose, refused):
                 result[purpose.id] = until
@@ -161,28 +204,12 @@ def _relationship(
         status_bits=BitString.empty(STATUS_ENTRIES).encode(),
         status_sequence=0,
         status_issued=now,
-        collected=0,
         created=now,
     )
     ctx.exchange.add_relationship(relationship)
     ctx.exchange.set_setting("next_index", str(index + 1))
     ctx.log("relationship", request.controller.id, {"did": relationship.did})
     return relationship, True
-
-
-def _queue_mailbox(ctx: Context, relationship: Relationship, *, now: datetime) -> None:
-    ctx.exchange.enqueue(relationship.index, "mailbox", ref=relationship.mailbox)
-    ctx.exchange.enqueue(
-        relationship.index,
-        "capability",
-        ref=new_id(ctx.random),
-        payload={
-            "hash": capability_hash(relationship.capability),
-            "maxEnvelopes": _CAPABILITY_ENVELOPES,
-            "maxBytes": _CAPABILITY_BYTES,
-            "expires": format_time(now + timedelta(days=_CAPABILITY_DAYS)),
-        },
-    )
 
 
 def _grant(
@@ -205,7 +232,7 @@ def _grant(
         list_url=status_url(home.url, keys.status_id), index=_free_index(ctx, relationship)
     )
     grant_id, package_id = new_urn(ctx.random), new_id(ctx.random)
-    text = consent.text(shown, request, language=language)
+    text = consent.text(shown, request, language=language, values=False)
     grant = issue_grant(
         GrantTerms(
             company=request.controller.id,

@@ -26,6 +26,16 @@ APPLICATION_ID = 0x50445356  # "PDSV"
 MIGRATIONS = (Migration(1, RECORDS_SQL + EXCHANGE_SQL + HISTORY_SQL),)
 
 
+def check_place(folder: Path) -> None:
+    """Raise ``VaultError`` (``vault.exists``) unless ``folder`` is free or an empty folder."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise VaultError(
+            "there is something at that place already",
+            code="vault.exists",
+            hint="Choose another folder with --vault, or use the vault that is there.",
+        )
+
+
 def create(
     folder: Path,
     *,
@@ -42,17 +52,12 @@ def create(
     It is built beside its place and moved there when complete: nothing is left half-made.
     Raises ``VaultError`` (``vault.exists``, ``vault.dev_trust``).
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise VaultError(
-            "there is something at that place already",
-            code="vault.exists",
-            hint="Choose another folder with --vault, or use the vault that is there.",
-        )
+    check_place(folder)
     if dev_trust and not sandbox:
         raise VaultError(
             "development hosts are trusted in a sandbox only",
             code="vault.dev_trust",
-            hint="Add --sandbox: its grants can never be live.",
+            hint="Add --sandbox: what it grants is worth nothing outside.",
         )
     for line in dev_trust:
         DevTrust.parse(line)
@@ -93,14 +98,19 @@ def create(
     return words
 
 
-def unlock(folder: Path, *, passphrase: str | None = None, kit: str | None = None) -> DataKey:
-    """The data key of a vault, by passphrase or by the words of its recovery kit."""
+def check_vault(folder: Path) -> None:
+    """Raise ``VaultError`` (``vault.missing``) unless there is a vault, or what is left of one."""
     if not (folder / SLOTS).exists() and not (folder / DATABASE).exists():
         raise VaultError(
             "there is no vault at that place",
             code="vault.missing",
             hint="Make one with 'pds init', or name its folder with --vault.",
         )
+
+
+def unlock(folder: Path, *, passphrase: str | None = None, kit: str | None = None) -> DataKey:
+    """The data key of a vault, by passphrase or by the words of its recovery kit."""
+    check_vault(folder)
     if kit is not None:
         return keyslots.unlock_kit(folder / SLOTS, kit)
     if passphrase is None:

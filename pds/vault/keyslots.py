@@ -11,14 +11,17 @@ with every change; the caller keeps it in the database too and calls :func:`chec
 
 Every ``path`` is that of the slot file. Every function that reads it raises
 :class:`KeyslotError` ``vault.slots_missing``, ``vault.slots_damaged``, ``vault.kdf_out_of_range``.
-Writers hold the vault's own lock: two changes at once would lose one.
+Every change is made under the lock of the slot file, from reading to writing, so that of two
+changes at once both are kept.
 """
 
 import hmac
 import os
+import threading
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -52,6 +55,8 @@ __all__ = [
 
 Random = Callable[[int], bytes]
 DEFAULT_PARAMS = Argon2Params()
+# See _argon2id.
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,21 +97,24 @@ def create(
     ``vault.slots_exist`` rather than write over a file, ``vault.passphrase``. How strong a
     passphrase must be is not decided here.
     """
-    if path.exists():
-        raise KeyslotError(
-            "There already is a slot file.",
-            code="vault.slots_exist",
-            hint="Writing over it would make that vault unreadable for ever.",
-        )
-    data_key = DataKey(random(slotfile.KEY_BYTES))
-    kit = random(slotfile.KEY_BYTES)
-    vault = b64url_encode(random(slotfile.ID_BYTES))
     secret = _passphrase_bytes(passphrase)
-    slots = (
-        _wrap(vault, "passphrase", secret=secret, params=params, data_key=data_key, random=random),
-        _wrap(vault, "recovery", secret=kit, params=None, data_key=data_key, random=random),
-    )
-    slotfile.write(path, vault=vault, epoch=1, slots=slots, mac_key=_mac_key(data_key))
+    with slotfile.changing(path):
+        if path.exists():
+            raise KeyslotError(
+                "There already is a slot file.",
+                code="vault.slots_exist",
+                hint="Writing over it would make that vault unreadable for ever.",
+            )
+        data_key = DataKey(random(slotfile.KEY_BYTES))
+        kit = random(slotfile.KEY_BYTES)
+        vault = b64url_encode(random(slotfile.ID_BYTES))
+        wrap = partial(_wrap, vault, data_key=data_key, random=random)
+        slots = (
+            wrap("passphrase", secret=secret, params=params),
+            wrap("recovery", secret=kit, params=None),
+        )
+        mac_key = _mac_key(data_key)
+        slotfile.write(path, vault=vault, epoch=1, slots=slots, mac_key=mac_key, replaces=None)
     return data_key, kit_words(kit)
 
 
@@ -162,28 +170,30 @@ def add_passphrase(
 ) -> str:
     """Add a passphrase beside the others; returns the slot's id. At most 8 slots in all:
     ``vault.too_many_slots``."""
-    file = _read_authentic(path, data_key)
     secret = _passphrase_bytes(passphrase)
-    slot = _wrap(
-        file.vault, "passphrase", secret=secret, params=params, data_key=data_key, random=random
-    )
-    _write_next(path, file, (*file.slots, slot), data_key)
+    with slotfile.changing(path):
+        file = _read_authentic(path, data_key)
+        slot = _wrap(
+            file.vault, "passphrase", secret=secret, params=params, data_key=data_key, random=random
+        )
+        _write_next(path, file, (*file.slots, slot), data_key)
     return slot.id
 
 
 def remove_slot(path: Path, data_key: DataKey, slot_id: str) -> None:
     """Remove one slot; ``vault.slot_unknown``, or ``vault.last_slot`` if it is the only one."""
-    file = _read_authentic(path, data_key)
-    remaining = tuple(slot for slot in file.slots if slot.id != slot_id)
-    if len(remaining) == len(file.slots):
-        raise KeyslotError("There is no such slot.", code="vault.slot_unknown")
-    if not remaining:
-        raise KeyslotError(
-            "The last slot cannot be removed.",
-            code="vault.last_slot",
-            hint="Add another way of opening the vault first.",
-        )
-    _write_next(path, file, remaining, data_key)
+    with slotfile.changing(path):
+        file = _read_authentic(path, data_key)
+        remaining = tuple(slot for slot in file.slots if slot.id != slot_id)
+        if len(remaining) == len(file.slots):
+            raise KeyslotError("There is no such slot.", code="vault.slot_unknown")
+        if not remaining:
+            raise KeyslotError(
+                "The last slot cannot be removed.",
+                code="vault.last_slot",
+                hint="Add another way of opening the vault first.",
+            )
+        _write_next(path, file, remaining, data_key)
 
 
 def list_slots(path: Path, data_key: DataKey) -> tuple[Slot, ...]:
@@ -285,28 +295,39 @@ def _stretch(secret: bytes, params: Argon2Params | None, salt: bytes) -> tuple[b
             algorithm=SHA256(), length=slotfile.KEY_BYTES, salt=salt, info=b"pds/v1/kit"
         ).derive(secret)
     else:
-        try:
-            stretched = Argon2id(
-                salt=salt,
-                length=slotfile.KEY_BYTES,
-                iterations=params.time,
-                lanes=params.lanes,
-                memory_cost=params.memory_kib,
-            ).derive(secret)
-        except MemoryError:
-            raise KeyslotError(
-                "This machine cannot give the memory that the passphrase needs.",
-                code="vault.kdf_memory",
-                hint=f"It needs {params.memory_kib // 1024} MiB: close other programs, or open "
-                "the vault with the recovery kit.",
-                exit_code=4,
-            ) from None
+        stretched = _argon2id(secret, params, salt)
     expanded = HKDFExpand(
         algorithm=SHA256(),
         length=slotfile.KEY_BYTES + slotfile.COMMITMENT_BYTES,
         info=b"pds/v1/slot",
     ).derive(stretched)
     return expanded[: slotfile.KEY_BYTES], expanded[slotfile.KEY_BYTES :]
+
+
+def _argon2id(secret: bytes, params: Argon2Params, salt: bytes) -> bytes:
+    """Argon2id (RFC 9106), in one thread of the process at a time.
+
+    A trap: with more than one lane the library computes in OpenSSL's pool of threads, of which the
+    process has one. Two derivations at once wait for each other and never return (seen with
+    cryptography 50 on OpenSSL 4.0). Hence the lock; nothing else here may call Argon2id.
+    """
+    try:
+        with _one_at_a_time:
+            return Argon2id(
+                salt=salt,
+                length=slotfile.KEY_BYTES,
+                iterations=params.time,
+                lanes=params.lanes,
+                memory_cost=params.memory_kib,
+            ).derive(secret)
+    except MemoryError:
+        raise KeyslotError(
+            "This machine cannot give the memory that the passphrase needs.",
+            code="vault.kdf_memory",
+            hint=f"It needs {params.memory_kib // 1024} MiB: close other programs, or open "
+            "the vault with the recovery kit.",
+            exit_code=4,
+        ) from None
 
 
 def _replace(
@@ -318,10 +339,13 @@ def _replace(
     params: Argon2Params | None,
     random: Random,
 ) -> None:
-    file = _read_authentic(path, data_key)
-    slot = _wrap(file.vault, kind, secret=secret, params=params, data_key=data_key, random=random)
-    others = tuple(one for one in file.slots if one.kind != kind)
-    _write_next(path, file, (*others, slot), data_key)
+    with slotfile.changing(path):
+        file = _read_authentic(path, data_key)
+        slot = _wrap(
+            file.vault, kind, secret=secret, params=params, data_key=data_key, random=random
+        )
+        others = tuple(one for one in file.slots if one.kind != kind)
+        _write_next(path, file, (*others, slot), data_key)
 
 
 def _mac_key(data_key: DataKey) -> bytes:
@@ -336,5 +360,10 @@ def _read_authentic(path: Path, data_key: DataKey) -> SlotFile:
 
 def _write_next(path: Path, file: SlotFile, slots: tuple[Slot, ...], data_key: DataKey) -> None:
     slotfile.write(
-        path, vault=file.vault, epoch=file.epoch + 1, slots=slots, mac_key=_mac_key(data_key)
+        path,
+        vault=file.vault,
+        epoch=file.epoch + 1,
+        slots=slots,
+        mac_key=_mac_key(data_key),
+        replaces=file,
     )

@@ -1,139 +1,295 @@
-"""What is still to be sent, in order. Every step can be repeated, so a crash loses nothing."""
+"""What is still to be sent. Every step can be repeated, so a crash loses nothing.
 
-from dataclasses import dataclass
+What waits for what is decided here, and for as little as possible, so that a relay that refuses
+one thing cannot hold back another:
+
+    mailbox, capability     nothing
+    status                  the mailbox
+    package                 mailbox and status list
+    end of a package        nothing
+    Decision                everything its relationship has yet to stage
+    PackageUpdated          its package
+    every message           the earlier ones of its own thread
+    Withdrawal              nothing else: it goes out even while our own relay fails
+"""
+
+from dataclasses import dataclass, field
 
 from did.json import JsonObject
 from did.multikey import multihash_sha256
 from did.time import parse_time
 from pds.errors import PdsError
-from pds.log.entry import VerifiedReceipt, verify_receipt
-from pds.mailbox import RelayError, RelayUnreachable
-from pds.vault.context import Context, HomeRelay
+from pds.log.entry import Receipt
+from pds.mailbox import OwnedMailbox, RelayError
+from pds.vault.context import Context, other_copy
 from pds.vault.errors import VaultError
+from pds.vault.logwatch import keep_receipt
+from pds.vault.staging import queue_mailbox, sign_status
 from pds.vault.store.rows import Job, Relationship
 
-GONE = frozenset({"relay.ended", "relay.not_found"})
+_OWNER = frozenset({"mailbox", "capability", "status", "package"})
+# No later attempt at the same call can succeed.
+_UNDELIVERABLE = frozenset(
+    {"relay.capability", "relay.not_found", "relay.ended", "relay.too_large"}
+)
+_NOT_STAGED = frozenset(
+    {
+        "relay.seq",
+        "relay.ended",
+        "relay.conflict",
+        "relay.withdrawn",
+        "relay.expired",
+        "relay.wrong_relay",
+        "relay.malformed",
+    }
+)
+_ANOTHER_WROTE = frozenset({"relay.sequence", "relay.bits_cleared"})
+_GONE = frozenset({"relay.ended", "relay.not_found"})
 
 
 @dataclass(frozen=True, slots=True)
 class PushReport:
-    """What was sent, and what still waits with the code of its problem."""
+    """What was sent, what still waits with the code of its problem, and what was given up."""
 
     sent: int
     waiting: tuple[tuple[str, str], ...]
+    dropped: tuple[tuple[str, str], ...] = ()
 
     @property
     def complete(self) -> bool:
-        return not self.waiting
+        return not self.waiting and not self.dropped
+
+
+class _GaveUp(Exception):
+    """The call can never succeed; its job is gone, and why is kept as evidence."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(slots=True)
+class _Held:
+    """What failed in this round, by relationship or thread."""
+
+    kinds: set[tuple[int, str]] = field(default_factory=set)
+    packages: set[str] = field(default_factory=set)
+    threads: set[str] = field(default_factory=set)
+
+    def holds(self, job: Job) -> bool:
+        failed = {kind for relationship, kind in self.kinds if relationship == job.relationship}
+        if job.kind == "status":
+            return "mailbox" in failed
+        if job.kind == "package":
+            return bool(failed & {"mailbox", "status"})
+        if job.kind != "deposit":
+            return False
+        return (
+            str(job.payload["thread"]) in self.threads
+            or (job.payload["type"] == "Decision" and bool(failed & _OWNER))
+            or (
+                job.payload["type"] == "PackageUpdated"
+                and str(job.payload["package"]) in self.packages
+            )
+        )
+
+    def add(self, job: Job) -> None:
+        if job.kind == "deposit":
+            self.threads.add(str(job.payload["thread"]))
+            return
+        self.kinds.add((job.relationship, job.kind))
+        if job.kind == "package":
+            self.packages.add(job.ref)
 
 
 def push(ctx: Context) -> PushReport:
-    """Send what is queued. A failed owner call holds back what follows it in its relationship;
-    a failed deposit holds back only later deposits; the end of a package waits for nothing.
-
-    Never raises for a relay's refusal or absence: it is in the report, and stays queued.
-    """
-    sent, waiting = 0, []
-    stopped: set[tuple[int, str]] = set()
+    """Send what is queued. Never raises for a relay's refusal or absence: what waits is in the
+    report and stays queued; what can never be sent is dropped, with evidence."""
     jobs = ctx.exchange.jobs()
-    if jobs:
-        try:
-            ctx.meet_relay()
-        except PdsError as error:
-            return PushReport(sent=0, waiting=tuple((job.kind, error.code) for job in jobs))
+    if not jobs:
+        return PushReport(0, ())
+    home = _home_problem(ctx)
+    sent, held = 0, _Held()
+    waiting: list[tuple[str, str]] = []
+    dropped: list[tuple[str, str]] = []
     for job in jobs:
-        side = "deposit" if job.kind == "deposit" else "owner"
-        held = (job.relationship, side) in stopped or (
-            side == "deposit" and (job.relationship, "owner") in stopped
-        )
-        if held and job.kind != "end":
-            waiting.append((job.kind, "outbox.held_back"))
-            continue
-        try:
-            _carry_out(ctx, job)
-        except PdsError as error:
-            waiting.append((job.kind, error.code))
-            stopped.add((job.relationship, side))
-            with ctx.transaction():
-                ctx.exchange.set_problem(job.n, error.code)
-            if isinstance(error, RelayUnreachable) and side == "owner":
-                stopped.update((r.index, "owner") for r in ctx.exchange.relationships())
-            continue
-        sent += 1
-    return PushReport(sent=sent, waiting=tuple(waiting))
+        code = home if job.kind != "deposit" else None
+        if code is None and held.holds(job):
+            code = "outbox.held_back"
+        if code is None:
+            try:
+                _carry_out(ctx, job)
+                sent += 1
+                continue
+            except _GaveUp as given_up:
+                dropped.append((job.kind, given_up.code))
+                continue
+            except PdsError as error:
+                code = error.code
+        waiting.append((job.kind, code))
+        held.add(job)
+        with ctx.transaction():
+            ctx.exchange.set_problem(job.n, code)
+    return PushReport(sent, tuple(waiting), tuple(dropped))
+
+
+def _home_problem(ctx: Context) -> str | None:
+    """Why nothing can be sent to the home relay now, if so."""
+    try:
+        home = ctx.meet_relay()
+    except PdsError as error:
+        return error.code
+    if home.log_origin != ctx.setting("log_origin"):
+        return "relay.new_log"  # 'sync' looks into that first
+    return None
 
 
 def _carry_out(ctx: Context, job: Job) -> None:
     relationship = ctx.exchange.relationship(job.relationship)
     if job.kind == "deposit":
-        client = ctx.client(str(job.payload["relay"]))
-        receipt = client.deposit(
-            str(job.payload["mailbox"]), str(job.payload["capability"]), job.octets or b""
+        _deposit(ctx, relationship, job)
+    elif job.kind == "status":
+        _publish_status(ctx, relationship, job)
+    elif job.kind == "package":
+        _stage(ctx, relationship, job)
+    elif job.kind == "end":
+        _end(ctx, relationship, job)
+    elif job.kind == "mailbox":
+        ctx.mailbox(relationship).create(token=ctx.exchange.setting("relay_token"))
+        _finish(ctx, job)
+    else:
+        ctx.mailbox(relationship).put_capability(
+            job.ref,
+            hash_=str(job.payload["hash"]),
+            max_envelopes=_whole(job.payload["maxEnvelopes"]),
+            max_bytes=_whole(job.payload["maxBytes"]),
+            expires=parse_time(str(job.payload["expires"])),
         )
-        home = ctx.home()
-        if home.url == client.relay:  # another relay's log key is not known here
-            _check(home, receipt, "deposit", "mailbox", str(job.payload["mailbox"]))
-        with ctx.transaction():
-            ctx.exchange.finish(job.n)
-            ctx.log("sent", relationship.company, {"message": job.ref, "receipt": receipt})
-        return
-    done = _owner_call(ctx, relationship, job)
+        _finish(ctx, job)
+
+
+def _finish(ctx: Context, job: Job, receipt: JsonObject | None = None) -> None:
     with ctx.transaction():
-        if job.kind == "package" and done is not None:
-            entry = _check(ctx.home(), done, "staging", "package", job.ref).receipt.entry
-            if entry["sha256"] != multihash_sha256(job.octets or b""):
-                raise _wrong_receipt()
-            ctx.exchange.set_staging_receipt(job.ref, _whole(entry["seq"]), done)
-        elif job.kind == "status" and done is not None:
-            _check(ctx.home(), done, "status", "list", job.ref)
-        elif job.kind == "end" and done is not None:
-            _check(ctx.home(), done, "end", "package", job.ref)
-            ctx.log("relay deleted", job.ref, {"receipt": done})
+        if receipt is not None:
+            keep_receipt(ctx, receipt)
         ctx.exchange.finish(job.n)
 
 
-def _owner_call(ctx: Context, relationship: Relationship, job: Job) -> JsonObject | None:
-    mailbox = ctx.mailbox(relationship)
-    payload = job.payload
-    if job.kind == "mailbox":
-        mailbox.create(token=ctx.exchange.setting("relay_token"))
-        return None
-    if job.kind == "capability":
-        mailbox.put_capability(
-            job.ref,
-            hash_=str(payload["hash"]),
-            max_envelopes=_whole(payload["maxEnvelopes"]),
-            max_bytes=_whole(payload["maxBytes"]),
-            expires=parse_time(str(payload["expires"])),
+def _give_up(ctx: Context, job: Job, code: str, subject: str) -> _GaveUp:
+    with ctx.transaction():
+        ctx.exchange.finish(job.n)
+        ctx.exchange.add_evidence(
+            code=code, detail={"call": job.kind, "about": job.ref}, at=ctx.now()
         )
-        return None
-    if job.kind == "status":
-        return mailbox.put_status(job.ref, _object(payload["credential"]))
-    if job.kind == "package":
-        return mailbox.put_package(
-            job.ref,
-            ticket=_object(payload["ticket"]),
-            manifest=_object(payload["manifest"]),
-            sealed=job.octets or b"",
-            uses=_whole(payload["uses"]),
-        )
+        ctx.log("problem", subject, {"code": code})
+    return _GaveUp(code)
+
+
+def _deposit(ctx: Context, relationship: Relationship, job: Job) -> None:
+    client = ctx.client(str(job.payload["relay"]))
+    mailbox = str(job.payload["mailbox"])
     try:
-        return mailbox.end_package(job.ref)
+        receipt = client.deposit(mailbox, str(job.payload["capability"]), job.octets or b"")
     except RelayError as error:
-        if error.code in GONE:  # never staged, or gone already: nothing left to delete
-            return None
+        if error.code in _UNDELIVERABLE:
+            raise _give_up(ctx, job, "message.undeliverable", relationship.company) from error
         raise
+    with ctx.transaction():
+        if client.relay == ctx.exchange.setting(
+            "relay"
+        ):  # another relay's log is not ours to judge
+            keep_receipt(ctx, receipt)
+        ctx.exchange.finish(job.n)
+        ctx.log("sent", relationship.company, {"message": job.ref, "receipt": receipt})
 
 
-def _check(
-    home: HomeRelay, receipt: JsonObject, kind: str, name: str, expected: str
-) -> VerifiedReceipt:
-    entry = receipt.get("entry")
-    origin = home.log_origin
-    verified = verify_receipt(receipt, origin=origin, log_key=home.log_key)
-    if not isinstance(entry, dict) or entry.get("type") != kind or entry.get(name) != expected:
+def _publish_status(ctx: Context, relationship: Relationship, job: Job) -> None:
+    """Sign the list as it stands now, so that nothing queued can grow stale, and publish it."""
+    with _mailbox_there(ctx, relationship) as mailbox:
+        with ctx.transaction():
+            credential = sign_status(ctx, ctx.exchange.relationship(relationship.index))
+        try:
+            receipt = mailbox.put_status(job.ref, credential)
+        except RelayError as error:
+            if error.code in _ANOTHER_WROTE:
+                raise other_copy(ctx) from error
+            raise
+    entry = Receipt.parse(receipt).entry
+    if entry.get("type") != "status" or entry.get("list") != job.ref:
         raise _wrong_receipt()
-    return verified
+    _finish(ctx, job, receipt)
+
+
+def _stage(ctx: Context, relationship: Relationship, job: Job) -> None:
+    try:
+        with _mailbox_there(ctx, relationship) as mailbox:
+            receipt = mailbox.put_package(
+                job.ref,
+                ticket=_object(job.payload["ticket"]),
+                manifest=_object(job.payload["manifest"]),
+                sealed=job.octets or b"",
+                uses=_whole(job.payload["uses"]),
+            )
+    except RelayError as error:
+        if error.code not in _NOT_STAGED:
+            raise
+        _learn_version(ctx, relationship, job)
+        raise _give_up(ctx, job, error.code, job.ref) from error
+    entry = Receipt.parse(receipt).entry
+    if (
+        entry.get("type") != "staging"
+        or entry.get("package") != job.ref
+        or entry.get("sha256") != multihash_sha256(job.octets or b"")
+    ):
+        raise _wrong_receipt()
+    with ctx.transaction():
+        keep_receipt(ctx, receipt)
+        ctx.exchange.set_staging_receipt(job.ref, _whole(entry["seq"]), receipt)
+        ctx.exchange.finish(job.n)
+
+
+def _learn_version(ctx: Context, relationship: Relationship, job: Job) -> None:
+    """The relay holds another version than we thought: the next one goes on from there."""
+    for shown in ctx.mailbox(relationship).info().packages:
+        grant = ctx.exchange.grant_by_package(job.ref)
+        if shown.package == job.ref and grant is not None and shown.seq >= grant.seq:
+            with ctx.transaction():
+                ctx.exchange.set_package_version(grant.digest, seq=shown.seq, content="")
+
+
+def _end(ctx: Context, relationship: Relationship, job: Job) -> None:
+    try:
+        receipt = ctx.mailbox(relationship).end_package(job.ref)
+    except RelayError as error:
+        grant = ctx.exchange.grant_by_package(job.ref)
+        over = grant is None or ctx.now() >= parse_time(str(grant.raw["validUntil"]))
+        if error.code not in _GONE or (ctx.exchange.was_staged(job.ref) and not over):
+            raise  # it signed for this package: that it does not know it now is no receipt
+        _finish(ctx, job)
+        return
+    entry = Receipt.parse(receipt).entry
+    if entry.get("type") != "end" or entry.get("package") != job.ref:
+        raise _wrong_receipt()
+    with ctx.transaction():
+        keep_receipt(ctx, receipt)
+        ctx.exchange.finish(job.n)
+        ctx.log("relay deleted", job.ref, {"receipt": receipt})
+
+
+class _mailbox_there:  # noqa: N801  reads as a statement
+    """The mailbox; when the relay does not know it (restored from a backup), it is made anew and
+    the call is left for the next round."""
+
+    def __init__(self, ctx: Context, relationship: Relationship) -> None:
+        self._ctx, self._relationship = ctx, relationship
+
+    def __enter__(self) -> OwnedMailbox:
+        return self._ctx.mailbox(self._relationship)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, RelayError) and error.code == "relay.not_found":
+            with self._ctx.transaction():
+                queue_mailbox(self._ctx, self._relationship)
 
 
 def _wrong_receipt() -> VaultError:

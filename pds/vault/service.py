@@ -361,9 +361,15 @@ class Vault:
         )
 
     def reopen(self, company: str, purpose: str) -> None:
-        """Let a refused purpose be asked again before its time."""
+        """Let a refused purpose be asked again before its time; ``NotFound`` if it was not."""
+        host = decide.host_of(company)
+        if purpose not in dict(self._ctx.exchange.refusals(host)):
+            raise NotFound(
+                "this company was not refused that purpose",
+                hint="Name the company's DID and the purpose's IRI: see pds --json requests",
+            )
         with self._ctx.transaction():
-            self._ctx.exchange.reopen(company, purpose)
+            self._ctx.exchange.reopen(host, purpose)
             self._ctx.log("reopened", company, {"purpose": purpose})
 
     def decide(
@@ -397,7 +403,6 @@ class Vault:
     def withdraw(self, name: str) -> tuple[str, PushReport]:
         """End a grant with its verb and send that at once. What could not be sent waits."""
         self._ready()
-        self._ctx.before_signing()
         verb = withdraw.withdraw(self._ctx, withdraw.find_grant(self._ctx, name))
         return verb, outbox.push(self._ctx)
 

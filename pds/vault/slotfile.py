@@ -1,4 +1,5 @@
-"""The slot file on disk: its exact form, its MAC, and writing it so that no crash can lose it.
+"""The slot file on disk: its exact form, its MAC, its lock, and writing it so that neither a crash
+nor a second writer can lose it.
 
 One line of canonical JSON (JCS). Whoever can write to the folder can change it, so it is read as
 hostile input:
@@ -14,8 +15,12 @@ in this form is refused, so what is authenticated is what was on disk.
 """
 
 import contextlib
+import fcntl
 import hmac
 import os
+import secrets
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -36,6 +41,8 @@ COMMITMENT_BYTES = 32
 _WRAPPED_BYTES = KEY_BYTES + 16
 _MAC_BYTES = 32
 _MAX_EPOCH = 2**53 - 1
+_LOCK_SECONDS = 60.0
+_LOCK_STEP = 0.02
 
 Kind: TypeAlias = Literal["passphrase", "recovery"]
 
@@ -51,6 +58,8 @@ class KeyslotError(PdsError):
     vault.slots_exist        a slot file is already here; making another would lose the vault
     vault.slots_damaged      the slot file was damaged or changed
     vault.slots_old          the slot file is older than the database
+    vault.slots_busy         another program has been changing the slots for too long
+    vault.slots_changed      the slot file was changed by somebody who does not keep to the lock
     vault.kdf_out_of_range   a cost below the floor or above the ceiling
     vault.kdf_memory         this machine cannot give the memory that the slot asks for
     vault.slot_unknown, vault.last_slot, vault.too_many_slots
@@ -142,11 +151,56 @@ def read(path: Path) -> SlotFile:
         raise damaged() from None
 
 
-def write(path: Path, *, vault: str, epoch: int, slots: tuple[Slot, ...], mac_key: bytes) -> None:
+@contextlib.contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Hold the lock of a slot file: from reading what is to be changed until it is written.
+
+    A file ``<name>.lock`` beside it is locked (``flock``): of several programs, and of several
+    threads, one changes the slots while the others wait. The system lets go of it when the process
+    ends, however it ends. Readers need no lock: a file is replaced as a whole. Raises
+    ``vault.slots_busy`` after a minute, OSError.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    lock = os.open(path.with_name(path.name + ".lock"), flags, 0o600)
+    try:
+        until = time.monotonic() + _LOCK_SECONDS
+        while not _is_locked(lock):
+            if time.monotonic() > until:
+                raise KeyslotError(
+                    "Another program has been changing the passphrase or the kit for too long.",
+                    code="vault.slots_busy",
+                    hint="Let it finish, and try again.",
+                    exit_code=4,
+                )
+            time.sleep(_LOCK_STEP)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _is_locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def write(
+    path: Path,
+    *,
+    vault: str,
+    epoch: int,
+    slots: tuple[Slot, ...],
+    mac_key: bytes,
+    replaces: SlotFile | None,
+) -> None:
     """Write a whole new file in place of the old one, or, whatever happens, leave the old one.
 
-    Temporary file beside it (mode 0600), fsync, rename, fsync of the directory. A temporary file
-    that a killed process left behind is cleared away. Raises ``vault.too_many_slots``, OSError.
+    The caller is within :func:`changing`, and ``replaces`` is what it read there; ``None`` if there
+    was nothing. Temporary file beside it (random name, mode 0600), fsync, one more look at the old
+    file, rename, fsync of the directory. Temporary files that killed processes left behind are
+    cleared away. Raises ``vault.too_many_slots``, ``vault.slots_changed``, OSError.
     """
     if len(slots) > MAX_SLOTS:
         raise KeyslotError(
@@ -161,7 +215,7 @@ def write(path: Path, *, vault: str, epoch: int, slots: tuple[Slot, ...], mac_ke
         "slots": [_slot_json(slot) for slot in slots],
     }
     document["mac"] = b64url_encode(_mac(canonicalize(document), mac_key))
-    _replace_durably(path, canonicalize(document) + b"\n")
+    _replace_durably(path, canonicalize(document) + b"\n", replaces)
 
 
 def binding(vault: str, slot: Slot) -> bytes:
@@ -184,9 +238,11 @@ def _mac(body: bytes, key: bytes) -> bytes:
     return hmac.digest(key, body, "sha256")
 
 
-def _replace_durably(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
+def _replace_durably(path: Path, content: bytes, replaces: SlotFile | None) -> None:
+    # Under the lock nobody else's can be alive.
+    for litter in path.parent.glob(f"{path.name}.*tmp"):
+        litter.unlink(missing_ok=True)
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     # O_EXCL: never write through a link that somebody laid there meanwhile.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
@@ -194,6 +250,7 @@ def _replace_durably(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
+        _check_still(path, replaces)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -204,6 +261,20 @@ def _replace_durably(path: Path, content: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _check_still(path: Path, expected: SlotFile | None) -> None:
+    """The file is still the one that was read: the same epoch under the same MAC."""
+    found = read(path) if expected is not None or path.exists() else None
+    shown, read_before = (
+        None if one is None else (one.epoch, one.mac) for one in (found, expected)
+    )
+    if shown != read_before:
+        raise KeyslotError(
+            "The slot file changed while it was being changed; nothing was written.",
+            code="vault.slots_changed",
+            hint="Did a backup put another copy there? Try again.",
+        )
 
 
 def _slot_json(slot: Slot) -> Json:

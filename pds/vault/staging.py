@@ -15,9 +15,13 @@ from pds.messages.request import AccessRequest
 from pds.vault.consent import values_of
 from pds.vault.context import Context
 from pds.vault.store.rows import Relationship, StoredGrant, StoredRequest
-from pds.wire import Manifest
+from pds.wire import Manifest, capability_hash, new_id
 
 RENEW_AFTER = timedelta(days=7)
+RESUME_JUMP = 1000
+_CAPABILITY_TIME = timedelta(days=11 * 366)  # a year beyond the longest window; ended any day
+_CAPABILITY_ENVELOPES = 10_000
+_CAPABILITY_BYTES = 1_200_000
 
 
 def request_of(stored: StoredRequest) -> AccessRequest:
@@ -57,7 +61,9 @@ def items_for(ctx: Context, fields: frozenset[str]) -> tuple[PackageItem, ...]:
 
 def content_digest(items: tuple[PackageItem, ...]) -> str:
     """Tells whether what would be sent has changed since it was last staged."""
-    return multihash_sha256(canonicalize({"items": [item.to_json() for item in items]}))
+    # A record that changed elsewhere has a new time; what is shared has not changed for that.
+    said = [(item.path, item.schema, item.value, item.assurance, item.about) for item in items]
+    return multihash_sha256(canonicalize({"items": [[*one] for one in said]}))
 
 
 def queue_package(
@@ -107,9 +113,15 @@ def queue_message(
     request: AccessRequest,
     kind: str,
     body: JsonObject,
+    about: str = "",
 ) -> None:
-    """Sign a message, seal it to the company's mailbox and queue its deposit."""
+    """Sign a message, seal it to the company's mailbox and queue its deposit, in the caller's
+    transaction. ``about`` is the package or grant that it concerns."""
     seq, prev = ctx.exchange.last_message(request.id, incoming=False)
+    resumed = ctx.exchange.setting(f"resume_out:{request.id}") == "1" and seq > 0
+    if resumed:  # what was sent after the backup was made is not known here
+        seq += RESUME_JUMP
+        ctx.exchange.set_setting(f"resume_out:{request.id}", "0")
     message = Message(
         type=kind,
         id=new_urn(ctx.random),
@@ -118,8 +130,9 @@ def queue_message(
         recipient_key=request.reply.sealing_key.id,
         seq=seq + 1,
         prev=prev,
-        created=ctx.signing_time(),
+        created=ctx.ending_time(),
         body=body,
+        restored=resumed,
     )
     signed = sign_message(message, ctx.keys(relationship).did_key)
     ctx.exchange.add_message(
@@ -139,8 +152,27 @@ def queue_message(
             "relay": request.reply.relay,
             "mailbox": request.reply.mailbox,
             "capability": request.reply.capability,
+            "thread": request.id,
+            "type": kind,
+            "package": about,
         },
         octets=seal_message(signed, to=request.reply.sealing_key, mailbox=request.reply.mailbox),
+    )
+
+
+def queue_mailbox(ctx: Context, relationship: Relationship) -> None:
+    """Queue the making of a mailbox and of the one capability to write into it."""
+    ctx.exchange.enqueue(relationship.index, "mailbox", ref=relationship.mailbox)
+    ctx.exchange.enqueue(
+        relationship.index,
+        "capability",
+        ref=new_id(ctx.random),
+        payload={
+            "hash": capability_hash(relationship.capability),
+            "maxEnvelopes": _CAPABILITY_ENVELOPES,
+            "maxBytes": _CAPABILITY_BYTES,
+            "expires": format_time(ctx.ending_time() + _CAPABILITY_TIME),
+        },
     )
 
 
@@ -148,23 +180,41 @@ def status_url(relay: str, list_id: str) -> str:
     return f"{relay}/v1/status/{list_id}"
 
 
-def queue_status(
-    ctx: Context, relationship: Relationship, *, bits: BitString, sequence: int
-) -> JsonObject:
-    """Sign the next status list of a relationship and queue it. Returns the credential."""
-    keys, now = ctx.keys(relationship), ctx.signing_time()
-    credential = issue_status_list(
+def queue_status(ctx: Context, relationship: Relationship, *, bits: BitString) -> int:
+    """Set the bits of a relationship's list and queue its publication, in the caller's
+    transaction. It is signed when it is sent, so that nothing queued grows stale. Returns the
+    sequence that it will have at least."""
+    sequence = relationship.status_sequence + 1
+    ctx.exchange.set_status(
+        relationship.index, bits=bits.encode(), sequence=sequence, issued=ctx.now()
+    )
+    waiting = any(
+        job.kind == "status" and job.relationship == relationship.index
+        for job in ctx.exchange.jobs()
+    )
+    if not waiting:
+        list_id = ctx.keys(relationship).status_id
+        ctx.exchange.enqueue(relationship.index, "status", ref=list_id)
+    return sequence
+
+
+def sign_status(ctx: Context, relationship: Relationship) -> JsonObject:
+    """The status list as it stands, signed now; in the caller's transaction."""
+    now = ctx.ending_time()
+    ctx.exchange.set_status(
+        relationship.index,
+        bits=relationship.status_bits,
+        sequence=relationship.status_sequence,
+        issued=now,
+    )
+    keys = ctx.keys(relationship)
+    return issue_status_list(
         key=keys.did_key,
-        url=status_url(ctx.home().url, keys.status_id),
-        bits=bits,
-        sequence=sequence,
+        url=status_url(ctx.setting("relay"), keys.status_id),
+        bits=BitString.decode(relationship.status_bits),
+        sequence=relationship.status_sequence,
         now=now,
     )
-    ctx.exchange.set_status(relationship.index, bits=bits.encode(), sequence=sequence, issued=now)
-    ctx.exchange.enqueue(
-        relationship.index, "status", ref=keys.status_id, payload={"credential": credential}
-    )
-    return credential
 
 
 def live_grants(ctx: Context) -> list[tuple[StoredGrant, VerifiedGrant]]:
@@ -219,26 +269,23 @@ def restage(ctx: Context, *, everything: bool = False) -> int:
                 request=request,
                 kind="PackageUpdated",
                 body=notice.to_json(),
+                about=stored.package,
             )
             ctx.log("restaged", stored.id, {"seq": seq})
         count += 1
     return count
 
 
-def renew_status_lists(ctx: Context) -> int:
-    """Queue a renewed status list for every relationship whose last one is a week old."""
+def renew_status_lists(ctx: Context, *, everything: bool = False) -> int:
+    """Queue a renewed status list for every relationship whose last one is a week old; with
+    ``everything`` for all of them."""
     count = 0
     for relationship in ctx.exchange.relationships():
-        if ctx.now() - relationship.status_issued < RENEW_AFTER:
+        if not everything and ctx.now() - relationship.status_issued < RENEW_AFTER:
             continue
         with ctx.transaction():
             current = ctx.exchange.relationship(relationship.index)
-            queue_status(
-                ctx,
-                current,
-                bits=BitString.decode(current.status_bits),
-                sequence=current.status_sequence + 1,
-            )
+            queue_status(ctx, current, bits=BitString.decode(current.status_bits))
             ctx.log("status renewed", relationship.company, {"at": format_time(ctx.now())})
         count += 1
     return count

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from did.json import JsonObject
 from did.multikey import b64url_encode
 from did.time import parse_time
-from pds.log.entry import verify_receipt
+from pds.log.entry import Receipt, verify_receipt
 from pds.mailbox import RelayError
 from pds.messages.errors import MessageError
 from pds.messages.fields import Fields
 from pds.messages.redemption import check_redemption
 from pds.vault.context import Context, HomeRelay
+from pds.vault.logwatch import LogWatch
 from pds.vault.report import SyncReport, report_evidence
 from pds.vault.staging import grant_of, request_of
 from pds.vault.store.rows import PackageEvent, Relationship, StoredGrant
@@ -27,28 +28,37 @@ class PackageWatch:
     relationship: Relationship
     stored: StoredGrant
     report: SyncReport
+    log: LogWatch | None = None
+    before_restore: bool = False
+    """The events are of a time that this vault has forgotten: taken as they are."""
 
     def read(self) -> None:
         """Read every new event, keep it, and let the relay erase the presentations we have; then
-        compare the manifest that it shows with the last one staged."""
+        compare the manifest that it shows with the last one staged.
+
+        Ordinals and chain are of one log. In a new one (the relay came back from a backup) the
+        events are read from the start, and those that we know are where the chain goes on.
+        """
         mailbox, package = self.ctx.mailbox(self.relationship), self.stored.package
-        last = self.ctx.exchange.last_event(package)
-        more = True
+        last = self.ctx.exchange.last_event(package, self.home.log_origin)
+        known = {event.leaf: event for event in self.ctx.exchange.events(package)}
+        after, more = (0 if last is None else last.ordinal), True
         try:
             while more:
-                after = 0 if last is None else last.ordinal
                 raws, more = mailbox.events(package, after=after)
                 if not raws:
                     break
                 for raw in raws:
-                    last = self._take(raw, last)
-                mailbox.erase_presentations(package, through=0 if last is None else last.ordinal)
+                    leaf = self._leaf(raw)
+                    last = known[leaf] if leaf in known else self._take(raw, last)
+                    after = last.ordinal
+                mailbox.erase_presentations(package, through=after)
         except RelayError as error:
             if error.code == "relay.not_found":  # not staged yet: nothing can have happened
                 return
             raise
         waiting = any(job.ref == package for job in self.ctx.exchange.jobs())
-        if self.stored.ended is None and not waiting:
+        if self.stored.ended is None and not waiting and not self.before_restore:
             self._compare_manifest()
 
     def _compare_manifest(self) -> None:
@@ -71,10 +81,15 @@ class PackageWatch:
         4. its presentation is by the key we allowed, for the purpose we granted
         """
         event = Fields(raw, "/event")
+        if event.has("problem") and event.text("problem", high=60) == "relay.bad_receipt":
+            self._evidence("relay.bad_receipt", {"event": raw})
+            raise MessageError("an event of the relay has no receipt", code="relay.bad_receipt")
         receipt = event.object("receipt")
         verified = verify_receipt(  # 1
-            receipt, origin=self._origin_of(receipt), log_key=self.home.log_key
+            receipt, origin=self.home.log_origin, log_key=self.home.log_key
         )
+        if self.log is not None:
+            self.log.check(verified.receipt.checkpoint)
         entry = Fields(verified.receipt.entry, "/event/receipt/entry")
         kind = entry.choice("type", _KINDS)
         ordinal = entry.integer("ordinal", 1, 2**31)
@@ -86,13 +101,12 @@ class PackageWatch:
         problem, purpose, seq = None, None, None
         if kind == "redemption":
             seq = entry.integer("seq", 1, 2**31)
-            staged = self.ctx.exchange.staged(self.stored.package).get(seq)
-            if staged is None or staged[0] != entry.digest("sha256"):  # 3
-                problem = "relay.wrong_bytes"
-            else:
+            problem = self._check_bytes(seq, entry.digest("sha256"), verified.receipt.leaf_index)
+            if problem is None and not self.before_restore:
                 problem, purpose = self._check_presentation(event, entry.digest("redemption"))  # 4
         recorded = PackageEvent(
             package=self.stored.package,
+            origin=self.home.log_origin,
             ordinal=ordinal,
             leaf=b64url_encode(verified.receipt.leaf),
             kind=kind,
@@ -108,16 +122,9 @@ class PackageWatch:
             self._evidence(problem, {"event": raw})
         return recorded
 
-    def _origin_of(self, receipt: JsonObject) -> str:
-        """The log this receipt is of: the relay's present one, or one it had before a restore."""
-        note = receipt.get("checkpoint")
-        origin = note.split("\n", 1)[0] if isinstance(note, str) else ""
-        known = self.ctx.exchange.seen_checkpoint(origin) is not None
-        return origin if known else self.home.log_origin
-
     def _keep(self, event: PackageEvent) -> None:
         with self.ctx.transaction():
-            last = self.ctx.exchange.last_event(event.package)
+            last = self.ctx.exchange.last_event(event.package, event.origin)
             if last is not None and last.ordinal >= event.ordinal:
                 return  # another program was quicker
             self.ctx.exchange.add_event(event)
@@ -153,7 +160,36 @@ class PackageWatch:
             return error.code, None
         if stated.redemption != redemption:
             return "redemption.other", None
+        shown = event.fields("presentation")
+        if shown.has("lastReceipt"):
+            named = shown.text("lastReceipt", high=50)
+            known = {e.leaf for e in self.ctx.exchange.events(self.stored.package)}
+            if named not in known and not self._restored():
+                return "relay.hidden_redemption", stated.purpose
         return None, stated.purpose
+
+    def _restored(self) -> bool:
+        return self.ctx.exchange.setting("restored") == "1"
+
+    def _check_bytes(self, seq: int, sha256: str, leaf_index: int) -> str | None:
+        """What was handed out is what we staged, and nothing older than what the relay had
+        signed for by then."""
+        staged = self.ctx.exchange.staged(self.stored.package).get(seq)
+        if staged is None:
+            return None if self.before_restore or self._restored() else "relay.wrong_bytes"
+        if staged[0] != sha256:  # 3
+            return "relay.wrong_bytes"
+        for newer, receipt in self.ctx.exchange.staging_receipts(self.stored.package):
+            index = receipt["leafIndex"]
+            same_log = str(receipt["checkpoint"]).startswith(self.home.log_origin + "\n")
+            if newer > seq and same_log and isinstance(index, int) and index < leaf_index:
+                return "relay.older_package"
+        return None
+
+    def _leaf(self, raw: JsonObject) -> str:
+        """The leaf that an event claims to be; verified when it is not a known one."""
+        receipt = raw.get("receipt")
+        return Receipt.parse(receipt).id if isinstance(receipt, dict) else ""
 
     def _evidence(self, code: str, detail: JsonObject) -> None:
         report_evidence(self.ctx, self.report, code, self.stored.package, detail)

@@ -1,13 +1,12 @@
 """Ending a grant: the relay deletes and refuses first, then the list, then the notice."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from credentials.status import BitString
-from did.json import digest
 from did.time import format_time
 from pds.messages.notices import Withdrawal, verb_of
 from pds.vault.context import Context
-from pds.vault.errors import ConsentError, NotFound
+from pds.vault.errors import NotFound
 from pds.vault.staging import grant_of, queue_message, queue_status, request_of
 from pds.vault.store.rows import StoredGrant
 
@@ -36,40 +35,30 @@ def find_grant(ctx: Context, name: str) -> StoredGrant:
 def withdraw(ctx: Context, stored: StoredGrant) -> str:
     """End a grant with the verb of its basis, and queue what follows, all in one transaction.
 
-    It is *pending* until the relay's receipts are in. Repeating it changes nothing. Returns the
-    verb: ``withdraw``, ``end`` or ``object``. Raises ``ConsentError`` (``consent.no_way_out``)
-    where the basis leaves the holder no choice.
+    Nothing can prevent it: neither a wrong clock nor a relay that is away or hostile. It is
+    *pending* until the relay's receipts are in. Repeating it changes nothing. Returns the verb:
+    ``withdraw``, ``end`` or ``object``. Where the law gives the holder no choice, the sharing from
+    this vault ends all the same; the company says what it must keep.
     """
     grant = grant_of(ctx, stored)
-    verb = verb_of(grant.terms.basis)
-    if verb is None:
-        raise ConsentError(
-            "this was given on a basis that the holder cannot end",
-            code="consent.no_way_out",
-            hint="The company names the law it follows; you can complain to the authority.",
-        )
-    if stored.ended is not None:
-        return verb
+    verb = verb_of(grant.terms.basis) or "end"
     source = ctx.exchange.request(stored.request)
     if source is None:
         raise NotFound("the grant's request is missing", code="vault.damaged")
     with ctx.transaction():
-        now = ctx.signing_time()
         current = ctx.exchange.grant_by_digest(stored.digest)
-        if current is None or current.ended is not None:  # another program was quicker
+        if current is None or current.ended is not None:  # repeated, or another was quicker
             return verb
+        now = ctx.ending_time()
         relationship = ctx.exchange.relationship(stored.relationship)
         ctx.exchange.drop_jobs(relationship.index, "package", stored.package)
         ctx.exchange.enqueue(relationship.index, "end", ref=stored.package)
         bits = BitString.decode(relationship.status_bits).with_bit(stored.status_index)
-        sequence = relationship.status_sequence + 1
-        credential = queue_status(ctx, relationship, bits=bits, sequence=sequence)
         notice = Withdrawal(
             grant=stored.digest,
             verb=verb,
-            status_list=digest(credential),
-            sequence=sequence,
-            erase_by=_erase_by(now),
+            sequence=queue_status(ctx, relationship, bits=bits),
+            erase_by=now + ERASE_WITHIN,
             at=now,
         )
         queue_message(
@@ -78,11 +67,8 @@ def withdraw(ctx: Context, stored: StoredGrant) -> str:
             request=request_of(source),
             kind="Withdrawal",
             body=notice.to_json(),
+            about=stored.package,
         )
         ctx.exchange.end_grant(stored.digest, kind=verb, at=now)
-        ctx.log("ended", stored.id, {"verb": verb, "eraseBy": format_time(_erase_by(now))})
+        ctx.log("ended", stored.id, {"verb": verb, "eraseBy": format_time(now + ERASE_WITHIN)})
     return verb
-
-
-def _erase_by(now: datetime) -> datetime:
-    return now + ERASE_WITHIN

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from credentials.grant import WITHOUT_STATUS, verify_grant
 from credentials.status import issue_status_list, sign_stamp
-from did.json import canonicalize, digest, parse_object
+from did.json import JsonObject, canonicalize, digest, parse_object
 from did.keys import SigningKey
-from did.multikey import b64url_encode
+from did.multikey import b64url_encode, multihash_sha256
 from pds.company.client import Company
 from pds.company.errors import CompanyError, NoBasis
 from pds.log.errors import LogError
 from pds.mailbox import RelayError
 from pds.messages.errors import PackageRefused
+from pds.messages.package import open_package
 from pds.net import NetError
 from pds.relay.app import create_app
 from pds.sealing import SealingKey, open_sealed, seal
+from pds.wire import new_id
 
 _WORLD = Path(__file__).parents[1] / "pds" / "company"
 sys.path.insert(0, str(_WORLD))
@@ -31,6 +34,7 @@ from company_world import (  # noqa: E402
     DIRECT_MARKETING,
     MARKETING,
     URL,
+    VALUES,
     Holder,
     Reply,
     World,
@@ -67,6 +71,16 @@ def _serve(world: World, answer: dict[str, object]) -> None:
         return replace(reply, body=json.dumps(json.loads(reply.body) | answer).encode())
 
     world.wire.change = change
+
+
+def _serve_staged(world: World, package: str, manifest: JsonObject, sealed: bytes) -> None:
+    """Put other contents under a package into the relay's own database."""
+    store = world.wire.app.extensions["relay"].store
+    with store.write() as conn:
+        conn.execute(
+            "UPDATE contents SET manifest = ?, sealed = ?, sha256 = ? WHERE package = ?",
+            (canonicalize(manifest), sealed, multihash_sha256(sealed), package),
+        )
 
 
 def test_attack_11_decision_passed_on_by_somebody_else(world: World) -> None:
@@ -276,6 +290,61 @@ def test_attack_55_answers_swapped_by_the_relay(world: World) -> None:
     assert world.shop.register.held() == []
 
 
+def test_attack_55_manifest_of_another_ticket(world: World) -> None:
+    """A package under a manifest for another ticket is refused: what a relay serves for one
+    grant was not staged for another."""
+    request, holder = world.ask(), world.holder
+    delivery, letters = (holder.grant(request, name) for name in ("delivery", "newsletter"))
+    for one in (delivery, letters):
+        holder.stage(one)
+    holder.send(request, "Decision", holder.decision(request, [delivery, letters]).to_json())
+    world.shop.collect()
+    # The relay staged it without looking: only the ticket that the manifest names is another.
+    sealed, _ = holder.package(delivery, seq=1)
+    other = replace(delivery, ticket=letters.ticket)
+    resealed, manifest = holder.package(other, seq=1)
+    assert digest(letters.ticket) in str(manifest)
+    _serve_staged(world, delivery.package, manifest, resealed)
+    with pytest.raises(PackageRefused) as refused:
+        world.shop.redeem("delivery")
+    assert refused.value.code == "package.swapped"
+    assert world.shop.register.held() == []
+    assert sealed != resealed
+
+
+def test_attack_55_manifest_of_another_package(world: World) -> None:
+    """The holder's manifest of another package does not serve for this one."""
+    request, holder = world.ask(), world.holder
+    grant = holder.grant(request, "delivery")
+    granted = verify_grant(
+        grant.raw,
+        purpose=None,
+        audience=None,
+        status=WITHOUT_STATUS,
+        sandbox=True,
+        now=world.clock(),
+    )
+    row = world.shop._ctx.store.request(request.request.id)
+    assert row is not None
+    sealed, manifest = holder.package(grant, seq=1)
+    for package_id, ticket in (
+        (new_id(), digest(grant.ticket)),
+        (grant.package, digest({"another": "ticket"})),
+    ):
+        with pytest.raises(PackageRefused) as refused:
+            open_package(
+                sealed,
+                manifest,
+                key=SealingKey.from_seed(row.package_seed or b""),
+                grant=granted,
+                package_id=package_id,
+                ticket=ticket,
+                at_least=1,
+                now=world.clock(),
+            )
+        assert refused.value.code == "package.swapped"
+
+
 def test_attack_68_withdrawal_undone_by_a_later_list(world: World) -> None:
     """A list that shows the grant as standing again revives nothing."""
     granted = world.granted("newsletter")
@@ -303,9 +372,14 @@ def test_attack_69_relay_key_changed_after_a_restore(world: World) -> None:
     impostor.list_id = world.holder.list_id
     impostor.publish_status()
     impostor.stage(granted, seq=1)
-    with pytest.raises(LogError):
+    with pytest.raises(LogError) as refused:
         world.shop.redeem("delivery")
+    assert refused.value.code == "log.signature"
     assert world.shop.register.held() == []
+    row = world.shop._ctx.store.request(granted.request.request.id)
+    assert row is not None
+    assert row.log_origin == world.holder.info.log_origin
+    assert "relay restored" not in [event.kind for event in world.shop.events()]
     other.extensions["relay"].store.close()
     world.wire.app = real
 
@@ -338,26 +412,26 @@ def test_attack_70_message_forwarded_to_another_company(world: World, tmp_path: 
 
 
 def test_attack_75_dropped_message(world: World) -> None:
-    """A relay that drops the notice of withdrawal hides nothing: the list tells, then the gap."""
+    """A relay that drops one message cuts no thread: the holder's signed word that comes later
+    ends the grant, though the relay goes on to show the list of before; and the loss is noted."""
     granted = world.granted()
     world.shop.redeem("delivery")
-    world.holder.withdraw(granted, verb="end")
+    _replay_status(world)
+    world.holder.update(granted, VALUES)
     reply = granted.request.request.reply
     row = world.shop._ctx.store.request(granted.request.request.id)
     assert row is not None
     owner = world.holder.client.owner(
         reply.mailbox, SigningKey.from_seed(row.mailbox_seed or b""), 0
     )
-    envelopes, _ = owner.envelopes(row.collected)
+    envelopes, _ = owner.envelopes()
     owner.delete_envelope(envelopes[-1][0])
+    world.holder.withdraw(granted, verb="end")
     report = world.shop.collect()
     assert report.ended == [granted.verified.id]
-    world.holder.send(
-        granted.request,
-        "PackageUpdated",
-        {"grant": granted.verified.digest, "package": granted.package, "seq": 2},
-    )
-    assert _codes(world) == ["message.gap"]
+    assert ("message.gap", granted.request.request.id) in report.problems
+    assert _refusal(world) == "register.withdrawn"
+    assert not world.on_disk("+36 1 555 0123")
 
 
 def test_attack_76_older_package_served(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
+from credentials.bitstring import MAX_BYTES
 from credentials.contexts import CREDENTIALS_V2, PDS_V1, PROFILE_CONTEXT
 from credentials.errors import (
     ContextRefused,
@@ -478,7 +480,19 @@ def test_attack_38_gzip_bomb():
     stream = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(stream.compress(bytes(1 << 20)) for _ in range(64)) + stream.flush()
     assert len(bomb) < 80_000
-    refused(StatusInvalid, "status.too_large", lambda: BitString.decode(packed(bomb)))
+    text = packed(bomb)
+    tracemalloc.start()
+    try:
+        refused(StatusInvalid, "status.too_large", lambda: BitString.decode(text))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.clear_traces()
+        refused(StatusInvalid, "status.too_large", lambda: BitString.decode(text, max_bytes=20_000))
+        lower_peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # The output grows by doubling, so it is there twice for a moment; all of it would be 64 MiB.
+    assert peak < 4 * MAX_BYTES
+    assert lower_peak < 2**20
 
 
 def test_attack_39_trailing_member():

@@ -97,6 +97,16 @@ def test_attack_52_chunked_body(port: int) -> None:
         assert answer == (411, "front.length_required")
 
 
+def test_attack_52_transfer_coding_without_a_body(port: int) -> None:
+    """A transfer coding is refused with every method, also where no length is asked for: between
+    a proxy and this server nobody could tell where the request ends."""
+    for method in ("GET", "DELETE", "OPTIONS"):
+        head = f"{method} /chunked HTTP/1.1\r\nHost: pds.example\r\nTransfer-Encoding: chunked"
+        for body in (b"0\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n"):
+            answer = refused(port, head.encode() + b"\r\n\r\n" + body)
+            assert answer == (411, "front.length_required")
+
+
 def test_attack_52_smuggled_request(port: int) -> None:
     """What follows a refused chunked body is never taken for a second request."""
     smuggled = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: pds.example\r\n\r\n"

@@ -6,22 +6,35 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from did.json import canonicalize, digest
+from did.json import JsonObject, canonicalize, digest
 from did.keys import SigningKey, VerifyKey
 from did.multikey import b64url_encode
+from did.time import format_time
 from pds.log import Monitor
+from pds.mailbox import RelayClient
+from pds.relay.limits import Limits
 from pds.relay.restore import mark_restored
 from pds.wire import new_id
 
 _WORLD = Path(__file__).parents[1] / "pds" / "relay"
 sys.path.insert(0, str(_WORLD))
 
-from relay_world import URL, Reply, World, close, flask_send, make_world, reopen  # noqa: E402
+from relay_world import (  # noqa: E402
+    URL,
+    InProcess,
+    Reply,
+    World,
+    close,
+    flask_send,
+    make_world,
+    reopen,
+)
 
 
 @pytest.fixture
@@ -97,6 +110,21 @@ def test_attack_36_withdrawn_during_release(world: World) -> None:
         assert {world.recover(one).status for one in presentations} == {404}
         assert world.redeem(ticket).code == "relay.ended"
         world = world.sibling()
+
+
+def test_attack_36_withdrawn_by_the_list_alone(world: World) -> None:
+    """The bit is enough: nothing is released after it, and no answer given again, although the
+    package has not been ended."""
+    package, ticket = world.ready(max_uses=100)
+    presentation = world.presentation(ticket)
+    answer = world.present(presentation)
+    assert (answer.status, world.recover(presentation).body) == (200, answer.body)
+    revoked = world.status_list(sequence=2, bits=world.bits.with_bit(7))
+    assert world.put_status(revoked).status == 200
+    for reply in (world.redeem(ticket), world.recover(presentation)):
+        assert (reply.status, reply.code) == (410, "relay.withdrawn")
+    shown = world.call("GET", f"/v1/packages/{package}").json
+    assert (shown["uses"], shown["ended"]) == (1, False)
 
 
 def test_attack_37_two_redemptions_of_a_single_use_in_threads(world: World) -> None:
@@ -366,6 +394,8 @@ def test_attack_69_a_relay_restored_from_an_old_backup(world: World, data: Path)
     # Its owner, who knows more, goes on from where he was, and never back.
     assert world.stage(package, ticket=newer, seq=1, sealed=b"one").code == "relay.seq"
     assert world.stage(package, ticket=newer, seq=4, sealed=b"four").status == 200
+    assert world.redeem(newer).code == "relay.suspended"  # the list may lack what was withdrawn
+    assert world.put_status(world.status_list(sequence=2)).status == 200
     assert world.redeem(newer).json["manifest"]["seq"] == 4
     assert world.redeem(newer).code == "relay.used_up"
     assert world.end(ended).status == 200
@@ -375,7 +405,8 @@ def test_attack_69_a_relay_restored_from_an_old_backup(world: World, data: Path)
 def test_attack_69_the_same_version_may_be_staged_again(world: World, data: Path) -> None:
     """An owner with nothing newer stages what is there; the count is as the backup knew it."""
     world.create()
-    world.put_status()
+    status_list = world.status_list()
+    world.put_status(status_list)
     package = new_id()
     ticket = world.ticket(package, max_uses=2)
     body = world.staging(package, ticket=ticket)
@@ -387,8 +418,159 @@ def test_attack_69_the_same_version_may_be_staged_again(world: World, data: Path
     reply = world.call("PUT", f"/v1/packages/{package}", body)
     assert (reply.status, reply.json["leafIndex"]) == (200, 0)
     world.verify(reply.json)
+    again = world.put_status(status_list)
+    assert (again.status, again.json["leafIndex"]) == (200, 1)
+    world.verify(again.json)
+    assert world.put_status(status_list).body == again.body
     assert world.redeem(ticket).status == 200
     assert world.redeem(ticket).code == "relay.used_up"
+
+
+def test_attack_69_an_old_status_list_is_not_stamped(world: World, data: Path) -> None:
+    """What the backup shows as good may be withdrawn: nobody is told that the list is the newest,
+    until its owner has published one again."""
+    package, ticket = world.ready(max_uses=9)
+    presentation = world.presentation(ticket)
+    url = f"/v1/status/{world.list_id}"
+    close(world)
+    backup = data.with_name("backup")
+    shutil.copytree(data, backup)
+    reopen(world, data)
+    revoked = world.status_list(sequence=2, bits=world.bits.with_bit(7))
+    assert world.put_status(revoked).status == 200
+    close(world)
+    shutil.rmtree(data)
+    backup.rename(data)
+    mark_restored(data)
+    reopen(world, data)
+
+    reply = world.get(url)
+    assert (reply.status, reply.code, reply.json["status"]) == (503, "relay.suspended", 503)
+    assert int(reply.headers["retry-after"]) > 0
+    assert "pds-stamp" not in reply.headers
+    # Staging does not bring the list back, nor does a start without the backup.
+    assert world.stage(package, ticket=ticket, seq=2).status == 200
+    assert world.redeem(ticket).code == "relay.suspended"
+    reopen(world, data)
+    assert world.get(url).status == 503
+    # Another list of the same sequence, or an older one, is not the owner's word on it.
+    other = world.status_list(sequence=1, bits=world.bits.with_bit(8))
+    assert world.put_status(other).code == "relay.sequence"
+    assert world.put_status(revoked).status == 200
+    reply = world.get(url)
+    assert (reply.status, reply.body) == (200, canonicalize(revoked))
+    assert "pds-stamp" in reply.headers
+    assert world.present(presentation).code == "relay.challenge"
+    assert world.redeem(ticket).code == "relay.withdrawn"
+
+
+def _deep(levels: int) -> JsonObject:
+    inner: JsonObject = {}
+    for _ in range(levels):
+        inner = {"a": inner}
+    return inner
+
+
+def _fake_tickets(world: World, package: str) -> dict[str, JsonObject]:
+    """What a company could put in the place of its ticket."""
+    bare: JsonObject = {
+        "type": ["VerifiableCredential", "RedemptionTicket"],
+        "credentialSubject": {"relay": URL, "package": package},
+    }
+    ticket = world.ticket(package)
+    subject = ticket["credentialSubject"]
+    return {
+        "no members": bare,
+        "deep": bare | {"x": _deep(24)},
+        "unknown member": ticket | {"x": 1},
+        "unknown member inside": ticket | {"credentialSubject": subject | {"x": 1}},
+        "deep in its proof": ticket | {"proof": ticket["proof"] | {"x": _deep(3)}},
+        "deeper in its proof": ticket | {"proof": ticket["proof"] | {"x": _deep(20)}},
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "no members",
+        "deep",
+        "unknown member",
+        "unknown member inside",
+        "deep in its proof",
+        "deeper in its proof",
+    ],
+)
+def test_attack_66_a_ticket_that_blinds_the_owner(world: World, name: str) -> None:
+    """Whatever stands in the place of a ticket, the owner can read the events of the package, and
+    nothing of it is kept."""
+    package, ticket = world.ready()
+    reply = world.redeem(_fake_tickets(world, package)[name])
+    assert reply.code in ("relay.malformed", "relay.ticket_unknown")
+    assert world.redeem(ticket).status == 200
+    client = RelayClient(URL, InProcess(world), clock=world.clock)
+    events, more = client.owner(world.mailbox, world.owner, 1).events(package)
+    assert not more
+    assert ["presentation" in event for event in events][-1:] == [True]
+    assert not any("presentation" in event for event in events[:-1])
+    assert all("problem" not in event for event in events)
+
+
+def test_attack_66_a_deep_presentation_of_before(world: World) -> None:
+    """One that an earlier relay has stored is not handed out: the page can be read."""
+    package, ticket = world.ready()
+    assert world.redeem(ticket).status == 200
+    with world.app.extensions["relay"].store.write() as conn:
+        conn.execute("UPDATE events SET presentation = ?", (canonicalize(_deep(30)),))
+    assert world.redeem(ticket).status == 200
+    client = RelayClient(URL, InProcess(world), clock=world.clock)
+    events, _ = client.owner(world.mailbox, world.owner, 1).events(package)
+    assert ["presentation" in event for event in events] == [False, True]
+
+
+def test_attack_66_a_ticket_that_nobody_registered_is_not_kept(world: World) -> None:
+    """A presentation with another ticket is an event, but none of its content stays."""
+    package, ticket = world.ready()
+    assert world.redeem(world.ticket(package, max_uses=99)).code == "relay.ticket_unknown"
+    assert world.redeem(ticket, key=SigningKey.generate()).code == "relay.wrong_key"
+    shown = [(one["ordinal"], "presentation" in one) for one in world.events(package)]
+    assert shown == [(1, False), (2, True)]
+
+
+def test_attack_74_a_mailbox_filled_beyond_its_quota(data: Path) -> None:
+    """A mailbox holds so many bytes, whoever brings them and in however many pieces."""
+    world = make_world(data, limits=Limits(mailbox=40_000))
+    package, ticket = world.ready()
+    _, first = world.capability(envelopes=100, size=20_000)
+    _, second = world.capability(envelopes=100, size=20_000)
+    held = 0
+    for number in range(100):
+        secret = (first, second)[number % 2]
+        reply = world.deposit(secret, number.to_bytes(2, "big") * 1000)
+        if reply.status == 429:
+            break
+        held += 2000
+    assert reply.code == "relay.quota"
+    assert 0 < held < 40_000
+    # Small ones take room too: their rows and receipts do.
+    small = [world.deposit(first, b"%d" % number).status for number in range(20)]
+    assert small[-1] == 429
+    assert world.stage(new_id(), sealed=bytes(30_000)).code == "relay.quota"
+    assert world.stage(package, ticket=ticket, seq=2, sealed=bytes(30_000)).code == "relay.quota"
+    link: JsonObject = {
+        "mailbox": world.mailbox,
+        "sealed": b64url_encode(bytes(30_000)),
+        "expires": format_time(world.clock() + timedelta(days=1)),
+    }
+    assert world.call("PUT", f"/v1/requests/{new_id()}", link).code == "relay.quota"
+    # What was refused left nothing behind; what is erased gives its room back.
+    assert world.call("GET", f"/v1/packages/{package}").json["manifest"]["seq"] == 1
+    base = f"/v1/mailboxes/{world.mailbox}/envelopes"
+    for envelope in world.call("GET", f"{base}?after=0").json["envelopes"]:
+        assert world.call("DELETE", f"{base}/{envelope['ordinal']}").status == 204
+    assert world.stage(package, ticket=ticket, seq=2, sealed=bytes(30_000)).status == 200
+    assert world.end(package).status == 200
+    assert world.call("PUT", f"/v1/requests/{new_id()}", link).status == 201
+    close(world)
 
 
 def test_attack_74_two_uses_of_a_capabilitys_last_slot(world: World) -> None:

@@ -298,6 +298,7 @@ def test_attack_61_slot_under_another_name(
         epoch=file.epoch,
         slots=(passphrase, replace(recovery, id=other) if which == "slot" else recovery),
         mac_key=data_key.derive("slot-mac"),
+        replaces=file,
     )
     keyslots.epoch(slot_file, data_key)
     slots_refuse("vault.slots_damaged", lambda: keyslots.unlock_kit(slot_file, words))

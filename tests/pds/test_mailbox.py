@@ -650,16 +650,84 @@ def test_pages_rise_and_end() -> None:
     for bad in (page(4), page(5, 5), page(6, 5), page(more=True), page(*range(5, 1006))):
         with pytest.raises(RelayNonsense):
             owner(client(bad)[0]).envelopes(4)
-    for events in ([REFUSAL, EVENT], [EVENT, EVENT], [EVENT | {"ordinal": 2}], [EVENT | {"x": 1}]):
+    without = {name: value for name, value in EVENT.items() if name != "ordinal"}
+    for events in ([REFUSAL, EVENT], [EVENT, EVENT], [without], ["x"], [EVENT | {"ordinal": True}]):
         with pytest.raises(RelayNonsense):
             owner(client(as_json({"events": events, "more": False}))[0]).events(PACKAGE)
     with pytest.raises(RelayNonsense):
         owner(client(as_json({"events": [], "more": True}))[0]).events(PACKAGE)
     with pytest.raises(RelayNonsense):
         owner(client(as_json({"events": [EVENT], "more": False}))[0]).events(PACKAGE, 1)
-    staged = EVENT | {"receipt": receipt("staging", package=PACKAGE, ordinal=1)}
-    with pytest.raises(RelayNonsense):
-        owner(client(as_json({"events": [staged], "more": False}))[0]).events(PACKAGE)
+
+
+def nested(levels: int) -> dict[str, object]:
+    inner: dict[str, object] = {}
+    for _ in range(levels - 1):
+        inner = {"a": [inner]} if levels % 2 else {"a": inner}
+    return inner
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"receipt": None},
+        {"receipt": "x"},
+        {"receipt": {}},
+        {"receipt": receipt("staging", package=PACKAGE, ordinal=1)},
+        {"receipt": receipt("redemption", package=ID, ordinal=1)},
+        {"receipt": receipt("redemption", package=PACKAGE, ordinal=2)},
+        {"receipt": receipt("redemption", package=PACKAGE, ordinal=1, x=nested(20))},
+        {"ordinal": 2, "receipt": receipt("redemption", package=PACKAGE, ordinal=1)},
+    ],
+)
+def test_an_event_with_a_bad_receipt_hides_no_other(changes: dict[str, object]) -> None:
+    """It is named as that event's problem; the others are there."""
+    bad = EVENT | changes
+    after = REFUSAL | {
+        "ordinal": 3,
+        "receipt": receipt("refusal", package=PACKAGE, ordinal=3, code="relay.expired"),
+    }
+    c, _ = client(as_json({"events": [bad, after], "more": False}))
+    assert owner(c).events(PACKAGE) == (
+        [{"ordinal": bad["ordinal"], "receipt": None, "problem": "relay.bad_receipt"}, after],
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"presentation": None},
+        {"presentation": "x"},
+        {"presentation": [PRESENTATION]},
+        {"presentation": PRESENTATION | {"verifiableCredential": [nested(24)]}},
+        {"presentation": nested(9)},
+        {"presentation": nested(10)},
+    ],
+)
+def test_an_event_with_a_bad_presentation_hides_no_other(changes: dict[str, object]) -> None:
+    """The event is there without it, and says what is wrong."""
+    c, _ = client(as_json({"events": [EVENT | changes, REFUSAL], "more": True}))
+    bad = {"ordinal": 1, "receipt": EVENT["receipt"], "problem": "relay.bad_presentation"}
+    assert owner(c).events(PACKAGE) == ([bad, REFUSAL], True)
+
+
+def test_an_event_with_an_unknown_member_says_so() -> None:
+    """What it says beside that is there."""
+    c, _ = client(as_json({"events": [EVENT | {"x": 1}, REFUSAL], "more": False}))
+    bad = {"ordinal": 1, "receipt": EVENT["receipt"], "problem": "relay.bad_presentation"}
+    assert owner(c).events(PACKAGE) == ([bad, REFUSAL], False)
+
+
+def test_a_status_list_that_waits_for_its_owner() -> None:
+    """A restored relay says ``relay.suspended`` with 503: it is a refusal, for later."""
+    body = problem(RelayCode.SUSPENDED) | {"status": 503}
+    c, _ = client(as_json(body, 503, **{"retry-after": "3600"}))
+    with pytest.raises(RelayError) as caught:
+        c.status(f"{RELAY}/v1/status/{ID}")
+    found = caught.value
+    assert (found.code, found.status, found.retry_after) == ("relay.suspended", 503, 3600)
+    assert found.exit_code == 4
 
 
 def test_answers_beyond_their_size_are_nonsense() -> None:

@@ -102,11 +102,13 @@ class Shop:
             return str(company.request(terms, valid_for=timedelta(days=14)).link)
 
 
-def make_shop(start: Callable[..., Server], folder: Path, relay: str) -> Shop:
+def make_shop(
+    start: Callable[..., Server], folder: Path, relay: str, did: str = "did:web:shop.example"
+) -> Shop:
     """Make a company in a folder and serve its DID document."""
     Company.create(
         folder,
-        did="did:web:shop.example",
+        did=did,
         name="Tekerj Bringabolt Kft.",
         address="6720 Szeged, Kárász utca 1.",
         contact="mailto:info@shop.example",
@@ -115,7 +117,8 @@ def make_shop(start: Callable[..., Server], folder: Path, relay: str) -> Shop:
         sandbox=True,
     ).close()
     server = start("company", "--data", str(folder), "serve", "--port", "0", "--dev-tls")
-    return Shop(folder, f"shop.example=127.0.0.1:{server.port},{folder / 'tls' / 'ca.pem'}")
+    host = did.rpartition(":")[2]
+    return Shop(folder, f"{host}=127.0.0.1:{server.port},{folder / 'tls' / 'ca.pem'}")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """The holder's verbs against a running relay and shop."""
 
+import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from pds.vault.consent import Accept, Refuse
 from pds.vault.errors import ClockWrong, ConsentError, VaultError
 from pds.vault.service import ShownRequest, Vault
 
-from .conftest import PASSPHRASE, QUICK, Holder, Shop
+from .conftest import PASSPHRASE, QUICK, Holder, Server, Shop, make_shop
 
 ALL = {
     "delivery": Accept(follows_changes=True),
@@ -204,21 +206,36 @@ def test_a_live_vault_refuses_a_sandbox_request(shop: Shop, relay: str, tmp_path
         assert getattr(unresolved.value, "code", "")
 
 
-def test_attack_35_a_clock_set_back_signs_nothing(holder: Holder, asked: ShownRequest) -> None:
-    """The vault's time never runs backwards."""
+def test_attack_35_a_clock_set_back_signs_nothing(
+    holder: Holder, asked: ShownRequest, shop: Shop
+) -> None:
+    """The vault's time never runs backwards, nor far from its relay's; ending is never refused."""
     decide(holder, asked)
+    with holder.open() as vault:
+        second = vault.open_link(shop.ask("second-request.json"))
+    answers = {"support": Accept(), "analytics": Refuse()}
     back, off = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC) + timedelta(hours=2)
     with holder.open(clock=lambda: back) as vault:
         with pytest.raises(ClockWrong) as refused:
-            vault.withdraw("delivery")
+            vault.decide(second.request.id, answers)
         assert refused.value.code == "vault.clock_back"
     with holder.open(clock=lambda: off) as vault:
-        for act in (lambda: vault.withdraw("delivery"), vault.sync, vault.restage):
+        for act in (
+            lambda: vault.decide(second.request.id, answers),
+            vault.sync,
+            vault.restage,
+        ):
             with pytest.raises(ClockWrong) as refused:
                 act()
             assert refused.value.code == "vault.clock_off"
+        verb, report = vault.withdraw("delivery")
+        assert (verb, report.complete) == ("end", False)
     with holder.open() as vault:
-        assert {s.state for s in vault.sharing()} == {"active"}
+        assert vault.request(second.request.id).state == "pending"
+        assert vault.push().complete  # with the clock right again, it goes out
+        assert vault.sync().problems == []
+        states = {s.purpose: s.state for s in vault.sharing()}
+        assert states == {"delivery": "ended", "personalisation": "active"}
 
 
 def test_attack_69_a_vault_restored_from_an_old_backup(
@@ -264,6 +281,37 @@ def test_attack_69_a_vault_restored_from_an_old_backup(
     address = next(i for i in redeemed.items if i.path == "contact.address")
     assert isinstance(address.value, dict)
     assert address.value["streetAddress"] == "Harmadik utca 3."
+
+
+def test_an_old_folder_put_back_gives_no_keys_away_twice(
+    holder: Holder, shop: Shop, relay: str, start: Callable[..., Server], tmp_path: Path
+) -> None:
+    """A copy of the folder from before the first relationship would derive its keys again; the
+    relay knows them, so nothing is signed until the vault has looked there."""
+    old = Holder(tmp_path / "old", holder.kit)
+    shutil.copytree(holder.folder, old.folder)
+    with holder.open() as vault:
+        shown = vault.open_link(shop.ask())
+        vault.decide(shown.request.id, ALL)
+        assert vault.push().complete
+        first = {str(vault.grant(s.grant)["issuer"]) for s in vault.sharing()}
+    other = make_shop(start, tmp_path / "other-shop", relay, did="did:web:other.example")
+    with old.open() as vault:
+        vault.trust_dev_host(other.dev_trust)
+        shown = vault.open_link(other.ask())
+        with pytest.raises(VaultError) as refused:
+            vault.decide(shown.request.id, ALL)
+        assert refused.value.code == "vault.other_copy"
+        assert vault.sharing() == []
+        with pytest.raises(VaultError) as refused:
+            vault.decide(shown.request.id, ALL)
+        assert refused.value.code == "vault.restoring"
+        report = vault.reconcile()
+        assert report.unknown == 1
+        vault.decide(shown.request.id, ALL)
+        assert vault.push().complete
+        second = {str(vault.grant(s.grant)["issuer"]) for s in vault.sharing()}
+    assert not first & second
 
 
 def _person(holder: Holder) -> str:

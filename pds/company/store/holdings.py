@@ -52,12 +52,16 @@ class HoldingTables(Tables):
     def announce(self, digest: str, seq: int) -> None:
         self._run("UPDATE access_grant SET announced = ? WHERE digest = ?", seq, digest)
 
-    def set_redeemed(self, digest: str, *, seq: int, ordinal: int, leaf: str) -> None:
+    def set_redeemed(self, digest: str, *, seq: int) -> None:
+        self._run("UPDATE access_grant SET seq = ? WHERE digest = ?", seq, digest)
+
+    def set_event(self, digest: str, *, ordinal: int, leaf: str, origin: str) -> None:
+        """The last event of the grant's package that we have a receipt of."""
         self._run(
-            "UPDATE access_grant SET seq = ?, ordinal = ?, leaf = ? WHERE digest = ?",
-            seq,
+            "UPDATE access_grant SET ordinal = ?, leaf = ?, origin = ? WHERE digest = ?",
             ordinal,
             leaf,
+            origin,
             digest,
         )
 
@@ -294,6 +298,7 @@ def _grant(row: Any) -> GrantRow:
         seq=row["seq"],
         ordinal=row["ordinal"],
         leaf=row["leaf"],
+        origin=row["origin"],
         ended=maybe_time(row["ended"]),
         end_kind=row["end_kind"],
         erased=maybe_time(row["erased"]),

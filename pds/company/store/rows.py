@@ -37,7 +37,6 @@ class RequestRow:
     mailbox_seed: bytes | None = field(repr=False)
     message_seed: bytes | None = field(repr=False)
     capability_id: str
-    collected: int
     person: str | None = None
     reply: JsonObject | None = field(default=None, repr=False)
     relay: str | None = None
@@ -49,7 +48,8 @@ class RequestRow:
 @dataclass(frozen=True, slots=True)
 class GrantRow:
     """A grant with its ticket and where its package stands. ``seq``, ``ordinal`` and ``leaf``
-    are of the last redemption, ``announced`` the newest version that the holder told of."""
+    are of the last redemption, ``origin`` is the log that holds it, ``announced`` the newest
+    version that the holder told of."""
 
     digest: str
     id: str
@@ -69,6 +69,7 @@ class GrantRow:
     seq: int = 0
     ordinal: int = 0
     leaf: str | None = None
+    origin: str | None = None
     ended: datetime | None = None
     end_kind: str | None = None
     erased: datetime | None = None

@@ -170,4 +170,23 @@ CREATE TABLE event (
 ) STRICT;
 """,
     ),
+    Migration(
+        2,
+        """
+CREATE TABLE checkpoint (
+    log_key TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    note TEXT NOT NULL,
+    PRIMARY KEY (log_key, origin)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE access_grant ADD COLUMN origin TEXT;
+UPDATE access_grant SET origin = (SELECT log_origin FROM request WHERE id = access_grant.request)
+    WHERE leaf IS NOT NULL;
+
+-- What the relay deletes is what was read: no cursor of ours can pass over a message.
+ALTER TABLE request DROP COLUMN collected;
+""",
+    ),
 )

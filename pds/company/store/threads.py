@@ -11,8 +11,8 @@ from pds.db import Tables
 
 
 class ThreadTables(Tables):
-    """All SQL of ``setting``, ``signing_key``, ``request``, ``message``, ``outbox``, ``problem``
-    and ``event``."""
+    """All SQL of ``setting``, ``signing_key``, ``request``, ``checkpoint``, ``message``,
+    ``outbox``, ``problem`` and ``event``."""
 
     # settings and keys
     def setting(self, name: str) -> str | None:
@@ -85,9 +85,6 @@ class ThreadTables(Tables):
             "UPDATE request SET state = ?, problem = ? WHERE id = ?", state, problem, request_id
         )
 
-    def set_collected(self, request_id: str, ordinal: int) -> None:
-        self._run("UPDATE request SET collected = ? WHERE id = ?", ordinal, request_id)
-
     def set_decided(
         self,
         request_id: str,
@@ -113,6 +110,30 @@ class ThreadTables(Tables):
 
     def set_log_origin(self, request_id: str, origin: str) -> None:
         self._run("UPDATE request SET log_origin = ? WHERE id = ?", origin, request_id)
+
+    # the logs of relays
+    def checkpoint(self, log_key: str, origin: str) -> str | None:
+        """The newest checkpoint that was seen of a log: its signed note."""
+        row = self._one(
+            "SELECT note FROM checkpoint WHERE log_key = ? AND origin = ?", log_key, origin
+        )
+        return None if row is None else str(row["note"])
+
+    def see_checkpoint(self, log_key: str, origin: str, *, size: int, note: str) -> None:
+        """Keep a checkpoint; a smaller one than the one that is kept changes nothing."""
+        self._run(
+            "INSERT INTO checkpoint (log_key, origin, size, note) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (log_key, origin) DO UPDATE SET size = excluded.size,"
+            " note = excluded.note WHERE excluded.size > checkpoint.size",
+            log_key,
+            origin,
+            size,
+            note,
+        )
+
+    def log_origins(self, log_key: str) -> list[str]:
+        rows = self._all("SELECT origin FROM checkpoint WHERE log_key = ?", log_key)
+        return [row["origin"] for row in rows]
 
     def close_request(self, request_id: str) -> None:
         """The thread is over: its keys and its link are destroyed."""
@@ -198,7 +219,8 @@ class ThreadTables(Tables):
     # problems and events
     def add_problem(self, code: str, subject: str, detail: JsonObject, at: datetime) -> None:
         self._run(
-            "INSERT INTO problem (at, code, subject, detail) VALUES (?, ?, ?, ?)",
+            "INSERT INTO problem (at, code, subject, detail) SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS"
+            " (SELECT 1 FROM problem WHERE code = ?2 AND subject = ?3 AND detail = ?4)",
             format_time(at),
             code,
             subject,
@@ -244,7 +266,6 @@ def _request(row: Any) -> RequestRow:
         mailbox_seed=row["mailbox_seed"],
         message_seed=row["message_seed"],
         capability_id=row["capability_id"],
-        collected=row["collected"],
         person=row["person"],
         reply=None if row["reply"] is None else to_object(row["reply"]),
         relay=row["relay"],

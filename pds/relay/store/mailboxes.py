@@ -52,6 +52,12 @@ def raise_epoch(conn: Connection, id_: str, epoch: int) -> None:
     conn.execute("UPDATE mailboxes SET epoch = ? WHERE id = ?", (epoch, id_))
 
 
+def held(conn: Connection, id_: str) -> int:
+    """How many bytes lie in a mailbox: envelopes, links, packages, and what their rows take."""
+    row = conn.execute("SELECT held FROM mailboxes WHERE id = ?", (id_,)).fetchone()
+    return 0 if row is None else int(row["held"])
+
+
 def end_mailbox(conn: Connection, id_: str) -> None:
     """Erase what lies in a mailbox; only its id, owner and epoch stay."""
     conn.execute(

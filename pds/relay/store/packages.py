@@ -65,6 +65,7 @@ class ListRow:
     valid_until: int
     entry: int
     credential: bytes
+    suspended: bool = False
 
 
 def package(conn: Connection, id_: str) -> PackageRow | None:
@@ -128,8 +129,10 @@ def stage(
         ),
     )
     conn.execute(
-        "INSERT OR REPLACE INTO contents (package, seq, sha256, manifest, sealed)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO contents (package, seq, sha256, manifest, sealed)"
+        " VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (package, seq) DO UPDATE SET sha256 = excluded.sha256,"
+        " manifest = excluded.manifest, sealed = excluded.sealed",
         (id_, seq, content.sha256, content.manifest, content.sealed),
     )
     drop_unneeded(conn, id_)
@@ -188,8 +191,10 @@ def expire(conn: Connection, id_: str) -> None:
 
 
 def suspend_all(conn: Connection) -> None:
-    """Every live package waits for its owner; no answer of before is given again."""
+    """Every live package and every status list waits for its owner; no answer of before is given
+    again."""
     conn.execute("UPDATE packages SET suspended = 1 WHERE state <> 'ended'")
+    conn.execute("UPDATE status_lists SET suspended = 1")
     conn.execute("DELETE FROM answers")
 
 
@@ -210,7 +215,7 @@ def add_event(
     redemption: str,
     entry: int,
     leaf: str,
-    presentation: bytes,
+    presentation: bytes | None,
     erase_at: int,
 ) -> None:
     conn.execute(
@@ -288,11 +293,13 @@ def delete_answer(conn: Connection, redemption: str, id_: str) -> None:
 
 def status_list(conn: Connection, id_: str) -> ListRow | None:
     row = conn.execute(
-        "SELECT mailbox, issuer, sequence, digest, valid_until, entry, credential"
+        "SELECT mailbox, issuer, sequence, digest, valid_until, entry, credential, suspended"
         " FROM status_lists WHERE id = ?",
         (id_,),
     ).fetchone()
-    return None if row is None else ListRow(**dict(row))
+    if row is None:
+        return None
+    return ListRow(**{**dict(row), "suspended": bool(row["suspended"])})
 
 
 def lists_of(conn: Connection, mailbox_id: str) -> list[tuple[str, int]]:
@@ -303,6 +310,7 @@ def lists_of(conn: Connection, mailbox_id: str) -> list[tuple[str, int]]:
 
 
 def put_list(conn: Connection, id_: str, row: ListRow) -> None:
+    """Put a list in the place of the one before; it waits for nobody any more."""
     conn.execute(
         "INSERT OR REPLACE INTO status_lists"
         " (id, mailbox, issuer, sequence, digest, valid_until, entry, credential)"

@@ -11,6 +11,52 @@ from pds.db import Migration
 
 APPLICATION_ID: Final = 0x50445352  # "PDSR"
 
+# What a mailbox holds, in bytes: envelopes, links and packages, each with 2 KiB for its row. The
+# triggers count wherever a row comes or goes. REPLACE would delete without them: it is not used
+# for these tables.
+_HELD: Final = """
+    ALTER TABLE mailboxes ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+    UPDATE mailboxes SET held =
+        (SELECT coalesce(sum(length(sealed) + 2048), 0) FROM envelopes
+         WHERE mailbox = mailboxes.id AND sealed IS NOT NULL)
+        + (SELECT coalesce(sum(length(sealed) + 2048), 0) FROM requests
+           WHERE mailbox = mailboxes.id AND sealed IS NOT NULL)
+        + (SELECT coalesce(sum(length(sealed) + 2048), 0) FROM contents
+           JOIN packages ON packages.id = contents.package WHERE mailbox = mailboxes.id);
+
+    CREATE TRIGGER envelopes_come AFTER INSERT ON envelopes WHEN new.sealed IS NOT NULL BEGIN
+        UPDATE mailboxes SET held = held + length(new.sealed) + 2048 WHERE id = new.mailbox;
+    END;
+    CREATE TRIGGER envelopes_erased AFTER UPDATE OF sealed ON envelopes
+    WHEN old.sealed IS NOT NULL AND new.sealed IS NULL BEGIN
+        UPDATE mailboxes SET held = held - length(old.sealed) - 2048 WHERE id = old.mailbox;
+    END;
+    CREATE TRIGGER envelopes_go AFTER DELETE ON envelopes WHEN old.sealed IS NOT NULL BEGIN
+        UPDATE mailboxes SET held = held - length(old.sealed) - 2048 WHERE id = old.mailbox;
+    END;
+
+    CREATE TRIGGER requests_come AFTER INSERT ON requests WHEN new.sealed IS NOT NULL BEGIN
+        UPDATE mailboxes SET held = held + length(new.sealed) + 2048 WHERE id = new.mailbox;
+    END;
+    CREATE TRIGGER requests_erased AFTER UPDATE OF sealed ON requests
+    WHEN old.sealed IS NOT NULL AND new.sealed IS NULL BEGIN
+        UPDATE mailboxes SET held = held - length(old.sealed) - 2048 WHERE id = old.mailbox;
+    END;
+
+    CREATE TRIGGER contents_come AFTER INSERT ON contents BEGIN
+        UPDATE mailboxes SET held = held + length(new.sealed) + 2048
+        WHERE id = (SELECT mailbox FROM packages WHERE id = new.package);
+    END;
+    CREATE TRIGGER contents_change AFTER UPDATE OF sealed ON contents BEGIN
+        UPDATE mailboxes SET held = held + length(new.sealed) - length(old.sealed)
+        WHERE id = (SELECT mailbox FROM packages WHERE id = new.package);
+    END;
+    CREATE TRIGGER contents_go AFTER DELETE ON contents BEGIN
+        UPDATE mailboxes SET held = held - length(old.sealed) - 2048
+        WHERE id = (SELECT mailbox FROM packages WHERE id = old.package);
+    END;
+    """
+
 MIGRATIONS: Final = (
     Migration(
         1,
@@ -163,6 +209,14 @@ MIGRATIONS: Final = (
         CREATE TABLE challenges (random BLOB PRIMARY KEY, expires INTEGER NOT NULL)
             STRICT, WITHOUT ROWID;
         CREATE INDEX challenges_expires ON challenges (expires);
+        """,
+    ),
+    Migration(2, _HELD),
+    Migration(
+        3,
+        """
+        -- A list of before a restore is not handed out until its owner has published one again.
+        ALTER TABLE status_lists ADD COLUMN suspended INTEGER NOT NULL DEFAULT 0;
         """,
     ),
 )

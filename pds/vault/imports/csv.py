@@ -92,6 +92,12 @@ def read_csv(
     """
     table = read_table(raw, encoding)
     target = _target(table.header, mapping)
+    if not table.rows:
+        raise ImportFailed(
+            "The file has a row of headings and nothing beneath it.",
+            code="import.nothing_found",
+            hint="Export it anew, with its rows.",
+        )
     findings = Findings()
     if table.assumption:
         findings.assumptions.append(table.assumption)

@@ -131,7 +131,8 @@ def _contact(by_name: dict[str, list[Property]], findings: Findings) -> JsonObje
     _put_list(fields, "telephone", "otherTelephones", [_telephone(p) for p in voices])
     _put(fields, "faxNumber", next(filter(None, map(_telephone, faxes)), ""))
     _put_list(fields, "address", "otherAddresses", [_address(p) for p in by_name.get("ADR", ())])
-    _put(fields, "birthDate", _birth_date(first("BDAY")))
+    birthdays = _each(by_name, "BDAY", "birthDate", findings)
+    _put(fields, "birthDate", next(iter(birthdays), ""))
     organizations = by_name.get("ORG")
     if organizations:
         units = [" ".join(map(_clean, values)).strip() for values in organizations[0].components()]
@@ -170,6 +171,8 @@ def _each(
             continue
         if field == "email" and value.lower().startswith("mailto:"):
             value = value[len("mailto:") :]
+        if field == "birthDate":
+            value = _birth_date(value)
         try:
             check("contact", {field: value})
         except RecordError as error:

@@ -35,8 +35,8 @@ class ExchangeStore(Tables):
     def add_relationship(self, r: Relationship) -> None:
         self._run(
             "INSERT INTO relationship (idx, generation, company, name, did, mailbox, capability, "
-            "status_bits, status_sequence, status_issued, collected, created) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "status_bits, status_sequence, status_issued, created) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             r.index,
             r.generation,
             r.company,
@@ -47,7 +47,6 @@ class ExchangeStore(Tables):
             r.status_bits,
             r.status_sequence,
             format_time(r.status_issued),
-            r.collected,
             format_time(r.created),
         )
 
@@ -75,9 +74,6 @@ class ExchangeStore(Tables):
             format_time(issued),
             index,
         )
-
-    def set_collected(self, index: int, ordinal: int) -> None:
-        self._run("UPDATE relationship SET collected = ? WHERE idx = ?", ordinal, index)
 
     # requests and refusals
     def add_request(self, request: StoredRequest) -> None:
@@ -160,6 +156,10 @@ class ExchangeStore(Tables):
         row = self._one("SELECT * FROM access_grant WHERE digest = ?", digest)
         return None if row is None else StoredGrant.of(row)
 
+    def grant_by_package(self, package: str) -> StoredGrant | None:
+        row = self._one("SELECT * FROM access_grant WHERE package = ?", package)
+        return None if row is None else StoredGrant.of(row)
+
     def used_indexes(self, relationship: int) -> set[int]:
         rows = self._all(
             "SELECT status_index FROM access_grant WHERE relationship = ?", relationship
@@ -184,7 +184,7 @@ class ExchangeStore(Tables):
         self, package: str, seq: int, *, sha256: str, manifest: JsonObject, at: datetime
     ) -> None:
         self._run(
-            "INSERT INTO staged (package, seq, sha256, manifest, receipt, at) "
+            "INSERT OR REPLACE INTO staged (package, seq, sha256, manifest, receipt, at) "
             "VALUES (?, ?, ?, ?, NULL, ?)",
             package,
             seq,
@@ -197,6 +197,15 @@ class ExchangeStore(Tables):
         rows = self._all("SELECT seq, sha256, manifest FROM staged WHERE package = ?", package)
         return {int(r["seq"]): (r["sha256"], parse_object(r["manifest"])) for r in rows}
 
+    def was_staged(self, package: str) -> bool:
+        """Whether the relay has signed for any version of this package."""
+        sql = "SELECT 1 FROM staged WHERE package = ? AND receipt IS NOT NULL"
+        return self._one(sql, package) is not None
+
+    def staging_receipts(self, package: str) -> list[tuple[int, JsonObject]]:
+        sql = "SELECT seq, receipt FROM staged WHERE package = ? AND receipt IS NOT NULL"
+        return [(int(r["seq"]), parse_object(r["receipt"])) for r in self._all(sql, package)]
+
     def set_staging_receipt(self, package: str, seq: int, receipt: JsonObject) -> None:
         self._run(
             "UPDATE staged SET receipt = ? WHERE package = ? AND seq = ?",
@@ -207,9 +216,10 @@ class ExchangeStore(Tables):
 
     def add_event(self, event: PackageEvent) -> None:
         self._run(
-            "INSERT INTO package_event (package, ordinal, leaf, kind, at, code, seq, purpose, "
-            "problem, receipt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO package_event (package, origin, ordinal, leaf, kind, at, code, seq, "
+            "purpose, problem, receipt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             event.package,
+            event.origin,
             event.ordinal,
             event.leaf,
             event.kind,
@@ -222,12 +232,17 @@ class ExchangeStore(Tables):
         )
 
     def events(self, package: str) -> list[PackageEvent]:
-        rows = self._all("SELECT * FROM package_event WHERE package = ? ORDER BY ordinal", package)
+        rows = self._all(
+            "SELECT * FROM package_event WHERE package = ? ORDER BY at, ordinal", package
+        )
         return [PackageEvent.of(row) for row in rows]
 
-    def last_event(self, package: str) -> PackageEvent | None:
+    def last_event(self, package: str, origin: str) -> PackageEvent | None:
         row = self._one(
-            "SELECT * FROM package_event WHERE package = ? ORDER BY ordinal DESC LIMIT 1", package
+            "SELECT * FROM package_event WHERE package = ? AND origin = ? "
+            "ORDER BY ordinal DESC LIMIT 1",
+            package,
+            origin,
         )
         return None if row is None else PackageEvent.of(row)
 
@@ -313,6 +328,20 @@ class ExchangeStore(Tables):
         self._run("UPDATE outbox SET problem = ? WHERE n = ?", problem, n)
 
     # the relay's log, as we have seen it
+    def add_unchecked(self, origin: str, note: str) -> None:
+        self._run(
+            "INSERT OR IGNORE INTO unchecked_checkpoint (note, origin) VALUES (?, ?)", note, origin
+        )
+
+    def unchecked(self, origin: str, *, limit: int) -> list[str]:
+        rows = self._all(
+            "SELECT note FROM unchecked_checkpoint WHERE origin = ? LIMIT ?", origin, limit
+        )
+        return [str(row["note"]) for row in rows]
+
+    def checked(self, note: str) -> None:
+        self._run("DELETE FROM unchecked_checkpoint WHERE note = ?", note)
+
     def seen_checkpoint(self, origin: str) -> str | None:
         row = self._one("SELECT note FROM seen_checkpoint WHERE origin = ?", origin)
         return None if row is None else str(row["note"])

@@ -22,7 +22,6 @@ class Relationship:
     status_bits: str
     status_sequence: int
     status_issued: datetime
-    collected: int
     created: datetime
 
     @classmethod
@@ -38,7 +37,6 @@ class Relationship:
             status_bits=row["status_bits"],
             status_sequence=row["status_sequence"],
             status_issued=parse_time(row["status_issued"]),
-            collected=row["collected"],
             created=parse_time(row["created"]),
         )
 
@@ -112,6 +110,7 @@ class PackageEvent:
     """What the relay recorded for one package, after our checks; ``problem`` is what failed."""
 
     package: str
+    origin: str
     ordinal: int
     leaf: str
     kind: str
@@ -126,6 +125,7 @@ class PackageEvent:
     def of(cls, row: Any) -> "PackageEvent":
         return cls(
             package=row["package"],
+            origin=row["origin"],
             ordinal=row["ordinal"],
             leaf=row["leaf"],
             kind=row["kind"],

@@ -14,7 +14,6 @@ CREATE TABLE relationship (
     status_bits TEXT NOT NULL,
     status_sequence INTEGER NOT NULL,
     status_issued TEXT NOT NULL,
-    collected INTEGER NOT NULL DEFAULT 0,
     created TEXT NOT NULL
 ) STRICT;
 CREATE INDEX relationship_company ON relationship (company);
@@ -66,6 +65,7 @@ CREATE TABLE staged (
 
 CREATE TABLE package_event (
     package TEXT NOT NULL,
+    origin TEXT NOT NULL,
     ordinal INTEGER NOT NULL,
     leaf TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE package_event (
     purpose TEXT,
     problem TEXT,
     receipt TEXT NOT NULL,
-    PRIMARY KEY (package, ordinal)
+    PRIMARY KEY (package, origin, ordinal)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE message (
@@ -108,6 +108,10 @@ CREATE TABLE outbox (
 
 CREATE TABLE seen_checkpoint (
     origin TEXT PRIMARY KEY, note TEXT NOT NULL, at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE unchecked_checkpoint (
+    note TEXT PRIMARY KEY, origin TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE evidence (

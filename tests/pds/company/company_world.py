@@ -281,6 +281,7 @@ class Holder:
         key: SigningKey | None = None,
         recipient: str | None = None,
         skip: int = 0,
+        restored: bool = False,
     ) -> bytes:
         """Sign a message of this thread and seal it to the shop."""
         reply, thread = request.request.reply, request.request.id
@@ -297,6 +298,7 @@ class Holder:
             prev=prev if not skip else multihash_sha256(b"one that never came"),
             created=self.clock(),
             body=body,
+            restored=restored,
         )
         signed = sign_message(message, signer)
         if advance:
@@ -325,18 +327,18 @@ class Holder:
 
     def withdraw(self, granted: Granted, *, verb: str = "withdraw") -> None:
         self.mailbox.end_package(granted.package)
-        self.notify_withdrawal(granted, self.revoke(granted), verb=verb)
+        self.revoke(granted)
+        self.notify_withdrawal(granted, verb=verb)
 
-    def notify_withdrawal(self, granted: Granted, list_digest: str, *, verb: str) -> None:
+    def notify_withdrawal(self, granted: Granted, *, verb: str, **how: Any) -> bytes:
         notice = Withdrawal(
             grant=granted.verified.digest,
             verb=verb,
-            status_list=list_digest,
             sequence=self.sequence,
             erase_by=self.clock() + timedelta(days=30),
             at=self.clock(),
         )
-        self.send(granted.request, "Withdrawal", notice.to_json())
+        return self.send(granted.request, "Withdrawal", notice.to_json(), **how)
 
     def update(self, granted: Granted, values: Mapping[str, Json]) -> None:
         self.stage(granted, values=values)

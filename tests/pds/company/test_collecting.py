@@ -1,13 +1,17 @@
 """Answers and notices: what is taken in, what is dropped, and that nothing is lost between."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from company_world import DELIVERY, Holder, World
+from company_world import DELIVERY, Granted, Holder, Reply, World
 
+from did.json import JsonObject, canonicalize
 from did.keys import SigningKey
-from did.multikey import multihash_sha256
+from did.multikey import b64url_encode, multihash_sha256
 from pds.company.errors import NoBasis
+from pds.messages.notices import PackageUpdated, Withdrawal
 
 
 def codes(world: World) -> list[str]:
@@ -84,13 +88,13 @@ def test_rubbish_does_not_stop_the_round(world: World) -> None:
 
 
 def test_second_holder_cannot_take_a_thread_over(world: World) -> None:
-    """Once decided, only the holder who decided is heard; not even with the capability."""
+    """Once decided, only the holder who decided is heard; that another answered is said so."""
     granted = world.granted()
     other = Holder(world.wire, world.clock)
     body = other.decision(granted.request, [other.grant(granted.request, "delivery")]).to_json()
     other.send(granted.request, "Decision", body)
     report = world.shop.collect()
-    assert [code for code, _ in report.problems] == ["message.wrong_sender"]
+    assert [code for code, _ in report.problems] == ["company.already_answered"]
     assert len(world.shop.grants()) == 1
 
 
@@ -101,7 +105,7 @@ def test_other_holder_cannot_withdraw(world: World) -> None:
     theirs = other.decide(world.ask(), "delivery")[0]
     world.shop.collect()
     theirs.verified, mine = granted.verified, theirs.verified
-    other.notify_withdrawal(theirs, multihash_sha256(b"list"), verb="end")
+    other.notify_withdrawal(theirs, verb="end")
     assert [code for code, _ in world.shop.collect().problems] == ["message.unexpected"]
     assert all(grant.state == "live" for grant in world.shop.grants())
     # The message was theirs and in order, so the next one still follows.
@@ -110,21 +114,153 @@ def test_other_holder_cannot_withdraw(world: World) -> None:
     assert world.shop.collect().problems == []
 
 
-def test_gap_is_reported(world: World) -> None:
-    """A message after a lost one is not taken; the status list tells of the end all the same."""
+def update_of(granted: Granted, seq: int) -> JsonObject:
+    return PackageUpdated(granted.verified.digest, granted.package, seq).to_json()
+
+
+def test_thread_goes_on_after_a_gap(world: World) -> None:
+    """A message after a lost one is taken in, the loss is noted once, and the next one follows."""
     granted = world.granted()
-    world.shop.redeem("delivery")
-    world.holder.revoke(granted)
+    world.holder.send(granted.request, "PackageUpdated", update_of(granted, 9), skip=1)
+    report = world.shop.collect()
+    assert report.problems == [("message.gap", granted.request.request.id)]
+    assert report.updated == [granted.verified.id]
+    problem = world.shop.problems()[-1]
+    assert (problem.code, problem.detail["after"], problem.detail["seq"]) == ("message.gap", 1, 3)
+    world.holder.withdraw(granted, verb="end")
+    report = world.shop.collect()
+    assert (report.problems, report.ended) == ([], [granted.verified.id])
+
+
+def test_restored_holder_goes_on(world: World) -> None:
+    """A holder that came back from a backup says so; the gap is called by that name."""
+    granted = world.granted()
     world.holder.send(
-        granted.request,
-        "PackageUpdated",
-        {"grant": granted.verified.digest, "package": granted.package, "seq": 9},
-        skip=1,
+        granted.request, "PackageUpdated", update_of(granted, 2), skip=1000, restored=True
     )
     report = world.shop.collect()
-    assert [code for code, _ in report.problems] == ["message.gap"]
-    assert report.ended == [granted.verified.id]
-    assert world.shop.grants()[0].end_kind == "status"
+    assert report.problems == [("message.resumed", granted.request.request.id)]
+    assert report.updated == [granted.verified.id]
+    assert codes(world) == ["message.resumed"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_withdrawal_counts_in_any_order(world: World, known: bool) -> None:
+    """One that comes after a later message, or with a number that was used, ends the grant."""
+    granted = world.granted()
+    world.shop.redeem("delivery")
+    at_first = dict(world.holder.sent)
+    world.holder.revoke(granted)
+    notice = world.holder.seal(granted.request, "Withdrawal", withdrawal_of(world, granted))
+    if known:  # the holder's other copy used the same number for something else
+        world.holder.sent = at_first
+    world.holder.send(granted.request, "PackageUpdated", update_of(granted, 2))
+    world.wire.change = without_lists
+    assert [code for code, _ in world.shop.collect().problems][: not known] == (
+        [] if known else ["message.gap"]
+    )
+    assert world.shop.grants()[0].state == "live"
+    reply = granted.request.request.reply
+    for ended in ([granted.verified.id], []):
+        world.holder.client.deposit(reply.mailbox, reply.capability, notice)
+        assert world.shop.collect().ended == ended
+    assert world.shop.grants()[0].end_kind == "end"
+    assert len(world.shop.attestations(granted.verified.id)) == 1
+
+
+def withdrawal_of(world: World, granted: Granted) -> JsonObject:
+    now = world.clock()
+    notice = Withdrawal(granted.verified.digest, "end", world.holder.sequence, now, now)
+    return notice.to_json()
+
+
+def without_lists(_method: str, path: str, reply: Reply) -> Reply:
+    """A relay that shows nobody a status list."""
+    return replace(reply, status=502) if path.startswith("/v1/status/") else reply
+
+
+def test_first_message_of_anybody_with_a_gap(world: World) -> None:
+    """Before the decision anybody may write: what decides nothing leaves no thread behind."""
+    request, holder = world.ask(), world.holder
+    holder.send(request, "PackageUpdated", {"grant": "x"}, skip=4)
+    assert [code for code, _ in world.shop.collect().problems] == ["message.malformed"]
+    holder.sent.clear()
+    holder.decide(request, "delivery")
+    assert world.shop.collect().problems == []
+
+
+def envelopes(ordinal: int, sealed: bytes, *, more: bool) -> bytes:
+    one = {"ordinal": ordinal, "sealed": b64url_encode(sealed)}
+    return canonicalize({"envelopes": [one], "more": more})
+
+
+def test_ordinals_that_jump_hide_no_later_message(world: World) -> None:
+    """Whatever number a relay gives to rubbish once, what comes later is read."""
+    granted = world.granted()
+    listing = "/v1/mailboxes/" + granted.request.request.reply.mailbox + "/envelopes?"
+
+    def junk(method: str, path: str, reply: Reply) -> Reply:
+        if method == "GET" and path.startswith(listing):
+            return replace(reply, body=envelopes(2**53 - 1, b"junk", more=False))
+        return reply
+
+    world.wire.change = junk
+    assert [code for code, _ in world.shop.collect().problems] == ["sealing.cannot_open"]
+    world.wire.change = None
+    world.holder.withdraw(granted, verb="end")
+    report = world.shop.collect()
+    assert (report.problems, report.ended) == ([], [granted.verified.id])
+    assert report.messages == 1
+
+
+def test_mailbox_without_end(world: World) -> None:
+    """A relay that invents envelopes for ever is listened to for one round's worth."""
+    granted = world.granted()
+    listing = "/v1/mailboxes/" + granted.request.request.reply.mailbox + "/envelopes?after="
+
+    def endless(method: str, path: str, reply: Reply) -> Reply:
+        if method == "GET" and path.startswith(listing):
+            after = int(path.removeprefix(listing))
+            return replace(reply, body=envelopes(after + 1, b"junk", more=True))
+        return replace(reply, status=204) if method == "DELETE" else reply
+
+    world.wire.change = endless
+    problems = world.shop.collect().problems
+    assert problems[-1] == ("company.too_many_envelopes", granted.request.request.id)
+    assert codes(world) == ["sealing.cannot_open"]  # the very same octets are noted once
+
+
+def test_grant_with_dates_beyond_the_calendar_stops_no_other(world: World) -> None:
+    """One row that cannot be reckoned with is left; those of everybody else go on."""
+    odd, other = world.granted(), world.granted()
+    far = "9999-12-31T23:59:58Z"
+    conn = world.shop._ctx.conn
+    conn.execute(
+        "UPDATE access_grant SET valid_until = ? WHERE digest = ?", (far, odd.verified.digest)
+    )
+    world.holder.withdraw(other, verb="end")
+    assert other.verified.id in world.shop.collect().ended
+    assert world.shop.expire().problems == ()
+    world.clock.now = other.verified.terms.valid_until + timedelta(days=31)
+    world.shop.collect()
+    states = {grant.id: grant.erased is not None for grant in world.shop.grants()}
+    assert states == {odd.verified.id: False, other.verified.id: True}
+    assert world.shop.register.held() == []
+
+
+def test_one_damaged_grant_stops_no_expiry(world: World) -> None:
+    """A grant whose request lost its purpose is reported; the others are erased in their time."""
+    damaged, other = world.granted(), world.granted()
+    conn = world.shop._ctx.conn
+    conn.execute(
+        "UPDATE access_grant SET purpose_id = 'gone' WHERE digest = ?", (damaged.verified.digest,)
+    )
+    world.clock.now = other.verified.terms.valid_until + timedelta(days=31)
+    report = world.shop.expire()
+    assert (report.problems, report.erased) == (
+        (("company.damaged", damaged.verified.id),),
+        1,
+    )
 
 
 def test_repeated_message_is_ignored(world: World) -> None:

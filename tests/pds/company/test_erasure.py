@@ -113,7 +113,8 @@ def test_withdrawal_of_an_expired_grant_erases_at_once(world: World) -> None:
     world.clock.now = granted.verified.terms.valid_until
     world.holder.publish_status()
     world.shop.collect()
-    world.holder.notify_withdrawal(granted, world.holder.revoke(granted), verb="end")
+    world.holder.revoke(granted)
+    world.holder.notify_withdrawal(granted, verb="end")
     world.shop.collect()
     assert not world.on_disk("+36 1 555 0123")
     assert len(attested(world)) == 1
@@ -123,7 +124,7 @@ def test_withdrawal_that_the_list_does_not_show(world: World) -> None:
     """The holder's signed word is enough to erase; that the list disagrees is said."""
     granted = world.granted("newsletter")
     world.shop.redeem("newsletter")
-    world.holder.notify_withdrawal(granted, granted.verified.digest, verb="withdraw")
+    world.holder.notify_withdrawal(granted, verb="withdraw")
     report = world.shop.collect()
     assert report.problems == [("register.not_in_list", granted.verified.id)]
     assert world.shop.register.held() == []
@@ -133,9 +134,9 @@ def test_second_notice_changes_nothing(world: World) -> None:
     """Seen in the list first, told of later: erased once, attested once."""
     granted = world.granted()
     world.shop.redeem("delivery")
-    list_digest = world.holder.revoke(granted)
+    world.holder.revoke(granted)
     world.shop.collect()
-    world.holder.notify_withdrawal(granted, list_digest, verb="end")
+    world.holder.notify_withdrawal(granted, verb="end")
     assert world.shop.collect().problems == []
     assert len(attested(world)) == 1
 
@@ -197,7 +198,7 @@ def test_recovered_answer_after_the_end_is_not_taken_in(world: World) -> None:
     with pytest.raises(Exception, match="did not arrive"):
         world.shop.redeem("delivery")
     # Only the notice: the relay would still give the answer, and its list shows no end.
-    world.holder.notify_withdrawal(granted, granted.verified.digest, verb="end")
+    world.holder.notify_withdrawal(granted, verb="end")
     report = world.shop.collect()
     assert report.problems == [("register.not_in_list", granted.verified.id)]
     assert world.shop.recover() == ()

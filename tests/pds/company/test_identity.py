@@ -131,7 +131,7 @@ def test_development_certificate_works(tmp_path: Path) -> None:
 
 
 def test_development_certificate_says_what_it_is(tmp_path: Path) -> None:
-    """Its name warns whoever meets it, and it is replaced, not added to."""
+    """Its name warns whoever meets it, and nothing is added beside it."""
     for _ in range(2):
         files = make_development_tls(tmp_path, ["shop.example"], now=datetime.now(UTC))
     from cryptography import x509
@@ -148,3 +148,40 @@ def test_development_certificate_is_for_names(tmp_path: Path, hosts: list[str]) 
     with pytest.raises(CompanyError) as refused:
         make_development_tls(tmp_path, hosts, now=datetime.now(UTC))
     assert refused.value.code == "company.tls_hosts"
+
+
+def test_development_certificate_is_used_again(tmp_path: Path) -> None:
+    """As long as it lasts: a second server must not take the trust in the first one away."""
+    now = datetime.now(UTC)
+    files = make_development_tls(tmp_path, ["shop.example"], now=now)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert make_development_tls(tmp_path, ["shop.example"], now=now + timedelta(days=28)) == files
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "case", ["over", "other host", "missing", "noise", "other key", "other ca"]
+)
+def test_development_certificate_is_replaced(tmp_path: Path, case: str) -> None:
+    """When it is over, for another host, or does not fit together any more."""
+    now, hosts = datetime.now(UTC), ["shop.example"]
+    files = make_development_tls(tmp_path, hosts, now=now)
+    other = make_development_tls(tmp_path / "other", hosts, now=now)
+    before = files.certificate.read_bytes()
+    if case == "over":
+        now += timedelta(days=29, hours=1)
+    elif case == "other host":
+        hosts = ["other.example"]
+    elif case == "missing":
+        files.key.unlink()
+    elif case == "noise":
+        files.ca.write_bytes(b"noise")
+    elif case == "other key":
+        files.key.write_bytes(other.key.read_bytes())
+    else:
+        files.ca.write_bytes(other.ca.read_bytes())
+    make_development_tls(tmp_path, hosts, now=now)
+    assert files.certificate.read_bytes() != before
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    make_development_tls(tmp_path, hosts, now=now)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == made

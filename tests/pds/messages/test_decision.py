@@ -1,13 +1,14 @@
 """A decision is held against its request: nothing more, nothing less, nobody else's."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from did.json import JsonObject, digest
 from did.keys import SigningKey
+from pds.errors import PdsError
 from pds.messages.decision import check_decision
 from pds.messages.errors import DecisionRefused
 from pds.messages.request import AccessRequest
@@ -48,6 +49,19 @@ WIDER: list[tuple[str, dict[str, Any], str]] = [
     ("basis", {"basis": GDPR + "A6-1-a"}, "decision.basis"),
     ("processing", {"processing": frozenset({DPV + "Share"})}, "decision.processing"),
     ("longer", {"valid_until": NOW + timedelta(days=366)}, "decision.window"),
+    (
+        "next century",
+        {"valid_from": NOW + timedelta(days=367), "valid_until": NOW + timedelta(days=368)},
+        "decision.window",
+    ),
+    (
+        "end of the calendar",
+        {
+            "valid_from": datetime(9999, 12, 29, 23, 59, 58, tzinfo=UTC),
+            "valid_until": datetime(9999, 12, 31, 23, 59, 58, tzinfo=UTC),
+        },
+        "decision.window",
+    ),
     ("more often", {"max_uses": 13}, "decision.limits"),
     ("retention", {"retention_days": 31}, "decision.retention"),
     ("sandbox", {"sandbox": True}, "decision.credential"),
@@ -145,3 +159,29 @@ def test_a_ticket_for_another_relay_is_refused(parties: Parties) -> None:
     body = parties.decision(parties.verified().digest, grants=(grant,), tickets=(ticket,))
     with pytest.raises(DecisionRefused):
         decide(parties, body)
+
+
+@pytest.mark.parametrize("name", ["relay", "reply"])
+def test_attack_79_a_decision_names_an_address_that_is_no_relay(
+    parties: Parties, name: str
+) -> None:
+    """What is not exactly the origin of a relay is refused before anybody connects to it."""
+    body = granted(parties)
+    for url in ("http://relay.example", "https://user@relay.example", f"{RELAY}/x", "file:///etc"):
+        changed = body | {"relay": url}
+        if name == "reply":
+            changed = body | {"reply": {**body["reply"], "relay": url}}  # type: ignore[dict-item]
+        with pytest.raises(PdsError) as refused:
+            decide(parties, changed)
+        assert refused.value.code == "wire.relay_url"
+
+
+def test_a_grant_from_the_beginning_of_the_calendar_is_refused(parties: Parties) -> None:
+    """Dates with which nobody can reckon are refused like any other."""
+    body = granted(parties)
+    grant: Any = body["grants"][0]  # type: ignore[index]
+    early = "0001-01-01T00:00:00Z"
+    for start, end in ((early, early), ("2026-05-04T10:00:00Z", early)):
+        changed = body | {"grants": [{**grant, "validFrom": start, "validUntil": end}]}
+        with pytest.raises(DecisionRefused):
+            decide(parties, changed)

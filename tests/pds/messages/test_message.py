@@ -9,8 +9,10 @@ from did.resolve import Resolver
 from pds.messages.errors import MessageError, SignerUnresolved
 from pds.messages.message import (
     Message,
+    Order,
     Position,
     follows,
+    gap_code,
     open_message,
     seal_message,
     sign_message,
@@ -92,17 +94,19 @@ def test_a_message_signed_by_another_is_refused(parties: Parties) -> None:
 
 
 def test_order_and_chain(parties: Parties) -> None:
-    """The next one is new, a repeat is ignored, a gap or a cut chain is named."""
+    """The next one is new, a repeat is told apart, a gap or a cut chain is named."""
     first = opened(parties, sealed(parties, message(parties)))
-    sender = parties.holder_key.did
-    assert follows(first, thread=THREAD, sender=sender, last=Position())
-    assert not follows(first, thread=THREAD, sender=sender, last=Position(1, first.digest))
+    sender, after = parties.holder_key.did, Position(1, first.digest)
     second = opened(parties, sealed(parties, message(parties, seq=2, prev=first.digest)))
-    assert follows(second, thread=THREAD, sender=sender, last=Position(1, first.digest))
-    for last in (Position(), Position(1, digest({"other": 1}))):
-        with pytest.raises(MessageError) as refused:
-            follows(second, thread=THREAD, sender=sender, last=last)
-        assert refused.value.code == "message.gap"
+    for one, last, order in (
+        (first, Position(), Order.NEXT),
+        (first, after, Order.REPEAT),
+        (second, after, Order.NEXT),
+        (second, Position(), Order.GAP),
+        (second, Position(1, digest({"other": 1})), Order.GAP),
+        (second, Position(5, first.digest), Order.REPEAT),
+    ):
+        assert follows(one, thread=THREAD, sender=sender, last=last) is order
     with pytest.raises(MessageError) as refused:
         follows(first, thread=THREAD, sender=parties.log_key.did, last=Position())
     assert refused.value.code == "message.wrong_sender"
@@ -122,3 +126,63 @@ def test_a_sender_that_cannot_be_looked_up_is_not_called_a_forger(parties: Parti
     with pytest.raises(SignerUnresolved) as unknown:
         opened(parties, octets)
     assert (unknown.value.code, unknown.value.exit_code) == ("message.unresolved", 4)
+
+
+def test_a_restored_sender_says_so(parties: Parties) -> None:
+    """It goes on well beyond what it knows of: a gap still, by a name of its own."""
+    plain = opened(parties, sealed(parties, message(parties, seq=1004, prev=digest({"a": 1}))))
+    restored = replace(plain.message, restored=True)
+    arrived = opened(parties, sealed(parties, restored))
+    assert arrived.message == restored
+    sender = parties.holder_key.did
+    for one, code in ((plain, "message.gap"), (arrived, "message.resumed")):
+        order = follows(one, thread=THREAD, sender=sender, last=Position(4, digest({"a": 2})))
+        assert (order, gap_code(one.message)) == (Order.GAP, code)
+    # It need not know of any message before.
+    assert opened(parties, sealed(parties, replace(restored, prev=None))).message.prev is None
+    for wrong in (replace(restored, seq=1), message(parties, seq=2)):
+        with pytest.raises(MessageError):
+            opened(parties, sealed(parties, wrong))
+
+
+@pytest.mark.parametrize(
+    ("sender", "code"),
+    [("did:web:tracker-4711.example", "message.wrong_sender"), (None, "message.wrong_thread")],
+)
+def test_attack_56_a_sender_is_compared_before_it_is_looked_up(
+    parties: Parties, sender: str | None, code: str
+) -> None:
+    """A message names any host it likes as its sender: none is asked, unless it is the company."""
+    asked: list[str] = []
+
+    def fetch(url: str) -> bytes:
+        asked.append(url)
+        raise AssertionError
+
+    claimed = sender or "did:web:other.example"
+    signed = sign_message(
+        message(parties, sender=claimed), parties.company_key, verification_method=f"{claimed}#k"
+    )
+    octets = seal_message(signed, to=parties.company_reply.public, mailbox=MAILBOX)
+    with pytest.raises(MessageError) as refused:
+        open_message(
+            octets,
+            key=parties.company_reply,
+            mailbox=MAILBOX,
+            resolver=Resolver(fetch=fetch),
+            now=NOW,
+            expected_sender=lambda one: COMPANY if sender and one.thread == THREAD else None,
+        )
+    assert (refused.value.code, asked) == (code, [])
+
+
+def test_a_method_that_nobody_resolves_is_no_reason_to_wait(parties: Parties) -> None:
+    """Such a message is refused for good: kept for later, it would hold up all that follow."""
+    signed = sign_message(
+        message(parties, sender="did:foo:x"), parties.company_key, verification_method="did:foo:x#k"
+    )
+    octets = seal_message(signed, to=parties.company_reply.public, mailbox=MAILBOX)
+    with pytest.raises(MessageError) as refused:
+        opened(parties, octets)
+    assert not isinstance(refused.value, SignerUnresolved)
+    assert refused.value.code == "message.wrong_sender"

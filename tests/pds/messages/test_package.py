@@ -93,6 +93,26 @@ def test_attack_55_a_package_of_another_grant_is_refused(parties: Parties) -> No
         opened(parties, octets, manifest, grant)
 
 
+def test_attack_59_values_cannot_steer_a_terminal(parties: Parties) -> None:
+    """Control, format and direction characters do not come out, in values or in their names."""
+    grant = grant_of(parties)
+    evil = "\x1b]0;pwned\x07 \u202egnp.exe \x9b31m \u2028\ufeff"
+    value = {
+        "na\x1bme": [evil, {"x\u200e": "two\r\nlines\tand \U0001f468\u200d\U0001f469"}],
+        "n": 1,
+    }
+    made = package(grant, items=(replace(item(), value=value),))
+    found = opened(parties, *sealed(parties, made), grant).items[0].value
+    assert found == {
+        "name": ["]0;pwned gnp.exe 31m ", {"x": "two\nlines\tand \U0001f468\u200d\U0001f469"}],
+        "n": 1,
+    }
+    made = package(grant, items=(replace(item(), value={"name": 1, "na\u202eme": 2}),))
+    with pytest.raises(PackageRefused) as refused:
+        opened(parties, *sealed(parties, made), grant)
+    assert refused.value.code == "package.text"
+
+
 def test_attack_76_an_older_package_is_refused(parties: Parties) -> None:
     """A relay that serves what was replaced is found out by the manifest's seq."""
     grant = grant_of(parties)
@@ -211,7 +231,7 @@ def test_a_forwarded_sealed_part_does_not_open(parties: Parties) -> None:
 def test_notices_read_back_as_they_were_written() -> None:
     """parse and to_json are inverse to each other."""
     grant = digest({"grant": 1})
-    withdrawal = Withdrawal(grant, "end", digest({"list": 1}), 3, NOW + timedelta(days=30), NOW)
+    withdrawal = Withdrawal(grant, "end", 3, NOW + timedelta(days=30), NOW)
     assert Withdrawal.parse(withdrawal.to_json()) == withdrawal
     updated = PackageUpdated(grant, PACKAGE, 4)
     assert PackageUpdated.parse(updated.to_json()) == updated

@@ -105,6 +105,47 @@ def test_a_malformed_purpose_is_refused(parties: Parties, name: str, value: Any)
         AccessRequest.parse(raw)
 
 
+@pytest.mark.parametrize(
+    "term",
+    ["DeliveryOfGods", "Use", "deliveryofgoods", "Purpose/x"],
+)
+def test_a_purpose_that_dpv_does_not_have_is_refused(parties: Parties, term: str) -> None:
+    """Whoever decides could be shown no words for it, and no refusal would cover it."""
+    raw: Any = parties.request.to_json()
+    raw["purposes"][0]["purpose"] = DPV + term
+    with pytest.raises(MessageError) as refused:
+        AccessRequest.parse(raw)
+    assert refused.value.code in ("request.unknown_purpose", "message.malformed")
+    assert refused.value.where == "/purposes/0/purpose"
+    assert term not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "term", ["https://example.org/Use", "Use", "http://w3id.org/dpv#Use", DPV, DPV + "Use#Store"]
+)
+def test_processing_is_named_by_dpv(parties: Parties, term: str) -> None:
+    """The vocabulary and its extensions, nothing else."""
+    raw: Any = parties.request.to_json()
+    raw["purposes"][0]["processing"] = [term]
+    with pytest.raises(MessageError):
+        AccessRequest.parse(raw)
+    raw["purposes"][0]["processing"] = [DPV + "Use", "https://w3id.org/dpv/tech#Train"]
+    assert len(AccessRequest.parse(raw).purposes[0].processing) == 2
+
+
+def test_properties_are_named_to_whoever_wrote_them(parties: Parties) -> None:
+    """A stranger's words are not repeated; one's own are, escaped."""
+    raw: Any = parties.request.to_json()
+    raw["purposes"][0]["items"][0]["re\x1bson"] = 1
+    for own in (False, True):
+        with pytest.raises(MessageError) as refused:
+            AccessRequest.parse(raw, own=own)
+        assert refused.value.code == "message.unknown_property"
+        assert refused.value.where == "/purposes/0/items/0"
+        assert ("son" in str(refused.value).replace("version", "")) == own
+        assert "\x1b" not in str(refused.value)
+
+
 def test_two_purposes_of_one_name_are_refused(parties: Parties) -> None:
     """Each purpose is answered by its id, so ids are unique."""
     doubled = replace(parties.request, purposes=(purpose(), purpose()))

@@ -323,6 +323,16 @@ class World:
         return World(send=self.send, clock=self.clock, url=self.url, app=self.app)
 
 
+@dataclass
+class InProcess:
+    """The world's relay as a transport of ``pds.mailbox``."""
+
+    world: World
+
+    def request(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Reply:
+        return self.world.send(method, url.removeprefix(self.world.url), headers, body)
+
+
 def make_world(data: Path, *, clock: Clock | None = None, **settings: Any) -> World:
     """A relay in this process, and a holder and a company at it."""
     clock = clock or Clock()

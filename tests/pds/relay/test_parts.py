@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from relay_world import START, World, close, make_world
 
 from did.multikey import b64url_decode, b64url_encode
+from did.time import format_time
 from pds.relay import challenge, forms
 from pds.relay.errors import Refused, RelayError
 from pds.relay.limits import Limits, RegistrationLimit, address_prefix
 from pds.relay.restore import mark_restored
+from pds.relay.store import connections, schema
 from pds.wire import new_id
 
 KEY = bytes(32)
@@ -175,6 +177,91 @@ def test_erasing_an_entry_leaves_the_log_whole(world: World) -> None:
     world.verify(first.json)
     _, secret = world.capability()
     assert world.verify(world.deposit(secret, b"two").json).checkpoint.size == 2
+
+
+def test_what_a_mailbox_holds_is_counted_whatever_happens(world: World) -> None:
+    """The count is the sum of what lies there: after each way in which something comes or goes."""
+
+    def check() -> int:
+        with world.app.extensions["relay"].store.read() as conn:
+            sizes = [
+                row[0] + 2048
+                for sql in (
+                    "SELECT length(sealed) FROM envelopes WHERE sealed IS NOT NULL",
+                    "SELECT length(sealed) FROM requests WHERE sealed IS NOT NULL",
+                    "SELECT length(sealed) FROM contents",
+                )
+                for row in conn.execute(sql)
+            ]
+            held = conn.execute("SELECT held FROM mailboxes").fetchone()[0]
+        assert held == sum(sizes)
+        return int(held)
+
+    package, ticket = world.ready()
+    _, secret = world.capability(envelopes=9)
+    for number in range(3):
+        world.deposit(secret, b"x" * (number + 1))
+    request = f"/v1/requests/{new_id()}"
+    link = {
+        "mailbox": world.mailbox,
+        "sealed": b64url_encode(b"locked"),
+        "expires": format_time(world.clock() + timedelta(days=1)),
+    }
+    assert world.call("PUT", request, link).status == 201
+    assert check() > 5 * 2048
+    presentation = world.presentation(ticket)
+    assert world.present(presentation).status == 200
+    world.stage(package, ticket=ticket, seq=2, sealed=b"other bytes, which are more")
+    check()  # two versions, for the answer is open
+    world.acknowledge(presentation)
+    check()
+    with world.app.extensions["relay"].store.write() as conn:
+        conn.execute("UPDATE packages SET suspended = 1")
+    assert world.stage(package, ticket=ticket, seq=2, sealed=b"rewritten").status == 409
+    assert world.stage(package, ticket=ticket, seq=3, sealed=b"rewritten").status == 200
+    check()
+    world.call("DELETE", f"/v1/mailboxes/{world.mailbox}/envelopes/1")
+    check()
+    world.call("DELETE", request)
+    check()
+    world.end(package)
+    check()
+    world.another()
+    world.clock.move(days=100)
+    world.create()  # sweeps
+    assert check() == 0
+    world.put_status(world.status_list(sequence=2))
+    _, secret = world.capability()
+    world.deposit(secret, b"x")
+    assert check() > 0
+    assert world.call("DELETE", f"/v1/mailboxes/{world.mailbox}").status == 204
+    assert check() == 0
+
+
+def test_a_database_of_before_counts_what_it_holds(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The migration counts what was there."""
+    with monkeypatch.context() as patch:
+        patch.setattr(connections, "MIGRATIONS", schema.MIGRATIONS[:1])
+        store = connections.Store(data)
+        with store.write() as conn:
+            for mailbox in ("a", "b"):
+                conn.execute("INSERT INTO mailboxes VALUES (?, 'o', 0, 0, 0)", (mailbox,))
+            conn.execute("INSERT INTO envelopes VALUES ('a', 1, 's', 1, 1, x'0102')")
+            conn.execute("INSERT INTO envelopes VALUES ('a', 2, 't', 1, 1, NULL)")
+            conn.execute("INSERT INTO requests VALUES ('r', 'a', 1, x'010203')")
+            conn.execute(
+                "INSERT INTO packages (id, mailbox, issuer, seq, not_after)"
+                " VALUES ('p', 'a', 'i', 1, 1)"
+            )
+            conn.execute("INSERT INTO contents VALUES ('p', 1, 's', x'01', x'01020304')")
+        store.close()
+    store = connections.Store(data)
+    with store.read() as conn:
+        rows = conn.execute("SELECT id, held FROM mailboxes ORDER BY id").fetchall()
+    store.close()
+    assert [tuple(row) for row in rows] == [("a", 3 * 2048 + 9), ("b", 0)]
 
 
 def test_marking_a_restore_needs_a_relay(tmp_path: Path) -> None:

@@ -309,6 +309,37 @@ def test_a_lost_answer_ends_with_the_package(world: World) -> None:
     assert world.recover(presentation).status == 404
 
 
+def test_a_lost_answer_ends_with_its_own_version(world: World) -> None:
+    """A later version that lasts longer does not keep the earlier one alive."""
+    world.create()
+    world.put_status()
+    package = new_id()
+    ticket = world.ticket(package)
+    soon = world.clock() + timedelta(hours=1)
+    assert world.stage(package, ticket=ticket, not_after=soon).status == 200
+    presentation = world.presentation(ticket)
+    world.present(presentation)
+    assert world.stage(package, ticket=ticket, seq=2, sealed=b"newer").status == 200
+    world.clock.move(hours=1, seconds=-1)
+    assert world.recover(presentation).status == 200
+    world.clock.move(seconds=1)
+    assert world.recover(presentation).code == "relay.not_found"
+    assert world.redeem(ticket).status == 200
+
+
+def test_a_lost_answer_waits_for_a_status_list(world: World) -> None:
+    """Without a list that is valid nobody knows whether the grant was withdrawn."""
+    _, ticket = world.ready()
+    presentation = world.presentation(ticket)
+    world.present(presentation)
+    short = world.status_list(sequence=2, valid_for=timedelta(hours=1))
+    world.put_status(short)
+    world.clock.move(hours=1)
+    assert world.recover(presentation).code == "relay.status_stale"
+    world.put_status(world.status_list(sequence=3))
+    assert world.recover(presentation).status == 200
+
+
 def _versions(world: World, package: str) -> list[int]:
     with world.app.extensions["relay"].store.read() as conn:
         rows = conn.execute(

@@ -1,0 +1,104 @@
+"""Receipts of holders' relays, held against one log that only grows.
+
+A receipt proves that an entry is in *a* tree that the log's key has signed. That it is the tree
+which everyone else is shown takes memory: the newest checkpoint of each log is kept, and every
+receipt, newer or older, must belong to the same history (protocol §6).
+"""
+
+from did.json import JsonObject
+from did.keys import VerifyKey
+from pds.company.context import Context, damaged
+from pds.company.store.rows import RequestRow
+from pds.log.checkpoint import Checkpoint, open_checkpoint
+from pds.log.entry import VerifiedReceipt
+from pds.log.entry import verify_receipt as verify
+from pds.log.errors import NoteInvalid, ProofInvalid
+from pds.log.tree import verify_consistency
+from pds.mailbox import RelayError, RelayNonsense
+
+
+def verify_receipt(ctx: Context, request: RequestRow, raw: JsonObject) -> VerifiedReceipt:
+    """Verify a receipt by the holder's relay, under the log key pinned with the decision.
+
+    A relay that came back from a backup goes on under a new origin with the same key; it is asked
+    once, and the new origin is kept, with a problem ``relay.new_log``: nothing links the two.
+    Receipts of an origin known from before stay good. *Not* checked: ``belongs``. Raises
+    ``LogError``, and the relay's errors.
+    """
+    key = _log_key(request)
+    if request.relay is None or request.log_origin is None:
+        raise damaged()
+    claimed = str(raw.get("checkpoint")).partition("\n")[0]
+    known = {request.log_origin, *ctx.store.log_origins(key.multikey)}
+    if claimed in known:
+        return verify(raw, origin=claimed, log_key=key)
+    if ctx.client(request.relay).info().log_origin != claimed:
+        raise NoteInvalid("the receipt is of another log than the relay's")
+    verified = verify(raw, origin=claimed, log_key=key)
+    with ctx.transaction():
+        ctx.store.set_log_origin(request.id, claimed)
+        ctx.event("relay restored", request.id, {"origin": claimed})
+        seen = ctx.store.checkpoint(key.multikey, request.log_origin)
+        ctx.problem(
+            "relay.new_log",
+            request.id,
+            {"before": request.log_origin, "now": claimed, "last": seen},
+        )
+    return verified
+
+
+def belongs(ctx: Context, request: RequestRow, verified: VerifiedReceipt, *, subject: str) -> bool:
+    """Say whether a receipt's checkpoint and the newest one seen of its log are of one history;
+    the newer of the two is kept. The first one ever is taken on trust.
+
+    False is noted as a problem of ``subject``, with both checkpoints: ``log.forked`` when they
+    contradict each other, or the proof does not hold; ``log.unproven`` when the relay gave none.
+    Raises ``RelayUnreachable`` and ``RelayError`` only where asking again later may help.
+    """
+    key, new = _log_key(request), verified.checkpoint
+    note = verified.receipt.checkpoint
+    seen = ctx.store.checkpoint(key.multikey, new.origin)
+    if seen is not None:
+        old = open_checkpoint(seen, origin=new.origin, key=key)
+        code = _contradiction(ctx, request, *sorted((old, new), key=lambda one: one.size))
+        if code is not None:
+            with ctx.transaction():
+                ctx.problem(code, subject, {"before": seen, "now": note})
+            return False
+        if new.size <= old.size:
+            return True
+    with ctx.transaction():
+        ctx.store.see_checkpoint(key.multikey, new.origin, size=new.size, note=note)
+    return True
+
+
+def _contradiction(
+    ctx: Context, request: RequestRow, older: Checkpoint, newer: Checkpoint
+) -> str | None:
+    if older.size == newer.size:
+        return None if older.root == newer.root else "log.forked"
+    if request.relay is None:
+        raise damaged()
+    try:
+        proof = ctx.client(request.relay).consistency(older.size, newer.size)
+    except (RelayError, RelayNonsense) as error:
+        if error.exit_code == 4:
+            raise
+        return "log.unproven"
+    try:
+        verify_consistency(
+            first=older.size,
+            second=newer.size,
+            first_root=older.root,
+            second_root=newer.root,
+            proof=proof,
+        )
+    except ProofInvalid:
+        return "log.forked"
+    return None
+
+
+def _log_key(request: RequestRow) -> VerifyKey:
+    if request.log_key is None:
+        raise damaged()
+    return VerifyKey.from_multikey(request.log_key)
