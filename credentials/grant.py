@@ -226,7 +226,11 @@ def verify_grant(
     if fields is not None and not all(map(terms.covers, fields)):
         _refuse("fields", "the grant does not cover all of these fields")
     if terms.sandbox and not sandbox:
-        _refuse("sandbox", "the grant was made in a sandbox and is worth nothing outside")
+        _refuse(
+            "sandbox",
+            "the grant was made in a sandbox and is worth nothing outside",
+            hint="To accept it for trying out, say sandbox=True (on the command line --sandbox).",
+        )
     # 4. Not taken back (Bitstring Status List 1.0 §3.2).
     checked = check_status(
         verified.status, status, issuer=verified.issuer, now=moment, resolver=resolver
@@ -346,5 +350,5 @@ def _term(value: JsonObject, name: str) -> str:
     return term
 
 
-def _refuse(reason: str, message: str) -> NoReturn:
-    raise GrantRefused(message, code=f"grant.{reason}")
+def _refuse(reason: str, message: str, *, hint: str = "") -> NoReturn:
+    raise GrantRefused(message, code=f"grant.{reason}", hint=hint)

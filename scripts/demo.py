@@ -524,10 +524,12 @@ def _flip_everywhere(raw: bytes) -> None:
 
 def step_11_canaries(s: Story) -> None:
     tell("\n11. Nothing can be read at the relay, nor in the locked vault.")
+    # Long enough not to turn up in random bytes or a port number by chance.
     planted = [
-        "Ilona", "Kovács", "Őry", "Tisza Lajos", "Kossuth Lajos", "Szeged", "6722", "posta.example",
-        "cycling", "chamber music", "DeliveryOfGoods", "ServicePersonalisation", "DirectMarketing",
-        "delivery", "personalisation", "marketing", "contact.address", "Tekerj", "customer 4711",
+        "Ilona Márta", "Kovács-Őry", "Tisza Lajos", "Kossuth Lajos", "posta.example",
+        "chamber music", "bookbinding", "DeliveryOfGoods", "ServicePersonalisation",
+        "DirectMarketing", "delivery", "personalisation", "marketing", "contact.address",
+        "Bringabolt", "customer 4711",
     ]  # fmt: skip
     for name, places in (
         ("the relay's database and logs", [s.folder / "relay", s.folder / "relay.log"]),

@@ -1,20 +1,23 @@
-"""``pds company``: ask, collect, redeem, use, erase; and serve the company's DID document."""
+"""``pds company``: ask, collect, redeem, use, erase; and serve the company's DID document.
+
+Long, because every command stands here with its options; what they say is in ``company_words``.
+"""
 
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from pds.cli import company_words as words
 from pds.cli.exchange import parse_duration
 from pds.cli.output import Settings, emit_json, pass_settings
 
 if TYPE_CHECKING:
-    from pds.company.client import Company, GrantView
-    from pds.company.redeeming import Redeemed
+    from pds.company.client import Company
 
-_AWAY = frozenset({"relay.unreachable", "relay.busy", "net.unreachable", "net.timeout"})
+_MAX_TOKEN = 4096
 _MAX_TERMS = 256 * 1024
 
 
@@ -35,14 +38,35 @@ def company(ctx: click.Context, *, folder: Path | None) -> None:
 def _folder() -> Path:
     folder: Path | None = click.get_current_context().meta["pds.company"]
     if folder is None:
+        from pds.cli.config import folder as configured
+
+        folder = configured("company")
+    if folder is None:
         raise click.UsageError("Say which company: pds company --data FOLDER, or PDS_COMPANY.")
     return folder
 
 
 def _open() -> "Company":
+    from pds.cli import process
     from pds.company.client import Company
 
-    return Company.open(_folder())
+    folder = _folder()
+    process.harden()  # keys are in memory, and a person may be named in the arguments
+    return Company.open(folder)
+
+
+def _token(file: Path | None) -> str | None:
+    """The registration token in a file; whatever else is in it is never repeated."""
+    if file is None:
+        return None
+    try:
+        with file.open("rb") as source:
+            token = source.read(_MAX_TOKEN).decode("ascii").strip()
+    except (OSError, ValueError):
+        token = ""
+    if not token.isprintable() or not token:
+        raise click.UsageError("The token file holds no registration token.")
+    return token
 
 
 @company.command()
@@ -68,9 +92,14 @@ def init(
     relay_token_file: Path | None,
     sandbox: bool,
 ) -> None:
-    """Make a company with its first signing key."""
+    """Make a company with its first signing key.
+
+    The relay is asked whether it takes the company. One that wants a registration token has it
+    in its folder, as registration-token.
+    """
     from pds.company.client import Company
 
+    away: list[Exception] = []
     made = Company.create(
         _folder(),
         did=did,
@@ -79,15 +108,50 @@ def init(
         contact=contact,
         data_protection_contact=data_protection_contact,
         relay=relay,
-        relay_token=None if relay_token_file is None else relay_token_file.read_text().strip(),
+        relay_token=_token(relay_token_file),
         sandbox=sandbox,
+        on_relay_away=away.append,
     )
     with made as opened:
         document = opened.did_document()
     settings.emit(
-        {"did": did, "document": document},
+        {"did": did, "document": document, "relayChecked": not away},
         f"{name} is ready. Serve its DID document at its domain: pds company did > did.json",
     )
+    if away:
+        settings.say(
+            "The relay cannot be reached, so whether it takes this company is not known.\n"
+            "  Ask it again later: pds company relay"
+        )
+
+
+@company.command()
+@click.option("--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="The relay's registration token, from a file; it is kept.")  # fmt: skip
+@pass_settings
+def relay(settings: Settings, *, token_file: Path | None) -> None:
+    """Ask the company's relay whether it takes this company, and give it a token.
+
+    Requests that could not be published before are published.
+    """
+    with _open() as opened:
+        registration = opened.check_relay(_token(token_file))
+        failed = opened.publish_pending()
+        url = opened.relay
+    settings.emit(
+        {"relay": url, "registration": registration, "problems": words.problems_json(failed)},
+        f"{url} takes this company."
+        + (" It wants no token." if token_file and registration == "open" else ""),
+    )
+    _end(settings, failed, frozenset(subject for subject, _ in failed))
+
+
+def _end(settings: Settings, failed: list[tuple[str, str]], requests: frozenset[str]) -> None:
+    """Say what went wrong, and end with 4 when all of it may pass by itself."""
+    if failed:
+        settings.say(words.problems_text(failed, requests))
+        away = all(code in words.AWAY for _, code in failed)
+        raise click.exceptions.Exit(4 if away else 1)
 
 
 @company.command()
@@ -109,7 +173,9 @@ def did(*, rotate: bool, compromised: bool) -> None:
               help="Certificate chain, PEM.")  # fmt: skip
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Its private key, PEM.")  # fmt: skip
-@click.option("--dev-tls", is_flag=True, help="Make a throwaway CA and certificate in DATA/tls.")
+@click.option(
+    "--dev-tls", is_flag=True, help="Use a throwaway CA and certificate, made in DATA/tls."
+)
 @pass_settings
 def serve(
     settings: Settings,
@@ -122,15 +188,21 @@ def serve(
 ) -> None:
     """Serve the DID document until SIGTERM or Ctrl-C.
 
-    For development: --dev-tls, and give holders --dev-trust NAME=127.0.0.1:PORT,DATA/tls/ca.pem.
+    People's vaults fetch it by https only: give --tls-cert and --tls-key, or put a proxy that has
+    them in front. For development: --dev-tls, and give holders
+    --dev-trust NAME=127.0.0.1:PORT,DATA/tls/ca.pem. What is in DATA/tls is used as long as it
+    lasts.
     """
     from did.identifier import Did
     from did.time import utc_now
+    from pds.company.client import Company
     from pds.company.site import create_app
     from pds.serve import ServeSettings
     from pds.serve import serve as run
 
-    with _open() as opened:
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key go together.")
+    with Company.open(_folder()) as opened:
         name = Did.parse(opened.did).id.partition(":")[0].replace("%3A", ":")
     if dev_tls:
         from pds.company.tls import make_development_tls
@@ -140,6 +212,11 @@ def serve(
 
     def ready(actual: int) -> None:
         settings.say(f"{name} is served on {host}:{actual}")
+        if tls_cert is None:
+            settings.say(
+                "  Plain HTTP: vaults fetch it by https only. Put a TLS proxy in front, or give "
+                "--tls-cert and --tls-key (for development --dev-tls)."
+            )
         if settings.as_json:
             click.echo(json.dumps({"listening": actual}))
             sys.stdout.flush()
@@ -167,24 +244,53 @@ def serve(
 def request(settings: Settings, *, terms: str, valid_for: str, audience: str | None) -> None:
     """Make a signed request from TERMS (a JSON file with its purposes) and print its link.
 
-    Give the link to the person, and show the match code beside it.
+    Give the link to the person, and show the match code beside it. One link is for one person:
+    only the first answer counts, so make a request for each. 'cancel' takes it back.
+    docs/examples/terms.json shows what TERMS looks like.
     """
     from did.json import parse_object
 
+    lasting = parse_duration(valid_for)
     raw = parse_object(_read(terms), max_bytes=_MAX_TERMS)
     if audience is not None:
         raw = raw | {"audience": audience}
     with _open() as opened:
-        new = opened.request(raw, valid_for=parse_duration(valid_for))
+        new = opened.request(raw, valid_for=lasting)
     settings.emit(
         {
             "id": new.id,
             "link": str(new.link),
             "matchCode": new.match_code,
             "published": new.published,
+            "problem": new.problem,
+            "warnings": list(new.warnings),
         },
-        f"{new.link}\nMatch code {new.match_code}"
-        + ("" if new.published else "\nNot at the relay yet: run 'pds company collect' later."),
+        f"{new.link}\nMatch code {new.match_code}",
+    )
+    for warning in new.warnings:
+        settings.say(f"Look again: {warning}")
+    if new.warnings:
+        settings.say(f"  To take the request back: pds company cancel {new.id}")
+    if new.problem is not None:
+        settings.say("Not at the relay yet; 'pds company collect' tries again:")
+        _end(settings, [(new.id, new.problem)], frozenset({new.id}))
+
+
+@company.command()
+@click.argument("request_id", metavar="ID")
+@pass_settings
+def cancel(settings: Settings, *, request_id: str) -> None:
+    """Take a request back that nobody has answered: its link leads nowhere any more.
+
+    ID is the request's, or its first letters; see 'requests'.
+    """
+    with _open() as opened:
+        gone = opened.cancel(request_id)
+    settings.emit(
+        {"cancelled": True, "goneAtRelay": gone},
+        "Taken back: the link leads nowhere any more."
+        if gone
+        else "Taken back: it will not be published. The relay could not be asked about it.",
     )
 
 
@@ -201,10 +307,16 @@ def _read(file: str) -> bytes:
 @company.command()
 @pass_settings
 def collect(settings: Settings) -> None:
-    """One round: publish, collect decisions and notices, erase what ended, attest."""
+    """One round: publish, collect decisions and notices, erase what ended, attest.
+
+    Run it regularly, for example every quarter of an hour by cron or a systemd timer: until then
+    answers and withdrawals wait, and nothing that is due is erased. It ends with 4 when all that
+    went wrong may pass by itself.
+    """
     with _open() as opened:
         failed = opened.publish_pending()
         report = opened.collect()
+        requests = frozenset(view.id for view in opened.requests())
     problems = list(
         dict.fromkeys([*failed, *((subject, code) for code, subject in report.problems)])
     )
@@ -218,15 +330,13 @@ def collect(settings: Settings) -> None:
             "erased": report.erased,
             "sent": report.push.sent,
             "waiting": [list(w) for w in report.push.waiting],
-            "problems": [{"code": code, "subject": subject} for subject, code in problems],
+            "problems": words.problems_json(problems),
         },
-        f"{report.messages} messages: {len(report.decided)} decisions, {len(report.ended)} ended, "
-        f"{len(report.updated)} updated; {report.erased} values erased."
-        + "".join(f"\n  Problem: {code} ({subject})" for subject, code in problems),
+        f"{words.count(report.messages, 'message')}: "
+        f"{words.count(len(report.decided), 'decision')}, {len(report.ended)} ended, "
+        f"{len(report.updated)} updated; erased under {words.count(report.erased, 'grant')}.",
     )
-    if problems:
-        away = all(code in _AWAY for _, code in problems)
-        raise click.exceptions.Exit(4 if away else 1)
+    _end(settings, problems, requests)
 
 
 @company.command()
@@ -237,30 +347,32 @@ def redeem(settings: Settings, *, grant: str, person: str | None) -> None:
     """Redeem a grant, by its id or its purpose's name in the request."""
     with _open() as opened:
         redeemed = opened.redeem(grant, person=person)
-    _show_redeemed(settings, redeemed)
-
-
-def _redeemed_json(redeemed: "Redeemed") -> dict[str, Any]:
-    return {
-        "grant": redeemed.grant,
-        "seq": redeemed.seq,
-        "ordinal": redeemed.ordinal,
-        "recovered": redeemed.recovered,
-        "items": [item.to_json() for item in redeemed.items],
-    }
-
-
-def _show_redeemed(settings: Settings, redeemed: "Redeemed") -> None:
     settings.emit(
-        _redeemed_json(redeemed) | {"receipt": redeemed.receipt},
-        f"Version {redeemed.seq}, {len(redeemed.items)} values"
-        + (" (an answer that was lost; no use counted)" if redeemed.recovered else "")
-        + "".join(f"\n  {item.path}: {_value(item.value)}" for item in redeemed.items),
+        words.redeemed_json(redeemed) | {"receipt": redeemed.receipt},
+        words.redeemed_text(redeemed),
     )
 
 
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+@company.command()
+@click.argument("name")
+@click.option("--person", help="The person's DID, when several granted the same purpose.")
+@click.option("--status-list", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Save the newest status list too, for 'pds verify --status'.")  # fmt: skip
+@pass_settings
+def grant(settings: Settings, *, name: str, person: str | None, status_list: Path | None) -> None:
+    """Print a signed grant, for any verifier: by its id or its purpose's name in the request.
+
+    pds company grant delivery --status-list status.json > grant.json
+    """
+    with _open() as opened:
+        raw = opened.grant(name, person=person)
+        newest = None
+        if status_list is not None:
+            newest = opened.status_list(name, person=person)
+    if status_list is not None and newest is not None:
+        status_list.write_bytes(newest)
+        settings.say("The status list is saved.")
+    emit_json(raw)
 
 
 @company.command()
@@ -269,7 +381,10 @@ def recover(settings: Settings) -> None:
     """Fetch answers that did not arrive; that costs no use."""
     with _open() as opened:
         found = opened.recover()
-    settings.emit([_redeemed_json(one) for one in found], f"{len(found)} answers recovered.")
+    settings.emit(
+        [words.redeemed_json(one) for one in found],
+        f"{words.count(len(found), 'answer')} recovered.",
+    )
 
 
 @company.command()
@@ -277,11 +392,17 @@ def recover(settings: Settings) -> None:
 @click.argument("purpose")
 @pass_settings
 def data(settings: Settings, *, person: str, purpose: str) -> None:
-    """What may be used about PERSON (a DID) for PURPOSE (a DPV IRI); refuses without a basis."""
+    """What may be used about PERSON for PURPOSE, now; refuses without a basis.
+
+    PERSON is the DID that 'grants' shows. PURPOSE is its name in the request (delivery), its
+    term in the Data Privacy Vocabulary (DeliveryOfGoods) or the term's IRI.
+    """
     with _open() as opened:
-        values = opened.register.data(person, purpose)
+        values = opened.register.data(person, opened.purpose(purpose, person=person))
     settings.emit(
-        values, "\n".join(f"{path}: {_value(v)}" for path, vs in values.items() for v in vs)
+        values,
+        "\n".join(f"{path}: {words.value(v)}" for path, vs in values.items() for v in vs)
+        or "There is a basis, but nothing was redeemed yet: pds company redeem",
     )
 
 
@@ -290,31 +411,10 @@ def data(settings: Settings, *, person: str, purpose: str) -> None:
 @pass_settings
 def held(settings: Settings, *, person: str | None) -> None:
     """Everything that is held, with basis and end: for an access request or an audit."""
-    from did.time import format_time
-
     with _open() as opened:
         rows = opened.register.held(person)
     settings.emit(
-        [
-            {
-                "person": row.person,
-                "path": row.path,
-                "value": row.value,
-                "basis": row.basis,
-                "purpose": row.purpose,
-                "since": format_time(row.since),
-                "until": format_time(row.until),
-                "grant": row.grant,
-                "usable": row.usable,
-            }
-            for row in rows
-        ],
-        "\n".join(
-            f"{row.path}: {_value(row.value)}\n  {row.basis.rsplit('#', 1)[-1]}, "
-            f"until {format_time(row.until)}"
-            for row in rows
-        )
-        or "Nothing is held.",
+        [words.held_json(row) for row in rows], words.held_text(rows) or "Nothing is held."
     )
 
 
@@ -322,41 +422,15 @@ def held(settings: Settings, *, person: str | None) -> None:
 @click.option("--person", help="Only this person's.")
 @pass_settings
 def grants(settings: Settings, *, person: str | None) -> None:
-    """The grants given to this company, and where they stand."""
+    """The grants given to this company, by whom, and where they stand."""
     with _open() as opened:
         views = opened.grants(person=person)
-        requests = {view.id: view for view in opened.requests()}
+        requests = opened.requests()
     settings.emit(
-        [_grant_json(view) for view in views],
-        "\n".join(
-            f"{view.purpose_id}: {view.state}, {', '.join(sorted(view.fields))}\n  {view.id}"
-            for view in views
-        )
-        or f"No grants yet; {len(requests)} requests.",
+        [words.grant_json(view) for view in views],
+        "\n".join(words.grant_text(view) for view in views)
+        or f"No grants yet; {words.count(len(requests), 'request')}.",
     )
-
-
-def _grant_json(view: "GrantView") -> dict[str, Any]:
-    from did.time import format_time
-
-    return {
-        "id": view.id,
-        "digest": view.digest,
-        "request": view.request,
-        "purposeId": view.purpose_id,
-        "purpose": view.purpose,
-        "basis": view.basis,
-        "person": view.person,
-        "fields": sorted(view.fields),
-        "validFrom": format_time(view.valid_from),
-        "validUntil": format_time(view.valid_until),
-        "state": view.state,
-        "seq": view.seq,
-        "updateWaiting": view.update_waiting,
-        "erased": None if view.erased is None else format_time(view.erased),
-        "attested": None if view.attested is None else format_time(view.attested),
-        "retained": [{"path": path, "until": format_time(until)} for path, until in view.retained],
-    }
 
 
 @company.command()
@@ -366,25 +440,8 @@ def requests(settings: Settings) -> None:
     with _open() as opened:
         views = opened.requests()
     settings.emit(
-        [
-            {
-                "id": view.id,
-                "state": view.state,
-                "matchCode": view.match_code,
-                "link": view.link,
-                "person": view.person,
-                "granted": list(view.granted),
-                "refused": list(view.refused),
-                "problem": view.problem,
-            }
-            for view in views
-        ],
-        "\n".join(
-            f"{view.id}  {view.state}  {view.match_code}  granted: {', '.join(view.granted) or '-'}"
-            f"  refused: {', '.join(view.refused) or '-'}"
-            for view in views
-        )
-        or "No requests.",
+        [words.request_json(view) for view in views],
+        "\n".join(words.request_text(view) for view in views) or "No requests.",
     )
 
 
@@ -394,4 +451,9 @@ def expire(settings: Settings) -> None:
     """Erase what may be kept no longer. 'collect' does it too."""
     with _open() as opened:
         report = opened.expire()
-    settings.emit({"erased": report.erased}, f"{report.erased} values erased.")
+    problems = [(subject, code) for code, subject in report.problems]
+    settings.emit(
+        {"erased": report.erased, "problems": words.problems_json(problems)},
+        f"Erased under {words.count(report.erased, 'grant')}.",
+    )
+    _end(settings, problems, frozenset())

@@ -1,21 +1,23 @@
-"""``pds data``: add, import, list, show, search, edit, history, delete, undo."""
+"""``pds data``: fields, add, import, list, show, search, edit, history, delete, undo."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from pds.cli.output import Settings, pass_settings
+from pds.cli.names import whole
+from pds.cli.output import Settings, count, pass_settings
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:
-    from pds.vault.records import Record
+    from pds.vault.records import Category, Record
     from pds.vault.service import Vault
 
 
 _MAX_FIELDS = 1_048_576
+_WIDEST = 140
+_ID, _PAGE = 22, 1000
 
 
 @click.group()
@@ -45,21 +47,59 @@ def _json(record: "Record") -> dict[str, Any]:
 def _line(record: "Record") -> str:
     from did.time import format_time
 
-    if record.deleted:
-        summary = "(deleted)"
-    else:
-        values = (_short(value) for value in record.fields.values())
-        summary = " · ".join(value for value in values if value)
+    summary = "(deleted)" if record.deleted else "; ".join(_labelled(record))
+    if len(summary) > _WIDEST:
+        summary = summary[: _WIDEST - 1] + "…"
     when = format_time(record.changed)[:10]
-    return f"{record.id}  {record.category:<10} {when}  {summary[:100]}"
+    others = "" if record.about == "self" else "  (someone else's)"
+    return f"{record.id}  {_title(record.category):<10} {when}  {summary}{others}"
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(_short(v) for v in value.values())
-    if isinstance(value, list):
-        return ", ".join(_short(v) for v in value)
-    return str(value)
+def _title(category: str) -> str:
+    from pds.vault.schemas import category as category_of
+
+    return category_of(category).title
+
+
+def _labelled(record: "Record") -> list[str]:
+    """Each field as ``Full name: …``, in the order of the form."""
+    from pds.vault.consent import describe, in_order, value_text
+
+    return [
+        f"{describe(f'{record.category}.{name}')}: "
+        f"{value_text(record.fields[name], record.category)}"
+        for name in in_order(record.fields, record.category)
+    ]
+
+
+def _card(record: "Record") -> str:
+    """An item in full, for people."""
+    from did.time import format_time
+
+    contents = _labelled(record) or ["(deleted)" if record.deleted else "(empty)"]
+    whose = "you" if record.about == "self" else "someone else"
+    return "\n".join(
+        [
+            f"{_title(record.category)}  {record.id}",
+            *(f"  {line}" for line in contents),
+            f"Version {record.version} of {format_time(record.changed)}; about {whose}; "
+            f"{record.assurance}.",
+            f"From {record.source}, collected {format_time(record.collected)}.",
+            f"Schema: {record.schema}",
+        ]
+    )
+
+
+def _whole(vault: "Vault", item: str) -> str:
+    """An item's id from its beginning; ids that are whole are not looked for."""
+    if len(item) >= _ID:
+        return item
+    known: list[str] = []
+    page = vault.records(limit=_PAGE)
+    while page:
+        known += [record.id for record in page]
+        page = vault.records(limit=_PAGE, after=page[-1].id) if len(page) == _PAGE else []
+    return whole(item, known)
 
 
 def _changes(assignments: tuple[str, ...]) -> dict[str, Any]:
@@ -94,13 +134,68 @@ def _changes(assignments: tuple[str, ...]) -> dict[str, Any]:
 def add(settings: Settings, *, category: str, fields: tuple[str, ...]) -> None:
     """Add an item by hand, e.g.: pds data add interests name=cycling
 
-    A dotted NAME reaches inside: address.locality=Szeged. With '-' in place of NAME=VALUE, the
-    fields are read as a JSON object from standard input, so that they stay out of the shell's
-    history.
+    'pds data fields' lists the categories, 'pds data fields contact' the names of one. A dotted
+    NAME reaches inside: address.addressLocality=Szeged. With '-' in place of NAME=VALUE,
+    the fields are read as a JSON object from standard input: they stay out of the shell's history.
     """
     with unlock(settings) as vault:
         record = vault.add(category, _changes(fields))
-    settings.emit(_json(record), _line(record))
+    settings.emit(_json(record), lambda: _line(record))
+
+
+@data.command()
+@click.argument("category", required=False)
+@pass_settings
+def fields(settings: Settings, *, category: str | None) -> None:
+    """The categories of data and the names of their fields. Needs no vault."""
+    from pds.vault.schemas import categories
+    from pds.vault.schemas import category as category_of
+
+    shown = categories() if category is None else (category_of(category),)
+    rows = [
+        {
+            "category": one.name,
+            "title": one.title,
+            "description": one.description,
+            "fields": [
+                {"name": name, "title": title, "description": description}
+                for name, title, description in _names(one)
+            ],
+        }
+        for one in shown
+    ]
+
+    def text() -> str:
+        if category is None:
+            head = [f"{one.name:<12}{one.title}: {one.description}" for one in shown]
+            return "\n".join([*head, "", "The fields of one: pds data fields CATEGORY"])
+        names = _names(shown[0])
+        width = max(len(name) for name, _, _ in names) + 2
+        return "\n".join(
+            f"{name:<{width}}{title}" + (f": {description}" if description else "")
+            for name, title, description in names
+        )
+
+    settings.emit(rows, text)
+
+
+def _names(category: "Category") -> list[tuple[str, str, str]]:
+    """The fields of a category as 'data add' takes them; a group of fields in its parts."""
+    from pds.vault.schemas import schema_of
+
+    schema: Any = schema_of(category.name)
+    result = []
+    for field in category.fields:
+        name = field.path.partition(".")[2]
+        group = str(schema["properties"][name].get("$ref", "")).rpartition("/")[2]
+        parts = schema.get("$defs", {}).get(group, {}).get("properties", {})
+        if not parts:
+            result.append((name, field.title, field.description))
+        result += [
+            (f"{name}.{part}", f"{field.title}, {form['title']}", form.get("description", ""))
+            for part, form in parts.items()
+        ]
+    return result
 
 
 @data.command("import")
@@ -141,7 +236,10 @@ def import_(
         {"line": problem.line, "code": problem.code, "message": problem.sentence}
         for problem in reading.problems
     ]
-    notes = [*reading.assumptions, *(f"left out: {n} × {name}" for name, n in reading.left_out)]
+    notes = [
+        *reading.assumptions,
+        *(f"not kept: {name} ({count(n, 'value')})" for name, n in reading.left_out),
+    ]
     verb = "would be added" if dry_run else "added"
     settings.emit(
         {
@@ -154,8 +252,9 @@ def import_(
             "problemCount": reading.problem_count,
             "notes": notes,
         },
-        f"{added} items {verb}, {duplicates} were there already"
-        + (f", {reading.problem_count} could not be read:" if problems else ".")
+        f"{count(added, 'item')} {verb}"
+        + (f", {duplicates} there already" if duplicates else "")
+        + (f"; {count(reading.problem_count, 'problem')}:" if problems else ".")
         + "".join(f"\n  line {p['line']}: {p['message']}  [{p['code']}]" for p in problems)
         + "".join(f"\n  Note: {note}" for note in notes)
         + (f"\nUndo with: pds data undo {batch}" if batch else ""),
@@ -176,7 +275,10 @@ def list_(settings: Settings, *, category: str | None, limit: int, after: str | 
         more = len(records) == limit and bool(
             vault.records(category, limit=1, after=records[-1].id)
         )
-    settings.emit([_json(r) for r in records], "\n".join(_line(r) for r in records) or "No items.")
+    settings.emit(
+        [_json(r) for r in records],
+        lambda: "\n".join(_line(r) for r in records) or "No items.",
+    )
     if more:
         settings.say(f"There are more: --after {records[-1].id}")
 
@@ -187,8 +289,8 @@ def list_(settings: Settings, *, category: str | None, limit: int, after: str | 
 def show(settings: Settings, *, item: str) -> None:
     """Show one item with its schema, source and time."""
     with unlock(settings) as vault:
-        record = vault.record(item)
-    settings.emit(_json(record), json.dumps(_json(record), ensure_ascii=False, indent=2))
+        record = vault.record(_whole(vault, item))
+    settings.emit(_json(record), lambda: _card(record))
 
 
 @data.command()
@@ -202,7 +304,8 @@ def search(settings: Settings, *, text: tuple[str, ...], limit: int) -> None:
     with unlock(settings) as vault:
         records = vault.search(" ".join(text), limit=limit)
     settings.emit(
-        [_json(r) for r in records], "\n".join(_line(r) for r in records) or "Nothing found."
+        [_json(r) for r in records],
+        lambda: "\n".join(_line(r) for r in records) or "Nothing found.",
     )
 
 
@@ -217,24 +320,25 @@ def edit(settings: Settings, *, item: str, changes: tuple[str, ...]) -> None:
     Grants that follow changes get the new version at once, or at the next sync.
     """
     with unlock(settings) as vault:
-        record = vault.edit(item, _changes(changes))
+        record = vault.edit(_whole(vault, item), _changes(changes))
         told = _hand_on(settings, vault)
-    settings.emit(_json(record) | {"restaged": told}, _line(record))
+    settings.emit(_json(record) | {"restaged": told}, lambda: _line(record))
 
 
 def _hand_on(settings: Settings, vault: "Vault") -> int:
     """Stage what changed and send it; a relay that is away only delays it."""
     if vault.status().restoring:
         return 0
-    count = vault.restage()
-    if count:
+    told = vault.restage()
+    if told:
         report = vault.push()
         settings.say(
-            f"{count} grants that follow changes have the new version."
+            f"The new version is at the relay for {count(told, 'grant')} that follow changes."
             if report.complete
-            else f"{count} grants wait for the new version: run 'pds sync' when the relay is back."
+            else f"The new version waits to be sent for {count(told, 'grant')}: run 'pds sync' "
+            "when the relay is back."
         )
-    return count
+    return told
 
 
 @data.command()
@@ -243,10 +347,10 @@ def _hand_on(settings: Settings, vault: "Vault") -> int:
 def history(settings: Settings, *, item: str) -> None:
     """Every version of an item, the newest last."""
     with unlock(settings) as vault:
-        records = vault.history(item)
+        records = vault.history(_whole(vault, item))
     settings.emit(
         [_json(r) for r in records],
-        "\n".join(f"version {r.version} from {r.source}: {_line(r)}" for r in records),
+        lambda: "\n\n".join(_card(r) for r in records),
     )
 
 
@@ -258,6 +362,7 @@ def delete(settings: Settings, *, item: str, yes: bool) -> None:
     """Delete an item with the contents of all its versions."""
     settings.confirm("Delete this item and all its versions?", yes=yes)
     with unlock(settings) as vault:
+        item = _whole(vault, item)
         vault.delete(item)
         _hand_on(settings, vault)
     settings.emit({"deleted": item}, "Deleted.")
@@ -275,5 +380,6 @@ def undo(settings: Settings, *, batch: str, yes: bool) -> None:
         _hand_on(settings, vault)
     settings.emit(
         {"removed": undone.removed, "kept": undone.kept},
-        f"{undone.removed} items removed, {undone.kept} kept because they were corrected since.",
+        f"{count(undone.removed, 'item')} removed"
+        + (f", {undone.kept} kept: corrected since the import." if undone.kept else "."),
     )

@@ -34,8 +34,12 @@ _HINTS: "Mapping[str, str]" = {
     "company.missing": "Make one with 'pds company --data FOLDER init', or check --data.",
     "company.not_found": "See: pds company --data FOLDER grants",
     "data.deleted": "See: pds data list",
+    "data.invalid": "Compare it with an item that is there: pds data list",
     "data.not_found": "See: pds data list",
+    "import.empty": "Export the file anew, then import it.",
     "json.syntax": "Check that the whole file is there, and that it is JSON.",
+    "relay.token": "Ask its operator for the token, then: pds relay use URL --token-file FILE",
+    "sealing.cannot_open": "If it came by a link, ask for a new link.",
     "message.malformed": "Compare it with docs/protocol.md.",
     "vault.locked": "Give the passphrase, or the recovery kit with --kit.",
 }

@@ -1,4 +1,4 @@
-"""``pds open | requests | decide | sharing | grant | withdraw | sync``: the holder's exchange."""
+"""``pds open | requests | decide | sync``: what is asked of the holder, and the answer."""
 
 import re
 import sys
@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pds.cli.output import Settings, emit_json, pass_settings
-from pds.cli.vault import unlock
+from pds.cli.asking import ask
+from pds.cli.names import nearest, whole
+from pds.cli.output import Settings, count, pass_settings
+from pds.cli.vault import trust_line, unlock
 
 if TYPE_CHECKING:
-    from pds.vault.consent import Accept, Answer, PurposeView
+    from pds.vault.consent import Answer, PurposeView
     from pds.vault.outbox import PushReport
     from pds.vault.service import ShownRequest, Vault
 
 _LATER = 4
 _MAX_LINK = 1_000
+# What a letter or a chat puts around a link; none of it can be at the ends of one.
+_AROUND_LINKS = " \t\r\n<>‹›«»()\"'.,;"
+_DPV = "https://w3id.org/dpv#"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST = 100 * 366 * 86_400
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
@@ -44,10 +49,12 @@ def open_(settings: Settings, *, link: str, dev_trust: str | None) -> None:
     and stays out of the shell's history.
     """
     if link == "-":
-        link = sys.stdin.readline(_MAX_LINK).strip()
+        link = sys.stdin.readline(_MAX_LINK)
+    link = link.strip(_AROUND_LINKS)
+    trusted = None if dev_trust is None else trust_line(dev_trust)
     with unlock(settings) as vault:
-        if dev_trust is not None:
-            vault.trust_dev_host(dev_trust)
+        if trusted is not None:
+            vault.trust_dev_host(trusted)
         shown = vault.open_link(link)
     _show(settings, shown)
 
@@ -96,7 +103,13 @@ def _show(settings: Settings, shown: "ShownRequest") -> None:
 
     def text() -> str:
         parts = [
-            f"{who.name} asks. Its domain is proven: {who.id}",
+            f"{who.name} asks. "
+            + (
+                "In this sandbox its domain is what --dev-trust says: "
+                if shown.request.sandbox
+                else "Its domain is proven: "
+            )
+            + who.id,
             f"Match code {shown.match_code}: the company must show the same one.",
         ]
         if shown.request.audience:
@@ -119,29 +132,55 @@ def _show(settings: Settings, shown: "ShownRequest") -> None:
 
 @click.command()
 @click.argument("request_id", required=False, metavar="[REQUEST]")
-@click.option("--reopen", nargs=2, metavar="COMPANY PURPOSE-IRI", help="Let it be asked again.")
+@click.option("--reopen", nargs=2, metavar="COMPANY PURPOSE", help="Let it be asked again.")
 @pass_settings
 def requests(settings: Settings, *, request_id: str | None, reopen: tuple[str, str] | None) -> None:
     """The requests that came in; with an id, one of them in full.
 
-    --reopen lets a company ask again for a purpose that was refused less than 183 days ago.
+    --reopen lets a company ask again for a purpose that was refused less than 183 days ago:
+    COMPANY is its DID or domain, PURPOSE its name in the request, or a purpose of DPV.
     """
+    reopened = ""
     with unlock(settings) as vault:
         if reopen:
-            vault.reopen(*reopen)
+            reopened = _reopen(vault, *reopen)
         if request_id is not None:
-            _show(settings, vault.request(request_id))
+            if reopened:
+                settings.say(reopened)
+            _show(settings, _request(vault, request_id))
             return
         shown = vault.requests()
     settings.emit(
         [_json(r) for r in shown],
-        "\n".join(
-            f"{r.request.id}  {r.state:<8} {r.request.controller.name}: "
-            + ", ".join(p.purpose.id for p in r.purposes)
-            for r in shown
-        )
-        or "No requests.",
+        reopened or "\n".join(_request_line(r) for r in shown) or "No requests.",
     )
+
+
+def _request_line(shown: "ShownRequest") -> str:
+    purposes = ", ".join(view.purpose.id for view in shown.purposes)
+    return f"{shown.request.id}  {shown.state:<8} {shown.request.controller.name}: {purposes}"
+
+
+def _request(vault: "Vault", request_id: str) -> "ShownRequest":
+    return vault.request(whole(request_id, (shown.request.id for shown in vault.requests())))
+
+
+def _reopen(vault: "Vault", company: str, purpose: str) -> str:
+    """Let it be asked again; the sentence that says so."""
+    from credentials.purposes import is_known, label
+
+    company = company if company.startswith("did:") else f"did:web:{company}"
+    name = ""
+    for shown in vault.requests():
+        if shown.request.controller.id == company:
+            name = shown.request.controller.name
+            for view in shown.purposes:
+                if view.purpose.id == purpose:
+                    purpose = view.purpose.purpose
+    if is_known(_DPV + purpose):
+        purpose = _DPV + purpose
+    vault.reopen(company, purpose)
+    return f"{name or 'The company'} may ask you again for: {label(purpose)}."
 
 
 @click.command()
@@ -173,7 +212,8 @@ def decide(
     """Answer a request, purpose by purpose; without flags it asks.
 
     PURPOSE is the short name that 'pds requests' shows. Times are written 90s, 45m, 12h or 30d.
-    Every purpose of the request is answered in one go, with a yes or a no.
+    Every purpose of the request is answered in one go, with a yes or a no. Exit code 4: decided,
+    but not all of it has reached the relay; 'pds sync' sends the rest.
 
     Nothing is ticked beforehand: a yes covers what is required, optional items and following
     later changes are switched on one by one.
@@ -195,7 +235,7 @@ def decide(
     if set(accept) & set(refuse):
         raise click.UsageError("A purpose cannot be accepted and refused.")
     with unlock(settings) as vault:
-        shown = _pending(vault, request_id)
+        shown = _pending(settings, vault, request_id)
         answers: dict[str, Answer] = {purpose: Refuse() for purpose in refuse}
         for purpose in accept:
             every_ = _only(options["every"], purpose)
@@ -207,8 +247,10 @@ def decide(
                 follows_changes=purpose in follow,
                 starts_in=_only(options["starts-in"], purpose),
             )
-        if not answers:
-            answers = _ask(settings, shown, language)
+        if answers:
+            _check_names(shown, answers)
+        else:
+            answers = ask(settings, shown, language=language)
         outcomes = vault.decide(shown.request.id, answers, language=language)
         report = vault.push()
     settings.emit(
@@ -228,7 +270,7 @@ def decide(
         },
         "\n".join(_outcome(shown, o.purpose, o.granted, o.fields) for o in outcomes),
     )
-    _say_waiting(settings, report)
+    say_waiting(settings, report)
 
 
 def _outcome(shown: "ShownRequest", purpose: str, granted: bool, fields: frozenset[str]) -> str:
@@ -240,15 +282,46 @@ def _outcome(shown: "ShownRequest", purpose: str, granted: bool, fields: frozens
     return f"{purpose}: {words.refused}"
 
 
-def _say_waiting(settings: Settings, report: "PushReport") -> None:
+def _check_names(shown: "ShownRequest", answers: "dict[str, Answer]") -> None:
+    """Every name is one of this request; ``consent.unknown_purpose`` otherwise."""
+    from pds.vault.errors import ConsentError
+
+    known = [view.purpose.id for view in shown.purposes]
+    for name in answers:
+        if name not in known:
+            raise ConsentError(
+                "the request has no such purpose",
+                code="consent.unknown_purpose",
+                hint=f"{nearest(name, known)} It has: {', '.join(known)}.".strip(),
+            )
+
+
+def say_waiting(settings: Settings, report: "PushReport") -> None:
     """What was recorded here and has yet to reach the relay: exit code 4."""
     if not report.complete:
         codes = sorted({code for _, code in report.waiting if code != "outbox.held_back"})
+        wait = "waits" if len(report.waiting) == 1 else "wait"
         settings.say(
-            f"{len(report.waiting)} calls wait to be sent ({', '.join(codes)}). "
-            "Run 'pds sync' when the relay can be reached."
+            f"{count(len(report.waiting), 'call')} {wait} to be sent. "
+            + "".join(f"{_why(code)}  [{code}] " for code in codes)
         )
+        if "relay.token" in codes:
+            settings.say(
+                "  Ask its operator for the token, then: pds relay use URL --token-file FILE"
+            )
+        settings.say("  Run 'pds sync' later to send them.")
         raise click.exceptions.Exit(_LATER)
+
+
+def _why(code: str) -> str:
+    from pds.wire import TITLES, RelayCode
+
+    if code == "relay.unreachable":
+        return "The relay cannot be reached."
+    try:
+        return TITLES[RelayCode(code)]
+    except ValueError:
+        return "It did not work."
 
 
 def _pairs(values: tuple[str, ...], sign: str) -> dict[str, list[str]]:
@@ -274,150 +347,16 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _pending(vault: "Vault", request_id: str | None) -> "ShownRequest":
+def _pending(settings: Settings, vault: "Vault", request_id: str | None) -> "ShownRequest":
     if request_id is not None:
-        return vault.request(request_id)
+        return _request(vault, request_id)
     pending = [shown for shown in vault.requests() if shown.state == "pending"]
-    if len(pending) != 1:
-        raise click.UsageError(
-            "There is no request to decide." if not pending else "Name one of the requests."
-        )
+    if not pending:
+        raise click.UsageError("There is no request to decide.")
+    if len(pending) > 1:
+        settings.say("\n".join(_request_line(shown) for shown in pending))
+        raise click.UsageError("Several requests wait: name one, by the beginning of its id.")
     return pending[0]
-
-
-def _ask(settings: Settings, shown: "ShownRequest", language: str) -> "dict[str, Answer]":
-    from pds.vault.consent import Refuse, words_of
-
-    if settings.no_input or not sys.stdin.isatty():
-        raise click.UsageError("Say --accept or --refuse for every purpose.")
-    answers: dict[str, Answer] = {}
-    for view in shown.purposes:
-        purpose = view.purpose
-        words = words_of(purpose.basis)
-        click.echo("\n" + shown.text(purpose.id, language=language), err=True)
-        if view.blocked_until is not None or view.missing:
-            why = "you refused it before" if view.blocked_until else "a required item is missing"
-            click.echo(f"  It is refused, because {why}.", err=True)
-            answers[purpose.id] = Refuse()
-            continue
-        reply = click.prompt(
-            f"  1 {words.provide}   2 {words.refuse}   3 {words.provide} less",
-            type=click.Choice(["1", "2", "3"]),
-            show_choices=False,
-            err=True,
-        )
-        answers[purpose.id] = Refuse() if reply == "2" else _ask_terms(view, less=reply == "3")
-    return answers
-
-
-def _ask_terms(view: "PurposeView", *, less: bool) -> "Accept":
-    from pds.vault.consent import Accept
-
-    included = {
-        item.path
-        for item in view.items
-        if not item.required
-        and item.values
-        and click.confirm(f"  Include {item.label} too?", default=False, err=True)
-    }
-    duration, uses = None, None
-    if less:
-        days = click.prompt(
-            "  For how many days?", type=click.IntRange(1, view.purpose.days), err=True
-        )
-        duration = timedelta(days=days)
-        uses = click.prompt(
-            "  At most how many times?", type=click.IntRange(1, view.purpose.max_uses), err=True
-        )
-    follows = click.confirm("  Hand on later changes too?", default=False, err=True)
-    return Accept(
-        including=frozenset(included),
-        duration=duration,
-        max_uses=uses,
-        follows_changes=follows,
-    )
-
-
-@click.command()
-@pass_settings
-def sharing(settings: Settings) -> None:
-    """What is shared, with whom, until when, and how often it was taken."""
-    from did.time import format_time
-
-    with unlock(settings) as vault:
-        rows = vault.sharing()
-
-    def text() -> str:
-        lines = []
-        for row in rows:
-            pending = " (pending)" if row.pending else ""
-            lines.append(
-                f"{row.name}: {row.label} [{row.purpose}]: {row.state}{pending}\n"
-                f"  {', '.join(sorted(row.fields))}; until {format_time(row.valid_until)}; "
-                f"taken {row.uses} of {row.max_uses} times"
-                + ("; follows changes" if row.follows_changes else "")
-                + f"\n  {row.grant}"
-            )
-        return "\n".join(lines) or "Nothing is shared."
-
-    settings.emit(
-        [
-            {
-                "grant": row.grant,
-                "company": row.company,
-                "name": row.name,
-                "purpose": row.purpose,
-                "label": row.label,
-                "fields": sorted(row.fields),
-                "state": row.state,
-                "pending": row.pending,
-                "validFrom": format_time(row.valid_from),
-                "validUntil": format_time(row.valid_until),
-                "uses": row.uses,
-                "maxUses": row.max_uses,
-                "lastUsed": None if row.last_used is None else format_time(row.last_used),
-                "followsChanges": row.follows_changes,
-                "attestations": [attested.to_json() for attested in row.attested],
-            }
-            for row in rows
-        ],
-        text,
-    )
-
-
-@click.command()
-@click.argument("name")
-@pass_settings
-def grant(settings: Settings, *, name: str) -> None:
-    """Print the signed grant with this id or purpose, for any verifier."""
-    with unlock(settings) as vault:
-        raw = vault.grant(name)
-    emit_json(raw)
-
-
-@click.command()
-@click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@pass_settings
-def withdraw(settings: Settings, *, name: str, yes: bool) -> None:
-    """End a grant, by its id or purpose: withdraw consent, end a contract's sharing, object.
-
-    The relay deletes what it stored and refuses from that moment; the company is told to erase.
-    """
-    settings.confirm("End this grant?", yes=yes)
-    with unlock(settings) as vault:
-        verb, report = vault.withdraw(name)
-    said = {"withdraw": "Consent withdrawn", "end": "Sharing ended", "object": "Objected"}[verb]
-    settings.emit(
-        {"grant": name, "verb": verb, "complete": report.complete},
-        f"{said}. "
-        + (
-            "The relay has deleted the package and refuses; the company is told."
-            if report.complete
-            else "It is pending: the relay has not confirmed everything yet."
-        ),
-    )
-    _say_waiting(settings, report)
 
 
 @click.command()
@@ -437,10 +376,11 @@ def sync(settings: Settings) -> None:
             "waiting": [list(w) for w in report.push.waiting],
             "problems": [{"code": code, "subject": subject} for code, subject in report.problems],
         },
-        f"{report.redemptions} redemptions and {report.refusals} refused attempts, all checked "
-        f"against what was staged; {report.messages} messages; {report.push.sent} calls sent."
+        f"{count(report.redemptions, 'redemption')} and {count(report.refusals, 'refused attempt')}"
+        f", all checked against what was staged; {count(report.messages, 'message')}; "
+        f"{count(report.push.sent, 'call')} sent."
         + "".join(f"\n  Problem: {code} ({subject})" for code, subject in report.problems),
     )
     if report.problems:
         raise click.exceptions.Exit(1)
-    _say_waiting(settings, report.push)
+    say_waiting(settings, report.push)

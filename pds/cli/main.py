@@ -22,7 +22,8 @@ COMMANDS = {
     "company": ("pds.cli.company", "company", "The company's side: ask, collect, redeem, erase."),
     "data": ("pds.cli.data", "data", "Your data: add, import, search, correct, delete."),
     "decide": ("pds.cli.exchange", "decide", "Answer a request, purpose by purpose."),
-    "grant": ("pds.cli.exchange", "grant", "Print a signed grant, for any verifier."),
+    "grant": ("pds.cli.sharing", "grant", "Print a signed grant, for any verifier."),
+    "help": ("pds.cli.help", "help_", "Show the help of a command."),
     "init": ("pds.cli.vault", "init", "Make a vault and its recovery kit."),
     "kit": ("pds.cli.vault", "kit", "Replace the recovery kit."),
     "open": ("pds.cli.exchange", "open_", "Open a company's request link."),
@@ -30,12 +31,12 @@ COMMANDS = {
     "relay": ("pds.cli.relay", "relay", "Run a relay, or choose the one of your vault."),
     "requests": ("pds.cli.exchange", "requests", "The requests that came in."),
     "restore": ("pds.cli.vault", "restore", "Make a vault from a backup."),
-    "sharing": ("pds.cli.exchange", "sharing", "What is shared now, with whom, until when."),
+    "sharing": ("pds.cli.sharing", "sharing", "What is shared now, with whom, until when."),
     "status": ("pds.cli.vault", "status", "How the vault is; unlocks it once."),
     "sync": ("pds.cli.exchange", "sync", "Send, collect and check everything once."),
     "vault": ("pds.cli.vault", "vault", "Check the vault's files."),
     "verify": ("pds.cli.verify", "verify", "Verify a grant. Needs no vault."),
-    "withdraw": ("pds.cli.exchange", "withdraw", "Withdraw consent, end sharing, object."),
+    "withdraw": ("pds.cli.sharing", "withdraw", "Withdraw consent, end sharing, object."),
 }
 
 
@@ -54,6 +55,16 @@ class LazyGroup(click.Group):
             return None
         _take_json(command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as unknown:  # click knows loaded commands only
+            raise click.exceptions.NoSuchCommand(
+                unknown.command_name, possibilities=COMMANDS, ctx=ctx
+            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -110,7 +121,7 @@ def _width() -> int:
     "folder",
     envvar="PDS_VAULT",
     type=click.Path(file_okay=False),
-    help="The vault's folder. Default: the platform's data folder.",
+    help="The vault's folder, or PDS_VAULT. Default: config.toml, or the platform's data folder.",
 )
 @click.option("--json", "as_json", is_flag=True, envvar="PDS_JSON", help="Answer in JSON.")
 @click.option("--no-input", is_flag=True, envvar="PDS_NO_INPUT", help="Never ask; fail instead.")

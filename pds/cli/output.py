@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pds.cli.errors import Failure
 
 _MAX_SECRET = 65_536
+_SHORTEST, _SHORT = 8, 12
 
 
 class Settings:
@@ -49,7 +50,9 @@ class Settings:
             return Path(self.folder)
         from platformdirs import user_data_path
 
-        return user_data_path("personal-data-store") / "vault"
+        from pds.cli.config import folder as configured
+
+        return configured("vault") or user_data_path("personal-data-store") / "vault"
 
     def emit(self, data: Any, text: "str | Callable[[], str]") -> None:
         """Write the answer: as JSON, or as text for people."""
@@ -67,26 +70,58 @@ class Settings:
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something is destroyed; ``--yes`` skips it."""
-        if yes:
-            return
-        if self.no_input or not sys.stdin.isatty():
-            raise click.UsageError(f"{question} Say so with --yes.")
-        click.confirm(question, abort=True, err=True)
+        if not yes:
+            self.may_confirm(question, yes=yes)
+            click.confirm(question, abort=True, err=True)
 
-    def passphrase(self, *, new: bool = False) -> str:
+    def may_confirm(self, question: str, *, yes: bool) -> None:
+        """Refuse, where the question will come and nobody is there to answer it."""
+        if not yes and (self.no_input or not sys.stdin.isatty()):
+            raise click.UsageError(f"{question} Say so with --yes.")
+
+    def passphrase(self) -> str:
         """The passphrase: from the descriptor, the environment, or asked for."""
+        given = self._given_passphrase()
+        if given is not None:
+            return given
+        self.may_ask("passphrase", "--passphrase-fd or PDS_PASSPHRASE")
+        text: str = click.prompt("Passphrase", hide_input=True, err=True)
+        return text
+
+    def new_passphrase(self, *, weak: bool) -> str:
+        """A passphrase for a new vault, as ``check_new``; typed ones are asked for again."""
+        given = self._given_passphrase()
+        return self.ask_new(weak=weak) if given is None else self.check_new(given, weak=weak)
+
+    def _given_passphrase(self) -> str | None:
         if self.passphrase_fd is not None:
             return read_secret(self.passphrase_fd)
-        from_env = os.environ.get("PDS_PASSPHRASE")
-        if from_env is not None:
-            return from_env
-        self.may_ask("passphrase", "--passphrase-fd or PDS_PASSPHRASE")
-        text: str = click.prompt(
-            "New passphrase" if new else "Passphrase",
-            hide_input=True,
-            confirmation_prompt=new,
-            err=True,
-        )
+        return os.environ.get("PDS_PASSPHRASE")
+
+    def ask_new(self, *, weak: bool) -> str:
+        """Ask for a new passphrase, twice, until it is long enough."""
+        self.may_ask("new passphrase", "--passphrase-fd or PDS_PASSPHRASE")
+        while True:
+            text: str = click.prompt(
+                "New passphrase", hide_input=True, confirmation_prompt=True, err=True
+            )
+            if weak or len(text) >= _SHORTEST:
+                return self.check_new(text, weak=weak)
+            self.say(f"It needs {_SHORTEST} characters or more: four unrelated words are good.")
+
+    def check_new(self, text: str, *, weak: bool) -> str:
+        """The passphrase, if it is long enough or ``weak`` was said (``vault.passphrase``)."""
+        if not text or (len(text) < _SHORTEST and not weak):
+            from pds.vault.errors import VaultError
+
+            raise VaultError(
+                "the new passphrase is empty" if not text else "the new passphrase is too short",
+                code="vault.passphrase",
+                hint=f"It needs {_SHORTEST} characters or more; four unrelated words are good."
+                + (" --weak-passphrase takes it as it is." if text else ""),
+            )
+        if len(text) < _SHORT:
+            self.say("That passphrase is short. Four or more unrelated words are better.")
         return text
 
     def kit(self) -> str:
@@ -104,6 +139,13 @@ class Settings:
         """Refuse, where nobody is there to answer a question."""
         if self.no_input or not sys.stdin.isatty():
             raise click.UsageError(f"The {what} is needed. Give it by {instead}.")
+
+
+def count(number: int, unit: str) -> str:
+    """``1 item``, ``2 items``; ``1 company``, ``2 companies``."""
+    if number == 1:
+        return f"1 {unit}"
+    return f"{number} {unit[:-1]}ies" if unit.endswith("ny") else f"{number} {unit}s"
 
 
 def emit_json(data: Any) -> None:

@@ -15,10 +15,10 @@ def harden() -> None:
     """Refuse core dumps, which would hold keys and data in clear; hide the arguments."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         # Without it the command works as well; only ``ps`` shows more.
         with suppress(OSError, ValueError, IndexError):
             _hide_arguments()
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _hide_arguments() -> None:

@@ -80,6 +80,8 @@ def serve(
 
     def ready(actual: int) -> None:
         settings.say(f"relay {url} listens on {host}:{actual}")
+        if token is not None:
+            settings.say(f"New mailboxes need the token in {data / 'registration-token'}")
         if settings.as_json:
             click.echo(f'{{"listening": {actual}}}')
             sys.stdout.flush()
@@ -127,9 +129,16 @@ def restored(settings: Settings, *, data: Path, yes: bool) -> None:
 @click.option("--token-file", type=click.File(), help="The relay's registration token.")
 @pass_settings
 def use(settings: Settings, *, url: str, token_file: IO[str] | None) -> None:
-    """Choose the relay of your vault."""
+    """Choose the relay of your vault, or give it the token of the one it has.
+
+    A relay that says 'registration needs a token' wants --token-file: its operator has the token,
+    in the file registration-token of the relay's folder.
+    """
     from pds.cli.vault import unlock
 
+    token = None if token_file is None else token_file.read().strip()
+    if token == "":
+        raise click.UsageError("The token file is empty.")
     with unlock(settings) as vault:
-        vault.use_relay(url, token=None if token_file is None else token_file.read().strip())
+        vault.use_relay(url, token=token)
     settings.emit({"relay": url}, f"This vault uses {url}.")

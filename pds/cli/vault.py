@@ -1,7 +1,7 @@
 """``pds init | status | passphrase | kit | backup | restore | activity | vault``."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -9,19 +9,32 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from pds.cli import process
-from pds.cli.output import Settings, pass_settings, read_secret
+from pds.cli.output import Settings, count, pass_settings, read_secret
 
 if TYPE_CHECKING:
     from pds.vault.service import Vault
 
-_SHORT = 12
+
+def trust_line(text: str) -> str:
+    """A ``--dev-trust`` with the whole path of its CA file, which has to be there."""
+    from pds.net import DevTrust
+
+    file = DevTrust.parse(text).ca_file
+    if not file.is_file():
+        raise click.UsageError(
+            "The CA file that --dev-trust names is not there; "
+            "'pds company serve --dev-tls' makes it in DATA/tls/ca.pem."
+        )
+    return f"{text.partition(',')[0]},{file.absolute()}"
 
 
 def unlock(settings: Settings) -> "Vault":
     """Open the vault with the passphrase, or with the kit when ``--kit`` was given."""
+    from pds.vault.files import check_vault
     from pds.vault.service import Vault
 
     process.harden()
+    check_vault(settings.vault)  # before anybody types a passphrase
     if settings.use_kit:
         return Vault.open(settings.vault, kit=settings.kit())
     return Vault.open(settings.vault, passphrase=settings.passphrase())
@@ -30,13 +43,19 @@ def unlock(settings: Settings) -> "Vault":
 @click.command()
 @click.option("--relay", help="The relay to use, e.g. https://relay.example. Can be set later.")
 @click.option("--relay-token-file", type=click.File(), help="The relay's registration token.")
-@click.option("--sandbox", is_flag=True, help="For trying out: its grants can never be live.")
 @click.option(
-    "--dev-trust", multiple=True, metavar="NAME=ADDRESS:PORT,CA.PEM", help="Sandbox only."
+    "--sandbox", is_flag=True, help="For trying out: what it grants is worth nothing outside."
+)
+@click.option(
+    "--dev-trust",
+    multiple=True,
+    metavar="NAME=ADDRESS:PORT,CA.PEM",
+    help="Sandbox only: find this company at this address, with certificates of this CA.",
 )
 @click.option("--kdf-memory", type=click.IntRange(64, 2048), default=256, show_default=True,
               help="MiB that unlocking by passphrase takes.")  # fmt: skip
 @click.option("--kit-file", type=click.Path(dir_okay=False), help="Write the kit to a new file.")
+@click.option("--weak-passphrase", is_flag=True, help="Take one of fewer than 8 characters too.")
 @pass_settings
 def init(
     settings: Settings,
@@ -47,20 +66,23 @@ def init(
     dev_trust: tuple[str, ...],
     kdf_memory: int,
     kit_file: str | None,
+    weak_passphrase: bool,
 ) -> None:
     """Make an encrypted vault and its recovery kit.
 
     The kit's 24 words open the vault and every backup when the passphrase is forgotten. Without
     passphrase and kit there is no way in, for anyone.
     """
+    from pds.vault.files import check_place
     from pds.vault.keyslots import Argon2Params
     from pds.vault.service import Vault
 
     process.harden()
     token = None if relay_token_file is None else relay_token_file.read().strip()
-    passphrase = settings.passphrase(new=True)
-    if 0 < len(passphrase) < _SHORT:
-        settings.say("That passphrase is short. Four or more unrelated words are better.")
+    check_place(settings.vault)  # before anybody has thought of a passphrase
+    if sandbox:  # elsewhere it is refused as a whole
+        dev_trust = tuple(trust_line(line) for line in dev_trust)
+    passphrase = settings.new_passphrase(weak=weak_passphrase)
     with _kit_place(kit_file) as keep:
         words = Vault.create(
             settings.vault,
@@ -82,7 +104,9 @@ def init(
     else:
         settings.emit({"vault": str(settings.vault), "kitFile": kit_file}, "")
         settings.say(f"The recovery kit is in {kit_file}. Print it, then delete the file.")
-    settings.say("The vault is ready. Next: pds data import FILE, or pds open LINK.")
+    settings.say(
+        f"The vault is ready in {settings.vault}\nNext: pds data import FILE, or pds open LINK."
+    )
 
 
 @contextmanager
@@ -136,10 +160,11 @@ def status(settings: Settings) -> None:
             "restoring": shown.restoring,
             "lastSync": None if shown.last_sync is None else last,
         },
-        f"Unlocked. {shown.items} items, {shown.relationships} companies, "
-        f"{shown.live_grants} live grants, {shown.waiting} calls waiting to be sent.\n"
+        f"Unlocked. {count(shown.items, 'item')}, {count(shown.relationships, 'company')}, "
+        f"{count(shown.live_grants, 'grant')} in force, "
+        f"{count(shown.waiting, 'call')} waiting to be sent.\n"
         f"Relay: {shown.relay or 'none'}. Last sync: {last}."
-        + ("\nThis is a sandbox: its grants can never be live." if shown.sandbox else "")
+        + ("\nThis is a sandbox: what it grants is worth nothing outside." if shown.sandbox else "")
         + ("\nRestored, and not yet compared with its relay." if shown.restoring else ""),
     )
 
@@ -148,8 +173,11 @@ def status(settings: Settings) -> None:
 @click.option("--new-passphrase-fd", type=int, help="Read the new one from this descriptor.")
 @click.option("--kdf-memory", type=click.IntRange(64, 2048), default=256, show_default=True,
               help="MiB that unlocking by passphrase takes.")  # fmt: skip
+@click.option("--weak-passphrase", is_flag=True, help="Take one of fewer than 8 characters too.")
 @pass_settings
-def passphrase(settings: Settings, *, new_passphrase_fd: int | None, kdf_memory: int) -> None:
+def passphrase(
+    settings: Settings, *, new_passphrase_fd: int | None, kdf_memory: int, weak_passphrase: bool
+) -> None:
     """Change the passphrase. The data is not written again; old backups keep the old one."""
     from pds.vault.keyslots import Argon2Params
 
@@ -157,11 +185,9 @@ def passphrase(settings: Settings, *, new_passphrase_fd: int | None, kdf_memory:
         settings.may_ask("new passphrase", "--new-passphrase-fd")
     with unlock(settings) as vault:
         if new_passphrase_fd is not None:
-            new = read_secret(new_passphrase_fd)
+            new = settings.check_new(read_secret(new_passphrase_fd), weak=weak_passphrase)
         else:
-            new = click.prompt(
-                "New passphrase", hide_input=True, confirmation_prompt=True, err=True
-            )
+            new = settings.ask_new(weak=weak_passphrase)
         vault.change_passphrase(new, params=Argon2Params(memory_kib=kdf_memory * 1024))
     settings.emit({"changed": True}, "The passphrase is changed.")
 
@@ -193,11 +219,21 @@ def backup(settings: Settings, *, file: Path) -> None:
 @pass_settings
 def restore(settings: Settings, *, file: Path | None, finish: bool) -> None:
     """Make a vault from a backup FILE, then compare it with its relay before any write."""
+    from pds.vault.errors import VaultError
+    from pds.vault.files import check_place
     from pds.vault.service import Vault
 
     process.harden()
     if (file is None) != finish:
         raise click.UsageError("Name a backup, or say --finish.")
+    if file is not None:  # before anybody types a passphrase
+        check_place(settings.vault)
+        if not file.exists():
+            raise VaultError(
+                "there is no backup of that name",
+                code="backup.missing",
+                hint="Check the path of the backup.",
+            )
     if file is None:
         vault = unlock(settings)
     elif settings.use_kit:
@@ -222,9 +258,10 @@ def restore(settings: Settings, *, file: Path | None, finish: bool) -> None:
             "unknownRelationships": report.unknown,
             "nextIndex": report.next_index,
         },
-        f"Restored. {report.mailboxes} mailboxes found, {report.ended} grants had ended since"
+        f"Restored into {settings.vault}. {count(report.mailboxes, 'relationship')} found at the "
+        f"relay, {count(report.ended, 'grant')} ended since the backup"
         + (
-            f", and {report.unknown} relationships are newer than the backup."
+            f", and {count(report.unknown, 'relationship')} newer than the backup."
             if report.unknown
             else "."
         ),
@@ -245,10 +282,12 @@ def activity(settings: Settings, *, limit: int) -> None:
 
     A company's reads inside its own walls are invisible to anyone but itself.
     """
+    from did.time import format_time
+    from pds.cli.sentences import Sentences
+
     with unlock(settings) as vault:
         lines = vault.activity(limit=limit)
-    from did.time import format_time
-
+        told = [] if settings.as_json else Sentences.of(vault).tell(lines)
     data = [
         {
             "n": line.n,
@@ -263,32 +302,9 @@ def activity(settings: Settings, *, limit: int) -> None:
     ]
 
     def text() -> str:
-        return "\n".join(
-            f"{format_time(line.at)}  {line.kind:<16} {line.company:<20} {line.purpose:<16} "
-            f"{_detail(line.detail)}".rstrip()
-            for line in lines
-        )
+        return "\n".join(told) or "Nothing has happened yet."
 
     settings.emit(data, text)
-
-
-def _detail(detail: Mapping[str, object]) -> str:
-    shown = []
-    for name in ("code", "verb", "eraseBy", "seq", "ordinal", "erased", "category", "added"):
-        value = detail.get(name)
-        if value not in (None, ""):
-            shown.append(f"{name} {', '.join(value) if isinstance(value, list) else value}")
-    retained = detail.get("retained")
-    if isinstance(retained, list):
-        for kept in retained:
-            if isinstance(kept, dict):
-                reason = kept.get("reason")
-                words = reason.get("en") if isinstance(reason, dict) else ""
-                basis = str(kept.get("basis", "")).rsplit("#", 1)[-1]
-                paths = kept.get("paths")
-                names = ", ".join(str(p) for p in paths) if isinstance(paths, list) else ""
-                shown.append(f"retained {names} ({basis}) until {kept.get('until')}: {words}")
-    return "; ".join(shown)
 
 
 @click.group()

@@ -8,22 +8,42 @@ from typing import Any, NoReturn
 
 import click
 
-from pds.cli.output import Settings, pass_settings
+from pds.cli.output import Settings, count, pass_settings
 
 _INVALID, _UNCHECKED = 1, 2
+_ALTERED = ("proof.", "signature.", "encoding.", "key.")
+_DPV = "https://w3id.org/dpv#"
+_HINTS = {
+    "grant.purpose": "--purpose is what the data is wanted for: a purpose of DPV, as its IRI or "
+    "its short name (DeliveryOfGoods).",
+    "grant.audience": "--audience is the DID of the company that relies on the grant.",
+    "grant.fields": "The fields stand in the grant under credentialSubject/fields.",
+    "grant.sandbox": "With --sandbox it is accepted, for trying out.",
+    "status.stale": "Get a newer one, or say with --at as of when you ask.",
+    "json.syntax": "Check that the whole file is there, and that it is JSON.",
+}
+_REFUSED = frozenset({"net.url", "net.address_refused"})
+_LOCAL = "A relay on this machine has to be named: --relay http://127.0.0.1:PORT"
+_OF_TIME = frozenset({"proof.future", "proof.expired", "key.expired", "key.revoked"})
 
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
-@click.option("--purpose", help="The DPV purpose that it must cover.")
-@click.option("--audience", help="The company's DID that it must be for.")
+@click.option("--purpose", metavar="IRI",
+              help="What it must cover: a purpose of DPV, its IRI or DeliveryOfGoods.")  # fmt: skip
+@click.option("--audience", metavar="DID",
+              help="The company that it must be for, e.g. did:web:shop.example.")  # fmt: skip
 @click.option("--field", "fields", multiple=True, help="A field that it must cover.")
 @click.option("--status", "status_file", type=click.Path(dir_okay=False, path_type=Path),
               help="The issuer's status list, from a file.")  # fmt: skip
 @click.option("--online", is_flag=True, help="Fetch the status list from where the grant says.")
 @click.option("--relay", "origins", multiple=True, help="With --online: this relay may be local.")
+@click.option("--save-status", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="With --online: keep the list, for --status without the network.")  # fmt: skip
 @click.option("--without-status", is_flag=True, help="Do not ask whether it was withdrawn.")
-@click.option("--sandbox", is_flag=True, help="Accept a sandbox grant, which is never live.")
+@click.option(
+    "--sandbox", is_flag=True, help="Accept a sandbox grant, which is worth nothing outside."
+)
 @click.option("--at", metavar="YYYY-MM-DDTHH:MM:SSZ", help="As of this time instead of now.")
 @pass_settings
 def verify(
@@ -36,6 +56,7 @@ def verify(
     status_file: Path | None,
     online: bool,
     origins: tuple[str, ...],
+    save_status: Path | None,
     without_status: bool,
     sandbox: bool,
     at: str | None,
@@ -50,7 +71,7 @@ def verify(
       0        valid            with what it covers, and what a signature does not prove
       1        withdrawn        by the issuer's own status list
       1        altered          not what was signed, or not signed by its issuer
-      1        invalid          over, for another purpose or company, not well-formed, …
+      1        invalid          no whole JSON, over, for another purpose or company, …
       2        could not check  no status list, or not one that answers the question
 
     Unless valid, JSON has "code", "message", "hint" and "pointer" (where in the document).
@@ -59,6 +80,11 @@ def verify(
         raise click.UsageError("Choose one of --status, --online and --without-status.")
     if origins and not online:
         raise click.UsageError("--relay goes with --online.")
+    if save_status is not None and not online:
+        raise click.UsageError("--save-status goes with --online.")
+    if audience is not None and not audience.startswith("did:"):
+        raise click.UsageError("--audience is a DID, such as did:web:shop.example.")
+    purpose = _purpose(purpose)
     from credentials.errors import (
         ControllerUnresolved,
         CredentialError,
@@ -69,16 +95,16 @@ def verify(
     from did.errors import DidError
     from did.time import parse_time
 
-    raw = _read(settings, file)
+    raw = _read(settings, file, "the grant")
     try:
         now: datetime | None = None if at is None else parse_time(at)
     except DidError:
         raise click.UsageError("--at is written YYYY-MM-DDTHH:MM:SSZ.") from None
     status: Any = WITHOUT_STATUS
     if status_file is not None:
-        status = _read(settings, str(status_file))
+        status = _read(settings, str(status_file), "the status list")
     elif not without_status:
-        status = _fetch(origins) if online else _not_asked
+        status = _fetch(origins, save=save_status) if online else _not_asked
 
     def check(against: Any) -> Any:
         return verify_grant(
@@ -94,7 +120,10 @@ def verify(
     try:
         grant = check(status)
     except (StatusUnchecked, ControllerUnresolved) as error:
-        _answer(settings, _UNCHECKED, "could not check", error)
+        cause = error.__cause__  # why the list could not be had, in our own words
+        known = cause if isinstance(cause, StatusUnchecked) else error
+        about = "the status list: " if status_file is not None else ""
+        _answer(settings, _UNCHECKED, "could not check", known, about=about)
     except Withdrawn as error:
         _answer(settings, _INVALID, "withdrawn", error)
     except (CredentialError, DidError) as error:
@@ -102,14 +131,28 @@ def verify(
             with suppress(CredentialError, DidError):
                 check(WITHOUT_STATUS)
                 # The grant is sound: what is wrong is what was given as its status list.
-                _answer(settings, _UNCHECKED, "could not check", error)
-        altered = error.code.startswith(("proof.", "signature.", "json.", "encoding.", "key."))
+                _answer(settings, _UNCHECKED, "could not check", error, about="the status list: ")
+        altered = error.code.startswith(_ALTERED) and error.code not in _OF_TIME
         _answer(settings, _INVALID, "altered" if altered else "invalid", error)
     else:
         _say_valid(settings, grant, checked=not without_status)
 
 
-def _read(settings: Settings, file: str) -> bytes:
+def _purpose(text: str | None) -> str | None:
+    """A purpose's IRI, from its short name too."""
+    if text is None or ":" in text:
+        return text
+    from credentials.purposes import is_known
+
+    if not is_known(_DPV + text):
+        raise click.UsageError(
+            f"--purpose is a purpose of DPV: its IRI, such as {_DPV}DeliveryOfGoods, or its short "
+            "name, DeliveryOfGoods."
+        )
+    return _DPV + text
+
+
+def _read(settings: Settings, file: str, what: str) -> bytes:
     try:
         if file == "-":
             return sys.stdin.buffer.read(2**20 + 1)
@@ -123,7 +166,7 @@ def _read(settings: Settings, file: str) -> bytes:
             _UNCHECKED,
             "could not check",
             PdsError(
-                "the file cannot be read",
+                f"the file of {what} cannot be read",
                 code="verify.unreadable",
                 hint="Check the path; '-' is standard input.",
             ),
@@ -140,9 +183,9 @@ def _not_asked(_url: str) -> bytes:
     )
 
 
-def _fetch(origins: tuple[str, ...]) -> Any:
+def _fetch(origins: tuple[str, ...], *, save: Path | None) -> Any:
     from pds.errors import PdsError
-    from pds.net import Transport
+    from pds.net import NetError, Transport
     from pds.wire import parse_relay_url
 
     try:
@@ -162,28 +205,37 @@ def _fetch(origins: tuple[str, ...]) -> Any:
             raise StatusUnchecked(
                 f"the status list could not be fetched: {error}",
                 code="status.unavailable",
-                hint=error.hint,
+                hint=_LOCAL
+                if isinstance(error, NetError) and error.code in _REFUSED
+                else error.hint,
             ) from error
         if response.status != 200:
             raise StatusUnchecked(
                 "the status list is not where the grant says", code="status.unavailable"
             )
+        if save is not None:
+            save.write_bytes(response.body)
         return response.body
 
     return fetch
 
 
-def _answer(settings: Settings, exit_code: int, result: str, error: Any) -> NoReturn:
+def _answer(
+    settings: Settings, exit_code: int, result: str, error: Any, *, about: str = ""
+) -> NoReturn:
+    """``about`` says which of two files is at fault, where that is not the grant."""
+    message = str(error) if "status list" in str(error) else about + str(error)
+    hint = _HINTS.get(error.code) or error.hint
     settings.emit(
         {
             "result": result,
             "code": error.code,
-            "message": str(error),
+            "message": message,
             "pointer": getattr(error, "pointer", ""),
-            "hint": error.hint,
+            "hint": hint,
         },
-        f"{result.capitalize()}: {str(error).rstrip('.')}.  [{error.code}]"
-        + (f"\n  {error.hint}" if error.hint else ""),
+        f"{result.capitalize()}: {message.rstrip('.')}.  [{error.code}]"
+        + (f"\n  {hint}" if hint else ""),
     )
     raise click.exceptions.Exit(exit_code)
 
@@ -213,9 +265,10 @@ def _say_valid(settings: Settings, grant: Any, *, checked: bool) -> None:
         },
         "\n".join(
             [
-                "Valid" + (", in a sandbox: it is never live." if terms.sandbox else "."),
+                "Valid" + (", in a sandbox: worth nothing outside." if terms.sandbox else "."),
                 f"  {terms.company} may use {', '.join(sorted(terms.fields))}",
-                f"  for: {label(terms.purpose)}; until {until}; at most {terms.max_uses} times.",
+                f"  for: {label(terms.purpose)}; until {until}; at most "
+                f"{count(terms.max_uses, 'time')}.",
                 f"  Signed by {grant.issuer}.",
                 "  Not withdrawn, as of the status list."
                 if checked

@@ -317,7 +317,7 @@ class Vault:
         request = verified.request
         if request.sandbox != self._ctx.sandbox:
             raise VaultError(
-                "a sandbox request meets a live vault, or the other way round",
+                "a sandbox request meets a vault that is none, or the other way round",
                 code="request.sandbox",
                 hint="Sandbox requests are answered by sandbox vaults only.",
             )

@@ -24,7 +24,9 @@ from pds.cli import process
 ROOT = Path(__file__).parents[3]
 FIXTURES = ROOT / "scripts" / "fixtures"
 PASSPHRASE = "four unrelated words here"
-CLEAN = dict.fromkeys(("PDS_VAULT", "PDS_COMPANY", "PDS_JSON", "PDS_NO_INPUT", "PDS_KIT", "PDS_DEBUG", "PDS_PASSPHRASE"))  # fmt: skip
+CLEAN = dict.fromkeys(
+    f"PDS_{name}" for name in ("VAULT", "COMPANY", "JSON", "NO_INPUT", "KIT", "DEBUG", "PASSPHRASE")
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,10 @@ class Ran:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _this_process_stays_as_it_is() -> Iterator[None]:
+def _this_process_stays_as_it_is(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        for name in ("CONFIG", "DATA"):  # never the tester's own
+            patch.setenv(f"XDG_{name}_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setattr(process, "harden", lambda: None)
         yield
 
@@ -100,6 +104,16 @@ class Cli:
         return ran.error if more.get("expect") else None
 
 
+def make_vault(folder: Path, *options: str) -> Cli:
+    """A sandbox vault with a card and purchases."""
+    cli = Cli(folder)
+    made = cli.json("init", "--sandbox", "--kdf-memory", "64", *options, PDS_PASSPHRASE=PASSPHRASE)
+    cli.kit = made["recoveryKit"]
+    for name in ("contact.vcf", "purchases.csv"):
+        cli("data", "import", str(FIXTURES / name))
+    return cli
+
+
 def environment(**more: str) -> dict[str, str]:
     """The environment of a process: nothing of ours but what is given."""
     return {k: v for k, v in os.environ.items() if k not in CLEAN} | more
@@ -146,13 +160,7 @@ def fixtures() -> Path:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Cli:
     """A sandbox vault with a card and purchases; never changed, only copied."""
-    folder = tmp_path_factory.mktemp("template") / "vault"
-    cli = Cli(folder)
-    made = cli.json("init", "--sandbox", "--kdf-memory", "64", PDS_PASSPHRASE=PASSPHRASE)
-    cli.kit = made["recoveryKit"]
-    for name in ("contact.vcf", "purchases.csv"):
-        cli("data", "import", str(FIXTURES / name))
-    return cli
+    return make_vault(tmp_path_factory.mktemp("template") / "vault")
 
 
 @pytest.fixture
@@ -251,10 +259,9 @@ def shop(
 
 
 @pytest.fixture
-def holder(cli: Cli, relay: str) -> Cli:
-    """The vault, with a running relay chosen."""
-    cli("relay", "use", relay)
-    return cli
+def holder(relay: str, tmp_path: Path) -> Cli:
+    """A vault with a running relay; its own root, because copies would share their mailboxes."""
+    return make_vault(tmp_path / "holder", "--relay", relay)
 
 
 Answer = tuple[int, str, bytes]

@@ -39,8 +39,11 @@ CANARY = "Canary-Ilona"
         (("data", "delete", CANARY), "Delete this item and all its versions? Say so with --yes."),
         (("withdraw", CANARY), "End this grant? Say so with --yes."),
         (("company", "requests"), "Say which company: pds company --data FOLDER, or PDS_COMPANY."),
-        (("status",), "The passphrase is needed. Give it by --passphrase-fd or PDS_PASSPHRASE."),
-        (("--kit", "status"), "The recovery kit is needed. Give it by --kit-fd or PDS_KIT."),
+        (("verify", "-", "--audience", CANARY), "--audience is a DID, such as did:web:"),
+        (("verify", "-", "--purpose", CANARY), "--purpose is a purpose of DPV"),
+        (("verify", "-", "--save-status", "x"), "--save-status goes with --online."),
+        (("help", CANARY), "There is no such command."),
+        (("shairng",), "There is no such command; is it sharing?"),
         (("decide", "--for", "a=never"), "Write a time as 90s, 45m, 12h or 30d."),
         (("decide", "--for", f"a={'9' * 9}d"), "That time is too long."),
         (("decide", "--uses", "a=many"), "Write a number of uses, e.g. 2."),
@@ -65,6 +68,18 @@ def test_wrong_usage_is_explained_without_repeating_it(
     assert "[usage]" in ran.err
     assert "--help" in ran.err
     assert CANARY not in ran.err
+
+
+def test_a_secret_that_nobody_can_be_asked_for(template: Any, pds: Callable[..., Any]) -> None:
+    """How it can be given instead: exit code 2."""
+    vault = ("--no-input", "--vault", str(template.vault))
+    for more, sentence in (
+        ((), "The passphrase is needed. Give it by --passphrase-fd or PDS_PASSPHRASE."),
+        (("--kit",), "The recovery kit is needed. Give it by --kit-fd or PDS_KIT."),
+    ):
+        ran = pds(*vault, *more, "status")
+        assert ran.code == 2
+        assert sentence in ran.err
 
 
 def test_errors_are_json_when_json_is_asked_for(pds: Callable[..., Any]) -> None:
@@ -264,11 +279,12 @@ def test_a_place_where_nothing_can_be_made(
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
 def test_a_folder_that_may_not_be_written(tmp_path: Path, pds: Callable[..., Any]) -> None:
     """Exit code 1, and a hint to look at owner and mode."""
     tmp_path.chmod(0o500)
-    ran = pds("--json", "--vault", str(tmp_path / "v"), "init", PDS_PASSPHRASE="four words here")
+    # Root may write wherever there is a disk; nobody makes folders in the kernel's own tree.
+    folder = Path("/sys/kernel") if os.geteuid() == 0 else tmp_path
+    ran = pds("--json", "--vault", str(folder / "v"), "init", PDS_PASSPHRASE="four words here")
     assert (ran.code, ran.error["code"]) == (1, "file.not_allowed")
 
 

@@ -131,6 +131,12 @@ def test_completion_knows_the_commands(pds_process: Callable[..., Any]) -> None:
     assert ran.out.split() == ["plain,import"]
 
 
+@pytest.mark.parametrize("path", [(), ("data",), ("data", "add"), ("verify",)], ids=" ".join)
+def test_help_the_other_way_round(path: tuple[str, ...], pds: Callable[..., Any]) -> None:
+    """``pds help data add`` says what ``pds data add --help`` says."""
+    assert pds("help", *path).out == pds(*path, "--help").out
+
+
 def test_version(pds: Callable[..., Any]) -> None:
     """The version is that of the installed package."""
     assert re.fullmatch(r"pds, version [0-9]+\.[0-9.]+\n", pds("--version").out)

@@ -3,20 +3,23 @@
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-WAIT = 30.0
+WAIT = 15.0
 
 
 class Terminal:
     """A process at a pseudo-terminal: wait for words, type words."""
+
+    running: ClassVar[list["subprocess.Popen[bytes]"]] = []
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         self._master, slave = pty.openpty()
@@ -29,6 +32,7 @@ class Terminal:
             env=clean | {"TERM": "xterm-256color"} | environment,
             start_new_session=True,
         )
+        self.running.append(self.process)
         os.close(slave)
         self.text = ""
         self._read_to = 0
@@ -62,6 +66,15 @@ class Terminal:
         return bool(octets)
 
 
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    yield
+    while Terminal.running:
+        process = Terminal.running.pop()
+        process.kill()
+        process.wait(WAIT)
+
+
 def test_init_asks_twice_and_shows_no_passphrase(tmp_path: Path) -> None:
     """Typed twice, hidden; a mistyped repetition asks again."""
     terminal = Terminal("--vault", str(tmp_path / "v"), "init", "--kdf-memory", "64")
@@ -85,7 +98,7 @@ def test_ctrl_c_at_a_prompt(tmp_path: Path) -> None:
     """Stopped, 130, nothing made."""
     terminal = Terminal("--vault", str(tmp_path / "v"), "init")
     terminal.expect("New passphrase:")
-    os.write(terminal._master, b"\x03")
+    terminal.process.send_signal(signal.SIGINT)
     terminal.expect("Stopped.")
     assert terminal.end() == 130
     assert list(tmp_path.iterdir()) == []
@@ -135,29 +148,153 @@ def test_deciding_at_a_terminal(
         "--kit", "decide", PDS_VAULT=str(holder.vault), PDS_KIT=holder.kit, **{colour: "1"}
     )
     terminal.expect("[delivery]")
-    terminal.expect("1 provide")
-    terminal.type("")  # no answer is chosen beforehand: it asks again
-    terminal.expect("1 provide")
+    terminal.expect("1 Provide")
+    for wrong in ("", "4", "yes"):  # no answer is chosen beforehand: it asks again
+        terminal.expect("Your choice:")
+        terminal.type(wrong)
+        terminal.expect("Type 1, 2 or 3.")
+    terminal.expect("Your choice:")
     terminal.type("1")
-    terminal.expect("Hand on later changes too? [y/N]:")
+    terminal.expect("Hand on later changes too? [y/N]")
+    terminal.type("perhaps")
+    terminal.expect("Type y for yes or n for no.")
+    terminal.expect("Hand on later changes too? [y/N]")
     terminal.type("")
     terminal.expect("[personalisation]")
+    terminal.expect("Your choice:")
     terminal.type("3")
     terminal.expect("Include")
     terminal.type("")
+    terminal.expect("For how many days? 1 to 180 [180]")
+    terminal.type("181")
+    terminal.expect("Type a whole number from 1 to 180.")
     terminal.expect("For how many days?")
     terminal.type("30")
-    terminal.expect("At most how many times?")
+    terminal.expect("At most how many times? 1 to 10 [10]")
     terminal.type("2")
     terminal.expect("Hand on later changes too?")
     terminal.type("")
     terminal.expect("[marketing]")
+    terminal.expect("Your choice:")
     terminal.type("2")
+    terminal.expect("This is what Tekerj Kft. (did:web:shop.example) will get:")
+    terminal.expect("delivery: provided: Postal address, Full name; for 365 days, at most 12 times")
+    terminal.expect("personalisation: accepted: Interest; for 30 days, at most 2 times")
+    terminal.expect("marketing: refused")
+    terminal.expect("For 183 days")
+    terminal.expect("Send this? [y/N]")
+    terminal.type("y")
     terminal.expect("marketing: ")
-    assert terminal.end() == 0
+    assert terminal.end() == 0, terminal.text
     assert "\x1b[" not in terminal.text
+    assert "?:" not in terminal.text
     given = {row["purpose"]: row for row in holder.json("sharing")}
     assert set(given) == {"delivery", "personalisation"}
     assert given["personalisation"]["maxUses"] == 2
     assert given["personalisation"]["fields"] == ["interests"]
     assert not given["delivery"]["followsChanges"]
+
+
+def _decide(holder: Any) -> Terminal:
+    return Terminal("--kit", "decide", PDS_VAULT=str(holder.vault), PDS_KIT=holder.kit)
+
+
+def _refuse(terminal: Terminal, *purposes: str) -> None:
+    for purpose in purposes:
+        terminal.expect(f"[{purpose}]")
+        terminal.expect("Your choice:")
+        terminal.type("2")
+
+
+def test_the_last_look_can_stop_everything(holder: Any, shop: Any, fixtures: Path) -> None:
+    """Enter and 'n' send nothing: the request waits as before."""
+    link = shop("request", str(fixtures / "request.json"))["link"]
+    holder("open", link, "--dev-trust", shop.trust)
+    for reply in ("", "n"):
+        terminal = _decide(holder)
+        _refuse(terminal, "delivery", "personalisation", "marketing")
+        terminal.expect("For 183 days this company cannot ask you again")
+        terminal.expect("Send this? [y/N]")
+        terminal.type(reply)
+        terminal.expect("Nothing was sent; the request waits.")
+        assert terminal.end() == 130
+        assert [r["state"] for r in holder.json("requests")] == ["pending"]
+
+
+def test_what_is_missing_refuses_nothing_by_itself(holder: Any, shop: Any, fixtures: Path) -> None:
+    """Without a required item the person says: refuse, or stop and add it first."""
+    for item in holder.json("data", "list", "contact"):
+        holder("data", "delete", item["id"], "--yes")
+    link = shop("request", str(fixtures / "request.json"))["link"]
+    holder("open", link, "--dev-trust", shop.trust)
+    terminal = _decide(holder)
+    terminal.expect("It needs what the vault does not hold: contact.")
+    terminal.expect("1 Do not provide   2 Stop; I will add it first (pds data add contact")
+    for wrong in ("", "3"):
+        terminal.expect("Your choice:")
+        terminal.type(wrong)
+        terminal.expect("Type 1 or 2.")
+    terminal.expect("Your choice:")
+    terminal.type("2")
+    terminal.expect("Nothing was sent; the request waits.")
+    assert terminal.end() == 130
+    assert [r["state"] for r in holder.json("requests")] == ["pending"]
+
+
+def test_what_was_refused_before_is_not_refused_again_by_itself(
+    holder: Any, shop: Any, fixtures: Path
+) -> None:
+    """A blocked purpose is named so; 'stop' says how to allow it, and nothing is sent."""
+    link = shop("request", str(fixtures / "request.json"))["link"]
+    holder("open", link, "--dev-trust", shop.trust)
+    no = [part for p in ("delivery", "personalisation", "marketing") for part in ("--refuse", p)]
+    holder("decide", *no)
+    link = shop("request", str(fixtures / "request.json"))["link"]
+    waiting = holder.json("open", link)["id"]
+    terminal = _decide(holder)
+    terminal.expect("You refused this before; until ")
+    terminal.expect("1 Do not provide again   2 Stop; I will allow it first (pds requests --reopen")
+    terminal.expect("Your choice:")
+    terminal.type("2")
+    terminal.expect("Nothing was sent")
+    assert terminal.end() == 130
+    assert holder.json("requests", waiting)["state"] == "pending"
+
+
+def test_withdrawing_names_what_ends(holder: Any, shop: Any, fixtures: Path) -> None:
+    """Who, what for, which fields, and what stays by law; then it asks."""
+    link = shop("request", str(fixtures / "request.json"))["link"]
+    holder("open", link, "--dev-trust", shop.trust)
+    holder("decide", "--accept", "delivery", "--refuse", "personalisation", "--refuse", "marketing")
+    for reply, code, state in (("n", 130, "active"), ("y", 0, "ended")):
+        terminal = Terminal(
+            "--kit", "withdraw", "delivery", PDS_VAULT=str(holder.vault), PDS_KIT=holder.kit
+        )
+        terminal.expect("Tekerj Kft. (did:web:shop.example): Delivery of Goods [delivery]")
+        terminal.expect("Kept after the end for 2920 days, by a legal obligation")
+        terminal.expect("End this grant? [y/N]")
+        terminal.type(reply)
+        assert terminal.end() == code
+        assert [row["state"] for row in holder.json("sharing")] == [state]
+
+
+def test_a_short_passphrase_is_asked_for_again(tmp_path: Path) -> None:
+    """Fewer than eight characters: said, and asked again."""
+    terminal = Terminal("--vault", str(tmp_path / "v"), "init", "--kdf-memory", "64")
+    for typed in ("short", "one good passphrase"):
+        terminal.expect("New passphrase:")
+        terminal.type(typed)
+        terminal.expect("Repeat for confirmation:")
+        terminal.type(typed)
+        if typed == "short":
+            terminal.expect("It needs 8 characters or more")
+    terminal.expect("24. ")
+    assert terminal.end() == 0
+
+
+def test_no_passphrase_is_asked_for_where_no_vault_is(tmp_path: Path) -> None:
+    """The missing vault is said first."""
+    terminal = Terminal("--vault", str(tmp_path / "v"), "status")
+    terminal.expect("There is no vault at that place.")
+    assert terminal.end() == 1
+    assert "Passphrase" not in terminal.text

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pds.cli.vault import trust_line
 from pds.db import open_encrypted, transaction
 from pds.vault import files
 
@@ -42,14 +43,53 @@ def test_init_shows_the_kit_in_a_grid(
 def test_init_warns_of_a_short_passphrase_and_refuses_an_empty_one(
     tmp_path: Path, pds: Callable[..., Any]
 ) -> None:
-    """Short is the person's choice, empty is a mistake."""
-    ran = pds("--vault", str(tmp_path / "v"), "init", *QUICK, PDS_PASSPHRASE="short")
+    """Short is the person's choice and has to be said; empty is a mistake."""
+    init = ("--vault", str(tmp_path / "v"), "init", *QUICK)
+    for wrong, more in (("short", ()), ("", ()), ("", ("--weak-passphrase",))):
+        ran = pds(*init, *more, PDS_PASSPHRASE=wrong)
+        assert ran.code == 1
+        assert "[vault.passphrase]" in ran.err
+        assert list(tmp_path.iterdir()) == []
+    ran = pds(*init, "--weak-passphrase", PDS_PASSPHRASE="short")
     assert ran.code == 0
     assert "is short" in ran.err
-    ran = pds("--vault", str(tmp_path / "w"), "init", *QUICK, PDS_PASSPHRASE="")
-    assert ran.code == 1
-    assert "[vault.passphrase]" in ran.err
-    assert not (tmp_path / "w").exists()
+
+
+def test_init_says_where_the_vault_lies(
+    tmp_path: Path, pds: Callable[..., Any], passphrase: str
+) -> None:
+    """The folder, on stderr."""
+    ran = pds("--vault", str(tmp_path / "v"), "init", *QUICK, PDS_PASSPHRASE=passphrase)
+    assert f"The vault is ready in {tmp_path / 'v'}\n" in ran.err
+
+
+def test_what_is_missing_is_said_before_a_secret_is_asked_for(
+    tmp_path: Path, pds: Callable[..., Any]
+) -> None:
+    """No vault there, no backup there, something in the way: no passphrase is needed to say so."""
+    vault = ("--json", "--vault", str(tmp_path / "v"))
+    assert pds(*vault, "status").error["code"] == "vault.missing"
+    assert pds(*vault, "--kit", "status").error["code"] == "vault.missing"
+    assert pds(*vault, "restore", str(tmp_path / "none")).error["code"] == "backup.missing"
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "letter").write_text("dear")
+    assert pds(*vault, "restore", str(tmp_path / "none")).error["code"] == "vault.exists"
+
+
+def test_a_ca_file_has_to_be_there(
+    tmp_path: Path, pds: Callable[..., Any], passphrase: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said when it is named, not when the first company cannot be found; kept as a whole path."""
+    monkeypatch.chdir(tmp_path)
+    trust = ("--sandbox", "--dev-trust", "shop.example=127.0.0.1:1,ca.pem")
+    init = ("--vault", str(tmp_path / "v"), "init", *QUICK, *trust)
+    ran = pds(*init, PDS_PASSPHRASE=passphrase)
+    assert ran.code == 2
+    assert "The CA file that --dev-trust names is not there" in ran.err
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "ca.pem").write_text("")
+    assert pds(*init, PDS_PASSPHRASE=passphrase).code == 0
+    assert trust_line(trust[2]) == f"shop.example=127.0.0.1:1,{tmp_path / 'ca.pem'}"
 
 
 def test_init_twice_is_refused(cli: Any) -> None:
@@ -180,6 +220,11 @@ def test_changing_the_passphrase(cli: Any, passphrase: str) -> None:
     cli("status", PDS_PASSPHRASE=passphrase, expect=3)
     cli("status")
     cli("passphrase", expect=2)
+    reading, writing = os.pipe()
+    os.write(writing, b"short\n")
+    os.close(writing)
+    error = cli.json("passphrase", *QUICK, "--new-passphrase-fd", str(reading), expect=1)
+    assert error["code"] == "vault.passphrase"
 
 
 def test_replacing_the_kit(cli: Any) -> None:
@@ -214,7 +259,25 @@ def test_activity(cli: Any) -> None:
     assert [line["kind"] for line in lines] == ["imported", "imported"]
     assert lines[0]["n"] > lines[1]["n"]
     assert len(cli.json("activity", "--limit", "1")) == 1
-    assert "imported" in cli("activity").out
+    assert "You imported " in cli("activity").out
+
+
+def test_activity_of_items_in_sentences(cli: Any) -> None:
+    """An addition, a correction and a deletion say of what, and never repeat the contents."""
+    item = cli.json("data", "add", "interests", "name=Canary")["id"]
+    cli("data", "edit", item, "name=Canary two")
+    cli("data", "delete", item, "--yes")
+    text = cli("activity").out
+    for words in ("added an item: ", "corrected an item: ", "deleted an item: "):
+        assert f"You {words}Interest" in text, text
+    assert "Canary" not in text
+
+
+def test_nothing_has_happened_yet(tmp_path: Path, pds: Callable[..., Any], passphrase: str) -> None:
+    """An empty log says that it is empty."""
+    vault = ("--vault", str(tmp_path / "v"))
+    pds(*vault, "init", *QUICK, PDS_PASSPHRASE=passphrase)
+    assert pds(*vault, "activity", PDS_PASSPHRASE=passphrase).out == "Nothing has happened yet.\n"
 
 
 def test_a_sound_vault_is_sound(cli: Any) -> None:
@@ -253,16 +316,16 @@ def _flip(vault: Path, page: int) -> None:
     (vault / "vault.db").write_bytes(raw)
 
 
-DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "database truncated": (_truncate, "db.damaged"),
     "database empty": (lambda v: os.truncate(v / "vault.db", 0), "db.damaged"),
     "database missing": (lambda v: (v / "vault.db").unlink(), "db.missing"),
     "database of noise": (
-        lambda v: (v / "vault.db").write_bytes(bytes(range(256)) * 64) and None,
+        lambda v: (v / "vault.db").write_bytes(bytes(range(256)) * 64),
         "db.wrong_key_or_damaged",
     ),
     "database in clear": (
-        lambda v: (v / "vault.db").write_bytes(b"SQLite format 3\0" + bytes(8176)) and None,
+        lambda v: (v / "vault.db").write_bytes(b"SQLite format 3\0" + bytes(8176)),
         "db.plaintext",
     ),
     "one byte of the first page": (lambda v: _flip(v, 0), "db.wrong_key_or_damaged"),

@@ -1,0 +1,241 @@
+"""What ``pds company`` says: rows as JSON and as text, and problems as sentences."""
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pds.company.client import GrantView, RequestView
+    from pds.company.redeeming import Redeemed
+    from pds.company.register import Held
+
+AWAY = frozenset(
+    {
+        "relay.unreachable",
+        "relay.busy",
+        "net.unreachable",
+        "net.timeout",
+        "company.too_many_envelopes",
+    }
+)
+URN = "urn:uuid:"
+
+# Code: what happened, what to do.
+_PROBLEMS = {
+    "company.already_answered": (
+        "somebody else answered through the same link, and was not heard",
+        "One link is for one person: make a request of its own for each.",
+    ),
+    "company.cancelled": ("it was taken back", ""),
+    "company.status_elsewhere": ("a grant names a status list at another relay", ""),
+    "company.undeliverable": (
+        "a message to the person can no longer be delivered",
+        "It is kept. Tell the person another way.",
+    ),
+    "company.dates": ("its dates are beyond the calendar", "It is left as it is."),
+    "company.too_many_envelopes": (
+        "the relay holds more messages than one round takes in",
+        "Collect again.",
+    ),
+    "log.forked": (
+        "the relay's log does not agree with what it showed before",
+        "What the person signed is kept, and both states of the log. Tell the person.",
+    ),
+    "log.unproven": (
+        "the relay does not prove that its log only grew",
+        "What the person signed is kept, and both states of the log. Tell the person.",
+    ),
+    "message.gap": (
+        "a message is missing; the relay may have lost or held it back",
+        "Those after it were taken. Ask the person if something seems to be missing.",
+    ),
+    "message.resumed": ("the person's vault came back from a backup, and goes on from there", ""),
+    "register.not_in_list": (
+        "the person ended a grant, and the relay's list does not show it",
+        "The person's word counts. Tell the relay's operator.",
+    ),
+    "register.status_stale": (
+        "whether it was withdrawn cannot be checked now, so the data is not to be used",
+        "Collect again later.",
+    ),
+    "relay.not_found": ("the relay does not know it (any more)", ""),
+    "relay.token": (
+        "the relay wants a registration token",
+        "Its operator has it: pds company relay --token-file FILE",
+    ),
+    "relay.unreachable": (
+        "the relay cannot be reached",
+        "Is it running, and is this machine online? Collect again later.",
+    ),
+    "status.unavailable": (
+        "the status list could not be had from the person's relay",
+        "Collect again later.",
+    ),
+    "status.stale": ("the relay's stamp on the status list is too old", "Collect again later."),
+}
+_AREAS = {
+    "credential": "a signed grant or status list does not hold",
+    "decision": "an answer does not fit the request, and was not taken",
+    "log": "a receipt of the relay does not hold",
+    "message": "a message was not in order, and was dropped",
+    "package": "the data at the relay is not what its grant promises",
+    "sealing": "something arrived that cannot be opened, and was dropped",
+    "status": "the status list cannot be believed",
+}
+
+
+def problem(code: str) -> tuple[str, str]:
+    """A problem as a sentence, and what to do about it; for a code without words of its own the
+    area that it is from."""
+    if code in _PROBLEMS:
+        return _PROBLEMS[code]
+    from pds.wire import TITLES
+
+    titles = {str(known.value): title for known, title in TITLES.items()}
+    return titles.get(code) or _AREAS.get(code.partition(".")[0], "something went wrong"), ""
+
+
+def problems_json(found: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """(subject, code) as JSON."""
+    result = []
+    for subject, code in found:
+        message, hint = problem(code)
+        result.append({"code": code, "subject": subject, "message": message, "hint": hint})
+    return result
+
+
+def problems_text(found: Iterable[tuple[str, str]], requests: frozenset[str]) -> str:
+    """(subject, code) as lines; ``requests`` are the subjects that are requests, not grants."""
+    lines = []
+    for subject, code in found:
+        message, hint = problem(code)
+        kind = "Request" if subject in requests else "Grant"
+        lines.append(f"  {kind} {subject.removeprefix(URN)[:8]}: {message}.  [{code}]")
+        lines.extend([f"    {hint}"] if hint else [])
+    return "\n".join(lines)
+
+
+def count(number: int, word: str) -> str:
+    """``1 message``, ``2 messages``."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def value(found: Any) -> str:
+    """A value on one line; what a terminal would act on is escaped."""
+    plain = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    return plain if plain.isprintable() else json.dumps(found)
+
+
+def redeemed_json(redeemed: "Redeemed") -> dict[str, Any]:
+    return {
+        "grant": redeemed.grant,
+        "seq": redeemed.seq,
+        "ordinal": redeemed.ordinal,
+        "recovered": redeemed.recovered,
+        "logged": redeemed.logged,
+        "items": [item.to_json() for item in redeemed.items],
+    }
+
+
+def redeemed_text(redeemed: "Redeemed") -> str:
+    return (
+        f"Version {redeemed.seq}, {count(len(redeemed.items), 'value')}"
+        + (" (an answer that was lost; no use counted)" if redeemed.recovered else "")
+        + ("" if redeemed.logged else "\nThe receipt does not fit the relay's log; both are kept.")
+        + "".join(f"\n  {item.path}: {value(item.value)}" for item in redeemed.items)
+    )
+
+
+def held_json(row: "Held") -> dict[str, Any]:
+    from did.time import format_time
+
+    return {
+        "person": row.person,
+        "path": row.path,
+        "value": row.value,
+        "basis": row.basis,
+        "purpose": row.purpose,
+        "since": format_time(row.since),
+        "until": format_time(row.until),
+        "grant": row.grant,
+        "usable": row.usable,
+    }
+
+
+def held_text(rows: "Iterable[Held]") -> str:
+    """By person: what, on which basis, and until when."""
+    from did.time import format_time
+
+    lines: list[str] = []
+    person = ""
+    for row in rows:
+        if row.person != person:
+            person = row.person
+            lines.append(person)
+        lines.append(f"  {row.path}: {value(row.value)}")
+        lines.append(
+            f"    {row.basis.rpartition('#')[2]}, until {format_time(row.until)}"
+            + ("" if row.usable else "; kept, not to be used")
+        )
+    return "\n".join(lines)
+
+
+def grant_json(view: "GrantView") -> dict[str, Any]:
+    from did.time import format_time
+
+    return {
+        "id": view.id,
+        "digest": view.digest,
+        "request": view.request,
+        "purposeId": view.purpose_id,
+        "purpose": view.purpose,
+        "basis": view.basis,
+        "person": view.person,
+        "fields": sorted(view.fields),
+        "validFrom": format_time(view.valid_from),
+        "validUntil": format_time(view.valid_until),
+        "state": view.state,
+        "seq": view.seq,
+        "updateWaiting": view.update_waiting,
+        "erased": None if view.erased is None else format_time(view.erased),
+        "attested": None if view.attested is None else format_time(view.attested),
+        "retained": [{"path": path, "until": format_time(until)} for path, until in view.retained],
+    }
+
+
+def grant_text(view: "GrantView") -> str:
+    from did.time import format_time
+
+    newer = "; there is a newer version: redeem it" if view.update_waiting else ""
+    return (
+        f"{view.purpose_id}: {view.state}, {', '.join(sorted(view.fields))}\n"
+        f"  {view.id}\n"
+        f"  by {view.person}\n"
+        f"  for {view.purpose.rpartition('#')[2]}, until {format_time(view.valid_until)}{newer}"
+    )
+
+
+def request_json(view: "RequestView") -> dict[str, Any]:
+    return {
+        "id": view.id,
+        "state": view.state,
+        "matchCode": view.match_code,
+        "link": view.link,
+        "person": view.person,
+        "granted": list(view.granted),
+        "refused": list(view.refused),
+        "problem": view.problem,
+    }
+
+
+def request_text(view: "RequestView") -> str:
+    lines = [f"{view.id}  {view.state}  {view.match_code}"]
+    if view.person is not None:
+        lines.append(f"  by {view.person}")
+        lines.append(
+            f"  granted: {', '.join(view.granted) or '-'}"
+            f"  refused: {', '.join(view.refused) or '-'}"
+        )
+    if view.problem is not None and view.state == "pending":
+        lines.append(f"  Not at the relay: {problem(view.problem)[0]}.  [{view.problem}]")
+    return "\n".join(lines)
