@@ -35,7 +35,7 @@ def test_opening_a_link(holder: Any, shop: Any, fixtures: Path) -> None:
     """Who asks, the match code, each purpose with the values that would be sent."""
     asked = _ask(shop, fixtures)
     text = holder("open", asked["link"], "--dev-trust", shop.trust).out
-    for words in (asked["matchCode"], "Its domain is proven: did:web:shop.example",
+    for words in (asked["matchCode"], "its domain is what --dev-trust says: did:web:shop.example",
                   "Meant for: customer 4711", "Tisza Lajos", "Decide with: pds decide urn:uuid:",
                   "You can: Provide / Do not provide", "You can: Accept / Refuse"):  # fmt: skip
         assert words in text, words
