@@ -13,6 +13,8 @@ one thing cannot hold back another:
     Withdrawal              nothing else: it goes out even while our own relay fails
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from did.json import JsonObject
@@ -276,20 +278,17 @@ def _end(ctx: Context, relationship: Relationship, job: Job) -> None:
         ctx.log("relay deleted", job.ref, {"receipt": receipt})
 
 
-class _mailbox_there:  # noqa: N801  reads as a statement
-    """The mailbox; when the relay does not know it (restored from a backup), it is made anew and
-    the call is left for the next round."""
-
-    def __init__(self, ctx: Context, relationship: Relationship) -> None:
-        self._ctx, self._relationship = ctx, relationship
-
-    def __enter__(self) -> OwnedMailbox:
-        return self._ctx.mailbox(self._relationship)
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, RelayError) and error.code == "relay.not_found":
-            with self._ctx.transaction():
-                queue_mailbox(self._ctx, self._relationship)
+@contextmanager
+def _mailbox_there(ctx: Context, relationship: Relationship) -> Iterator[OwnedMailbox]:
+    """The mailbox; when the relay does not know it (it came back from a backup), it is queued to
+    be made anew, and the call is left for the next round."""
+    try:
+        yield ctx.mailbox(relationship)
+    except RelayError as error:
+        if error.code == "relay.not_found":
+            with ctx.transaction():
+                queue_mailbox(ctx, relationship)
+        raise
 
 
 def _wrong_receipt() -> VaultError:
