@@ -101,10 +101,12 @@ def verify(
     except DidError:
         raise click.UsageError("--at is written YYYY-MM-DDTHH:MM:SSZ.") from None
     status: Any = WITHOUT_STATUS
+    lists: list[bytes] = []
     if status_file is not None:
         status = _read(settings, str(status_file), "the status list")
+        lists.append(status)
     elif not without_status:
-        status = _fetch(origins, save=save_status) if online else _not_asked
+        status = _fetch(origins, save=save_status, seen=lists) if online else _not_asked
 
     def check(against: Any) -> Any:
         return verify_grant(
@@ -135,7 +137,14 @@ def verify(
         altered = error.code.startswith(_ALTERED) and error.code not in _OF_TIME
         _answer(settings, _INVALID, "altered" if altered else "invalid", error)
     else:
-        _say_valid(settings, grant, checked=not without_status)
+        _say_valid(settings, grant, listed=_date_of(lists[-1]) if lists else None)
+
+
+def _date_of(status_list: bytes) -> str:
+    """From when a verified status list is: it says nothing about what came after."""
+    from did.json import parse_object
+
+    return str(parse_object(status_list)["validFrom"])
 
 
 def _purpose(text: str | None) -> str | None:
@@ -183,7 +192,7 @@ def _not_asked(_url: str) -> bytes:
     )
 
 
-def _fetch(origins: tuple[str, ...], *, save: Path | None) -> Any:
+def _fetch(origins: tuple[str, ...], *, save: Path | None, seen: list[bytes]) -> Any:
     from pds.errors import PdsError
     from pds.net import NetError, Transport
     from pds.wire import parse_relay_url
@@ -215,6 +224,7 @@ def _fetch(origins: tuple[str, ...], *, save: Path | None) -> Any:
             )
         if save is not None:
             save.write_bytes(response.body)
+        seen.append(response.body)
         return response.body
 
     return fetch
@@ -240,7 +250,7 @@ def _answer(
     raise click.exceptions.Exit(exit_code)
 
 
-def _say_valid(settings: Settings, grant: Any, *, checked: bool) -> None:
+def _say_valid(settings: Settings, grant: Any, *, listed: str | None) -> None:
     from credentials.purposes import label
     from did.time import format_time
 
@@ -249,7 +259,8 @@ def _say_valid(settings: Settings, grant: Any, *, checked: bool) -> None:
     settings.emit(
         {
             "result": "valid",
-            "statusChecked": checked,
+            "statusChecked": listed is not None,
+            "statusListFrom": listed,
             "sandbox": terms.sandbox,
             "id": grant.id,
             "issuer": grant.issuer,
@@ -270,8 +281,8 @@ def _say_valid(settings: Settings, grant: Any, *, checked: bool) -> None:
                 f"  for: {label(terms.purpose)}; until {until}; at most "
                 f"{count(terms.max_uses, 'time')}.",
                 f"  Signed by {grant.issuer}.",
-                "  Not withdrawn, as of the status list."
-                if checked
+                f"  Not withdrawn, as of the status list of {listed}."
+                if listed is not None
                 else "  Whether it was withdrawn was not checked.",
                 "  What a signature does not prove:",
                 *(f"  - {limit}" for limit in grant.limits_of_proof),

@@ -102,6 +102,7 @@ def test_valid(verify: Verify) -> None:
     assert set(told) == {
         "result", "statusChecked", "sandbox", "id", "issuer", "company", "purpose", "basis",
         "fields", "validFrom", "validUntil", "maxUses", "digest", "notProven",
+        "statusListFrom",
     }  # fmt: skip
     assert (told["result"], told["statusChecked"], told["sandbox"]) == ("valid", True, False)
     assert told["fields"] == ["contact.address", "contact.name"]
@@ -110,7 +111,7 @@ def test_valid(verify: Verify) -> None:
     text = verify.people.out
     assert text.startswith("Valid.\n")
     assert "Delivery of Goods" in text
-    assert "Not withdrawn, as of the status list." in text
+    assert f"Not withdrawn, as of the status list of {told['statusListFrom']}." in text
     for limit in told["notProven"]:
         assert f"  - {limit}" in text
 
