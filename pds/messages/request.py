@@ -29,6 +29,7 @@ _EEA = re.compile(
 MAX_BYTES = 256 * 1024
 MAX_DAYS = 3660
 _SKEW = timedelta(seconds=60)
+_LONGEST = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +310,8 @@ class AccessRequest:
             raise RequestRefused("two purposes of the request have the same id")
         if not request.created < request.expires:
             raise RequestRefused("the request ends before it begins")
+        if request.expires - request.created > _LONGEST:
+            raise RequestRefused("a request waits for an answer for a year at the most")
         return request
 
     def purpose(self, purpose_id: str) -> Purpose:

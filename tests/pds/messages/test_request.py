@@ -56,6 +56,7 @@ BAD: list[tuple[str, Any]] = [
     ("type", "Other"),
     ("id", "urn:uuid:00000000-0000-1000-8000-000000000000"),
     ("expires", "2026-05-04"),
+    ("expires", "9999-12-31T23:59:59Z"),
     ("purposes", []),
     ("redemptionKey", "did:web:shop.example"),
     ("extra", 1),
