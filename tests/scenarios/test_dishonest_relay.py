@@ -318,3 +318,74 @@ def test_attack_76_an_older_package_than_signed_for(
             )
             vault._ctx.exchange.set_staging_receipt(grant.package, 2, receipt)
         assert ("relay.older_package", grant.package) in vault.sync().problems
+
+
+def drop_the_first(events: list[JsonObject]) -> list[JsonObject]:
+    return events[1:]
+
+
+def take_out_presentations(events: list[JsonObject]) -> list[JsonObject]:
+    return [{k: v for k, v in event.items() if k != "presentation"} for event in events]
+
+
+def swap_presentations(events: list[JsonObject]) -> list[JsonObject]:
+    shown = [event["presentation"] for event in events]
+    return [event | {"presentation": p} for event, p in zip(events, reversed(shown), strict=True)]
+
+
+def spoil_receipts(events: list[JsonObject]) -> list[JsonObject]:
+    return [event | {"receipt": {"x": 1}} for event in events]
+
+
+def alter_entries(events: list[JsonObject]) -> list[JsonObject]:
+    first = events[0]["receipt"]
+    assert isinstance(first, dict)
+    entry = first["entry"]
+    assert isinstance(entry, dict)
+    return [events[0] | {"receipt": first | {"entry": entry | {"seq": 9}}}, *events[1:]]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (drop_the_first, "relay.broken_chain"),
+        (take_out_presentations, "redemption.no_presentation"),
+        (swap_presentations, "redemption.other"),
+        (spoil_receipts, "relay.bad_receipt"),
+        (alter_entries, "log.inclusion"),
+    ],
+)
+def test_events_that_do_not_fit_are_named(
+    holder: Holder,
+    asked: ShownRequest,
+    shop: Shop,
+    change: Callable[[list[JsonObject]], list[JsonObject]],
+    code: str,
+) -> None:
+    """A hidden, altered or exchanged redemption shows, whichever part the relay changes."""
+    decided(holder, asked)
+    with holder.open() as vault:
+        person = str(vault.grant("delivery")["issuer"])
+    with shop.open() as company:
+        company.collect()
+        company.redeem("delivery", person=person)
+        company.redeem("delivery", person=person)
+
+    def bend_events(method: str, url: str, send: Send) -> Response:
+        response = send()
+        if method != "GET" or "/events" not in url:
+            return response
+        page = parse_object(response.body)
+        events = page["events"]
+        if not isinstance(events, list) or len(events) < 2:
+            return response
+        objects = [event for event in events if isinstance(event, dict)]
+        return answer(200, page | {"events": [*change(objects)]})
+
+    with holder.open() as vault:
+        inner = vault._ctx.transport
+        bend(vault, bend_events)
+        assert code in {found for found, _ in vault.sync().problems}
+        kept = {found for _, found, _ in vault.evidence()}
+        assert code in kept or code.startswith("log.")
+        vault._ctx.transport = inner
