@@ -8,7 +8,8 @@ way goes to the careful path, which alone refuses, with the reason.
 
 Writing has two paths as well. orjson's sorted output is the JCS form when all keys are ASCII
 (orjson sorts by UTF-8 bytes, JCS by UTF-16 units: equal there) and all numbers are integers
-within 2^53; string escapes are the same for every code point. Everything else goes to ``rfc8785``.
+within 2^53; string escapes are the same for every code point. Everything else goes to ``rfc8785``,
+which is loaded then: most programs never need it.
 """
 
 import hashlib
@@ -18,7 +19,6 @@ import re
 from typing import Any, NoReturn, TypeAlias, cast
 
 import orjson
-import rfc8785
 
 from did.errors import JsonError
 from did.multikey import multihash_of_sha256
@@ -99,6 +99,12 @@ def canonicalize(value: Json) -> bytes:
             return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         pass  # a key that is no string, or a lone surrogate; said below
+    return _canonicalize_any(value)
+
+
+def _canonicalize_any(value: Json) -> bytes:
+    import rfc8785
+
     try:
         return rfc8785.dumps(cast(Any, value))
     except rfc8785.IntegerDomainError:

@@ -1,13 +1,18 @@
-"""From a DID to its document: the table of methods, and a cache for what never changes."""
+"""From a DID to its document: the table of methods, and a cache for what never changes.
+
+Importing this loads no method and no documents, only resolving does: many programs hand a
+resolver on and never come to use it.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from did.document import DidDocument
 from did.errors import MethodNotSupported
-from did.identifier import Did
-from did.methods import key, web
+
+if TYPE_CHECKING:
+    from did.document import DidDocument
+    from did.identifier import Did
 
 
 class Fetch(Protocol):
@@ -34,7 +39,7 @@ class Resolver:
         self._fetch = fetch
         self._of_key: Callable[[str], DidDocument] = lru_cache(maxsize=cache_size)(_resolve_key)
 
-    def resolve(self, did: Did | str) -> DidDocument:
+    def resolve(self, did: "Did | str") -> "DidDocument":
         """The document of a DID; its ``id`` is the DID asked for.
 
         Raises ``DidSyntaxError``, ``MethodNotSupported`` (``did.method_not_supported``, or
@@ -43,6 +48,8 @@ class Resolver:
         text = str(did)
         if text.startswith("did:key:"):
             return self._of_key(text)
+        from did.identifier import Did
+
         parsed = Did.parse(text)
         if parsed.method != "web":
             raise MethodNotSupported(
@@ -54,10 +61,15 @@ class Resolver:
                 code="did.network_needed",
                 hint="Use a resolver that was given a way to fetch.",
             )
+        from did.methods import web
+
         return web.resolve(parsed, self._fetch)
 
 
-def _resolve_key(text: str) -> DidDocument:
+def _resolve_key(text: str) -> "DidDocument":
+    from did.identifier import Did
+    from did.methods import key
+
     return key.resolve(Did.parse(text))
 
 
