@@ -30,7 +30,6 @@ from did.errors import (
     JsonError,
     MethodNotSupported,
 )
-from did.identifier import DidUrl
 from did.json import JsonObject, canonicalize, parse_object
 from did.keys import SigningKey, VerifyKey
 from did.multikey import multihash_of_sha256
@@ -360,6 +359,8 @@ def key_of_did_key(method: str, purpose: str) -> VerifyKey:
 
 
 def _resolve(method: str, purpose: str, *, resolver: Resolver, now: datetime) -> VerifyKey:
+    from did.identifier import DidUrl
+
     url = DidUrl.parse(method)
     document = resolver.resolve(url.did)
     return document.method_for(method, relationship=purpose, now=now).ed25519()

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import lru_cache
-from typing import Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from credentials.bitstring import MIN_ENTRIES, BitString
 from credentials.contexts import PROFILE_CONTEXT
-from credentials.credential import Credential
 from credentials.errors import (
     ControllerUnresolved,
     StatusInvalid,
@@ -35,11 +34,14 @@ from credentials.proof import (
     sign_object,
     verify_parsed,
 )
-from credentials.stamp import VerifiedStamp, sign_stamp, verify_stamp
 from did.json import Json, JsonObject
 from did.keys import SigningKey
 from did.resolve import OFFLINE, Resolver
 from did.time import format_time
+
+if TYPE_CHECKING:
+    from credentials.credential import Credential
+    from credentials.stamp import VerifiedStamp, sign_stamp, verify_stamp
 
 __all__ = [
     "WITHOUT_STATUS",
@@ -58,6 +60,7 @@ __all__ = [
 
 VALID_FOR: Final = timedelta(days=35)
 
+_STAMP = frozenset({"VerifiedStamp", "sign_stamp", "verify_stamp"})
 _KIND = "BitstringStatusListCredential"
 _ENTRY_KEYS = frozenset({"id", "type", "statusPurpose", "statusListIndex", "statusListCredential"})
 _SUBJECT_KEYS = frozenset({"id", "type", "statusPurpose", "encodedList", "sequence"})
@@ -310,7 +313,7 @@ def _remembered(octets: bytes) -> VerifiedStatusList | None:
 def _open(octets: bytes, *, resolver: Resolver, now: datetime, foreign: bool) -> VerifiedStatusList:
     document = read_document(octets)
     issuer = (
-        Credential.parse(document).issuer if foreign else read_head(document, kind=_KIND).issuer
+        _foreign_credential(document).issuer if foreign else read_head(document, kind=_KIND).issuer
     )
     verified = verify_parsed(
         document,
@@ -365,8 +368,14 @@ def _read_profile(document: JsonObject) -> _Read:
     return url, sequence, purposes, head.valid_from, head.valid_until, bits
 
 
+def _foreign_credential(document: JsonObject) -> "Credential":
+    from credentials.credential import Credential
+
+    return Credential.parse(document)
+
+
 def _read_foreign(document: JsonObject) -> _Read:
-    credential = Credential.parse(document)
+    credential = _foreign_credential(document)
     subject = credential.subjects[0]
     encoded, purposes = subject.get("encodedList"), subject.get("statusPurpose")
     sequence = subject.get("sequence", 0)
@@ -388,3 +397,12 @@ def _read_foreign(document: JsonObject) -> _Read:
         credential.valid_until,
         BitString.decode(encoded),
     )
+
+
+def __getattr__(name: str) -> object:
+    # The stamp is the relay's and the company's business; who verifies a grant never loads it.
+    if name in _STAMP:
+        from credentials import stamp
+
+        return getattr(stamp, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
