@@ -2,13 +2,14 @@
 
 import sys
 from contextlib import suppress
-from datetime import datetime
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from pds.cli.output import Settings, count, pass_settings
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _INVALID, _UNCHECKED = 1, 2
 _ALTERED = ("proof.", "signature.", "encoding.", "key.")
@@ -34,11 +35,11 @@ _OF_TIME = frozenset({"proof.future", "proof.expired", "key.expired", "key.revok
 @click.option("--audience", metavar="DID",
               help="The company that it must be for, e.g. did:web:shop.example.")  # fmt: skip
 @click.option("--field", "fields", multiple=True, help="A field that it must cover.")
-@click.option("--status", "status_file", type=click.Path(dir_okay=False, path_type=Path),
+@click.option("--status", "status_file", type=click.Path(dir_okay=False),
               help="The issuer's status list, from a file.")  # fmt: skip
 @click.option("--online", is_flag=True, help="Fetch the status list from where the grant says.")
 @click.option("--relay", "origins", multiple=True, help="With --online: this relay may be local.")
-@click.option("--save-status", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+@click.option("--save-status", type=click.Path(dir_okay=False), metavar="FILE",
               help="With --online: keep the list, for --status without the network.")  # fmt: skip
 @click.option("--without-status", is_flag=True, help="Do not ask whether it was withdrawn.")
 @click.option(
@@ -53,10 +54,10 @@ def verify(
     purpose: str | None,
     audience: str | None,
     fields: tuple[str, ...],
-    status_file: Path | None,
+    status_file: str | None,
     online: bool,
     origins: tuple[str, ...],
-    save_status: Path | None,
+    save_status: str | None,
     without_status: bool,
     sandbox: bool,
     at: str | None,
@@ -103,7 +104,7 @@ def verify(
     status: Any = WITHOUT_STATUS
     lists: list[bytes] = []
     if status_file is not None:
-        status = _read(settings, str(status_file), "the status list")
+        status = _read(settings, status_file, "the status list")
         lists.append(status)
     elif not without_status:
         status = _fetch(origins, save=save_status, seen=lists) if online else _not_asked
@@ -165,7 +166,7 @@ def _read(settings: Settings, file: str, what: str) -> bytes:
     try:
         if file == "-":
             return sys.stdin.buffer.read(2**20 + 1)
-        with Path(file).open("rb") as source:
+        with open(file, "rb") as source:
             return source.read(2**20 + 1)
     except OSError:
         from pds.errors import PdsError
@@ -192,7 +193,7 @@ def _not_asked(_url: str) -> bytes:
     )
 
 
-def _fetch(origins: tuple[str, ...], *, save: Path | None, seen: list[bytes]) -> Any:
+def _fetch(origins: tuple[str, ...], *, save: str | None, seen: list[bytes]) -> Any:
     from pds.errors import PdsError
     from pds.net import NetError, Transport
     from pds.wire import parse_relay_url
@@ -223,7 +224,8 @@ def _fetch(origins: tuple[str, ...], *, save: Path | None, seen: list[bytes]) ->
                 "the status list is not where the grant says", code="status.unavailable"
             )
         if save is not None:
-            save.write_bytes(response.body)
+            with open(save, "wb") as target:
+                target.write(response.body)
         seen.append(response.body)
         return response.body
 
