@@ -6,7 +6,7 @@ ids have one spelling each: the unused bits of their last base64url character ar
 
 import re
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, TypeGuard
 
 from credentials.errors import StructureInvalid
@@ -15,28 +15,37 @@ from did.json import MAX_INTEGER
 from did.time import parse_time
 
 # A SHA-256 multihash in multibase u: 0x12 0x20 and 32 bytes make "uEi", 2 + 2 bits, and so on.
-DIGEST: Final = re.compile(r"uEi[A-D][A-Za-z0-9_-]{42}[AQgw]")
+DIGEST: Final = r"uEi[A-D][A-Za-z0-9_-]{42}[AQgw]"
 # 128 bits in base64url.
-ID: Final = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")
-UUID_URN: Final = re.compile(
-    r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-)
-RELAY: Final = re.compile(
+ID: Final = r"[A-Za-z0-9_-]{21}[AQgw]"
+UUID_URN: Final = r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+RELAY: Final = (
     r"https?://(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::[1-9][0-9]{0,4})?"
 )
-STATUS_URL: Final = re.compile(RELAY.pattern + r"/v1/status/" + ID.pattern)
-DPV: Final = re.compile(r"https://w3id\.org/dpv(?:/[a-z0-9-]{1,20}){0,3}#[A-Za-z0-9_-]{1,80}")
-PURPOSE_ID: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-PATH: Final = re.compile(r"[a-z][A-Za-z0-9_-]{0,63}(?:\.[A-Za-z][A-Za-z0-9_-]{0,63})?")
-LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,4}")
-DID: Final = re.compile(r"did:[a-z0-9]{1,20}:[A-Za-z0-9._:%-]{1,400}")
-DID_KEY: Final = re.compile(r"did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}")
+STATUS_URL: Final = RELAY + r"/v1/status/" + ID
+DPV: Final = r"https://w3id\.org/dpv(?:/[a-z0-9-]{1,20}){0,3}#[A-Za-z0-9_-]{1,80}"
+PURPOSE_ID: Final = r"[a-z][a-z0-9-]{0,39}"
+PATH: Final = r"[a-z][A-Za-z0-9_-]{0,63}(?:\.[A-Za-z][A-Za-z0-9_-]{0,63})?"
+LANGUAGE: Final = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,4}"
+DID: Final = r"did:[a-z0-9]{1,20}:[A-Za-z0-9._:%-]{1,400}"
+DID_KEY: Final = r"did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}"
 # xsd:dateTimeStamp (VCDM 2.0 §4.9): a zone is required, a fraction allowed.
-_STAMP: Final = re.compile(
+_STAMP: Final = (
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?"
     r"(Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
 )
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
+_URL: Final = r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+"
+
+
+@cache
+def _compiled(form: str) -> re.Pattern[str]:
+    # When first used: a grant needs few of them, and compiling all takes longer than verifying it.
+    return re.compile(form)
+
+
+def has_form(form: str, text: str) -> bool:
+    """Whether a whole text has one of the forms above."""
+    return _compiled(form).fullmatch(text) is not None
 
 
 def is_count(value: object, least: int) -> TypeGuard[int]:
@@ -48,30 +57,30 @@ def is_count(value: object, least: int) -> TypeGuard[int]:
 @lru_cache(maxsize=4096)
 def is_dpv_term(text: str) -> bool:
     """Whether a text is the full IRI of a term of the Data Privacy Vocabulary."""
-    return DPV.fullmatch(text) is not None
+    return has_form(DPV, text)
 
 
 @lru_cache(maxsize=4096)
 def is_path(text: str) -> bool:
     """Whether a text names a category, or a field of one."""
-    return PATH.fullmatch(text) is not None
+    return has_form(PATH, text)
 
 
 @lru_cache(maxsize=4096)
 def is_did(text: str) -> bool:
     """Whether a text looks like a DID; resolving it is another matter."""
-    return DID.fullmatch(text) is not None
+    return has_form(DID, text)
 
 
 @lru_cache(maxsize=4096)
 def is_status_url(text: str) -> bool:
     """Whether a text is where a relay serves a status list."""
-    return STATUS_URL.fullmatch(text) is not None
+    return has_form(STATUS_URL, text)
 
 
 def is_url(value: object) -> TypeGuard[str]:
     """Whether a value is text that begins like an absolute URL of any scheme."""
-    return type(value) is str and _URL.fullmatch(value) is not None
+    return type(value) is str and has_form(_URL, value)
 
 
 def read_time(value: object, pointer: str) -> datetime:
@@ -86,7 +95,7 @@ def read_time(value: object, pointer: str) -> datetime:
 
 def read_date_time_stamp(value: object, pointer: str) -> datetime:
     """A time in any document of the standard (xsd:dateTimeStamp), in UTC."""
-    found = _STAMP.fullmatch(value) if isinstance(value, str) else None
+    found = _compiled(_STAMP).fullmatch(value) if isinstance(value, str) else None
     if found is not None:
         seconds, fraction, zone = found.groups()
         try:

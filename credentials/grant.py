@@ -79,9 +79,7 @@ _TEXT_SHOWN = frozenset({"digestMultibase", "language"})
 _RELATED: Final[Json] = [{"id": PDS_V1, "digestMultibase": PDS_V1_DIGEST}]
 _AT = "/credentialSubject"
 # The texts that have a form of their own, in one go: no form takes a line break.
-_TEXTS = re.compile(
-    "\n".join(form.pattern for form in (UUID_URN, DIGEST, PURPOSE_ID, DIGEST, LANGUAGE))
-)
+_TEXTS = re.compile("\n".join((UUID_URN, DIGEST, PURPOSE_ID, DIGEST, LANGUAGE)))
 
 DecidedBy = Literal["person", "rule"]
 

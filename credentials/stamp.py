@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from credentials.errors import StatusInvalid, StatusUnchecked
-from credentials.forms import DIGEST, ID, RELAY, is_count, read_time
+from credentials.forms import DIGEST, ID, RELAY, has_form, is_count, read_time
 from credentials.profile import check_keys
 from credentials.proof import SKEW, sign_object, verify_object
 from did.json import JsonObject
@@ -93,9 +93,9 @@ def _read(document: JsonObject) -> VerifiedStamp:
         or not isinstance(relay, str)
         or not isinstance(list_id, str)
         or not isinstance(digest, str)
-        or RELAY.fullmatch(relay) is None
-        or ID.fullmatch(list_id) is None
-        or DIGEST.fullmatch(digest) is None
+        or not has_form(RELAY, relay)
+        or not has_form(ID, list_id)
+        or not has_form(DIGEST, digest)
         or not is_count(sequence, 1)
         or not timedelta() < expires - at <= MAX_STAMP_AGE
     ):

@@ -14,7 +14,7 @@ from typing import Final
 
 from credentials.contexts import PROFILE_CONTEXT
 from credentials.errors import TicketInvalid
-from credentials.forms import DID_KEY, DIGEST, ID, RELAY, UUID_URN, is_count
+from credentials.forms import DID_KEY, DIGEST, ID, RELAY, UUID_URN, has_form, is_count
 from credentials.ours import read_own, verify_own
 from credentials.profile import HEAD_WITH_STATUS, check_keys, read_head, refuse
 from credentials.proof import (
@@ -141,17 +141,17 @@ def _read(document: JsonObject) -> VerifiedTicket:
     check_keys(subject, _SUBJECT, at)
     holder, relay, package = subject["id"], subject["relay"], subject["package"]
     grant, uses, interval = subject["grantDigest"], subject["maxUses"], subject["minInterval"]
-    if UUID_URN.fullmatch(head.id) is None:
+    if not has_form(UUID_URN, head.id):
         refuse("id must be a urn:uuid of version 4", "/id")
-    if DID_KEY.fullmatch(head.issuer) is None:
+    if not has_form(DID_KEY, head.issuer):
         refuse("the issuer of a ticket must be a did:key", "/issuer", code="credential.issuer")
-    if not isinstance(holder, str) or DID_KEY.fullmatch(holder) is None:
+    if not isinstance(holder, str) or not has_form(DID_KEY, holder):
         refuse("the subject of a ticket must be a did:key", at + "/id")
-    if not isinstance(relay, str) or RELAY.fullmatch(relay) is None:
+    if not isinstance(relay, str) or not has_form(RELAY, relay):
         refuse("relay must be an origin", at + "/relay")
-    if not isinstance(package, str) or ID.fullmatch(package) is None:
+    if not isinstance(package, str) or not has_form(ID, package):
         refuse("package must be an id of 128 bits", at + "/package")
-    if not isinstance(grant, str) or DIGEST.fullmatch(grant) is None:
+    if not isinstance(grant, str) or not has_form(DIGEST, grant):
         refuse("grantDigest must be a SHA-256 multihash", at + "/grantDigest")
     if not is_count(uses, 1):
         refuse("maxUses must be a number from 1", at + "/maxUses")

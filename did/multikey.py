@@ -11,6 +11,7 @@ multihash tables.
 import binascii
 import hashlib
 from enum import Enum
+from functools import cache
 from typing import Literal
 
 from did.errors import EncodingError, KeyFormatError
@@ -20,8 +21,6 @@ MAX_BASE58_TEXT = 4096
 MAX_BASE58_BYTES = 3000
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-# Two digits at a time halve the long divisions.
-_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _NO_DIGIT = 0xFF
 _DIGITS = bytes(_ALPHABET.find(chr(code)) & 0xFF for code in range(256))
 _TO_URL = bytes.maketrans(b"+/", b"-_")
@@ -83,15 +82,21 @@ def b64url_decode(text: str) -> bytes:
     return data
 
 
+@cache
+def _pairs() -> list[str]:
+    """Two digits at a time halve the long divisions."""
+    return [first + second for first in _ALPHABET for second in _ALPHABET]
+
+
 def base58btc_encode(data: bytes) -> str:
     """base58btc, as Bitcoin writes it; at most 3000 bytes."""
     if len(data) > MAX_BASE58_BYTES:
         raise EncodingError("too many bytes for base58btc", code="encoding.too_long")
-    pairs: list[str] = []
+    two_digits, pairs = _pairs(), list[str]()
     number = int.from_bytes(data, "big")
     while number:
         number, pair = divmod(number, 3364)
-        pairs.append(_PAIRS[pair])
+        pairs.append(two_digits[pair])
     zeros = len(data) - len(data.lstrip(b"\0"))
     return "1" * zeros + "".join(reversed(pairs)).lstrip("1")
 
