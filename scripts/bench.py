@@ -13,11 +13,16 @@ import functools
 import json
 import os
 import platform
+import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import nacl.signing
 import orjson
@@ -29,13 +34,19 @@ from credentials.status import BitString, StatusEntry, issue_status_list, verify
 from did.json import canonicalize
 from did.keys import SigningKey
 from did.multikey import multihash_sha256
+from did.time import format_time
 
 ROUNDS = 80
 BATCH = 20
+STARTS = 15
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 LIST_URL = "https://relay.example/v1/status/AAAAAAAAAAAAAAAAAAAAAA"
 COMPANY = "did:web:shop.example"
 PURPOSE = "https://w3id.org/dpv#DeliveryOfGoods"
+
+ROOT = Path(__file__).resolve().parents[1]
+# What the installed command does.
+COMMAND = "import sys; from pds.cli.main import main; sys.exit(main())"
 
 Work = Callable[[], object]
 # What is measured, call by call, and the yardstick that is called after each.
@@ -44,12 +55,16 @@ Round = tuple[list[Work], Work]
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """``ratio`` is the time of a round's calls over that of as many calls of its yardstick."""
+    """``ratio`` is the time of a round's calls over that of as many calls of its yardstick.
+
+    ``clock`` gives the CPU time spent so far, in nanoseconds.
+    """
 
     name: str
     workload: str
     goal: float
     rounds: Callable[[], Iterator[Round]]
+    clock: Callable[[], int] = time.process_time_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +78,18 @@ class Result:
 
 
 def measure(benchmark: Benchmark, machine: str) -> Result:
-    ratios = []
+    ratios, clock = [], benchmark.clock
     for works, yardstick in benchmark.rounds():
         spent = base = 0
         # One by one in turns: the workload leaves the processor's caches as it found them for
         # neither, and a slow moment of a shared machine hits both.
         for work in works:
-            begun = time.process_time_ns()
+            begun = clock()
             work()
-            between = time.process_time_ns()
+            between = clock()
             yardstick()
             spent += between - begun
-            base += time.process_time_ns() - between
+            base += clock() - between
         ratios.append(spent / base)
     ratio = statistics.median(ratios)
     return Result(
@@ -178,6 +193,43 @@ def new_key(index: int) -> SigningKey:
     return SigningKey.from_seed(index.to_bytes(32))
 
 
+def time_of_children() -> int:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return round((used.ru_utime + used.ru_stime) * 1e9)
+
+
+def run_python(program: str, *arguments: str) -> None:
+    """A new interpreter, the one that runs this; bytecode is kept, as that of what is installed."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+
+
+def starts_of(*arguments: str) -> Iterator[Round]:
+    """Rounds of one run of the command line each, next to an interpreter that does nothing."""
+    command = functools.partial(run_python, COMMAND, *arguments)
+    command()  # once before, so that the bytecode is there
+    for _ in range(STARTS):
+        yield [command], functools.partial(run_python, "pass")
+
+
+def starts_of_verify() -> Iterator[Round]:
+    key = one_key(0)
+    with tempfile.TemporaryDirectory() as folder:
+        grant, status = Path(folder, "grant.json"), Path(folder, "status.json")
+        issued = issue_grant(terms(), key=key, status=StatusEntry(LIST_URL, 0), now=NOW)
+        grant.write_bytes(orjson.dumps(issued))
+        status.write_bytes(status_list(key))
+        yield from starts_of(
+            "verify", str(grant), "--status", str(status), "--at", format_time(NOW)
+        )
+
+
 BENCHMARKS = (
     Benchmark(
         "grant.jcs.verify",
@@ -197,6 +249,20 @@ BENCHMARKS = (
         "the same bytes again, dates and status checked anew",
         0.05,
         lambda: rounds_of(one_key, verify_all),
+    ),
+    Benchmark(
+        "cli.help",
+        "pds --help, in starts of the same interpreter that do nothing",
+        5,
+        lambda: starts_of("--help"),
+        time_of_children,
+    ),
+    Benchmark(
+        "cli.verify",
+        "pds verify of a grant and its status list from files, in the same",
+        7,
+        starts_of_verify,
+        time_of_children,
     ),
 )
 
