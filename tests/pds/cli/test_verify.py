@@ -1,6 +1,8 @@
 """``pds verify``: valid, withdrawn, altered or invalid, could not check; and its exit codes."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -353,3 +355,44 @@ def test_as_a_process_without_a_vault(pds_process: Callable[..., Any], tmp_path:
         assert ran.code == code
     assert pds_process("verify", "-", stdin=json.dumps(_grant()).encode()).code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_loads_only_what_decides(tmp_path: Path) -> None:
+    """From start to "valid", nothing is loaded that no grant with its status list needs."""
+    grant, status = tmp_path / "grant.json", tmp_path / "status.json"
+    grant.write_text(json.dumps(_grant()))
+    status.write_bytes(_list())
+    program = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from pds.cli.main import main\nmain()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "verify", str(grant), "--status", str(status)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0
+    assert ran.stdout.startswith("Valid.")
+    loaded = set(ran.stderr.split())
+    assert "credentials.grant" in loaded
+    libraries = {
+        "cryptography", "flask", "granian", "http_message_signatures", "jsonschema", "mnemonic",
+        "platformdirs", "rfc8785", "sqlcipher3", "urllib3", "werkzeug",
+    }  # fmt: skip
+    standard = {
+        "asyncio", "email", "hmac", "http", "importlib.metadata", "importlib.resources", "logging",
+        "pathlib", "random", "secrets", "socket", "sqlite3", "ssl", "tempfile", "urllib", "zipfile",
+    }  # fmt: skip
+    assert not loaded & (libraries | standard)
+    ours = {module for module in loaded if module.partition(".")[0] in {"pds", "did"}}
+    assert ours == {
+        "did", "did.errors", "did.json", "did.keys", "did.multikey", "did.resolve", "did.time",
+        "pds", "pds.cli", "pds.cli.main", "pds.cli.output", "pds.cli.verify",
+    }  # fmt: skip
+    assert not loaded & {
+        "credentials.credential", "credentials.presentation", "credentials.stamp",
+        "credentials.ticket",
+    }  # fmt: skip
