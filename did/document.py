@@ -11,10 +11,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NoReturn, Self
 
+from did.agreement import AgreementPublicKey
 from did.errors import DidDocumentError, DidSyntaxError, KeyFormatError, TimeFormatError
 from did.identifier import Did, DidUrl
 from did.json import Json, JsonObject
-from did.keys import AgreementPublicKey, VerifyKey
+from did.keys import VerifyKey
 from did.multikey import b64url_decode
 from did.time import parse_time
 

@@ -78,7 +78,7 @@ NEVER_NAMED = {
 
 # Libraries, and who uses them. One that is not here is one too many.
 LIBRARIES = {
-    "nacl": ("did.keys",),
+    "nacl": ("did.keys", "did.agreement"),
     "rfc8785": ("did.json",),
     "orjson": ("did.json", "credentials.ours"),
     "cryptography": ("pds.sealing", "pds.vault.keyslots", "pds.vault.derive", "pds.company.tls"),

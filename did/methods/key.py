@@ -5,11 +5,12 @@ Source: the did:key Method (W3C CCG), with keys written as Multikey.
 
 from typing import NoReturn
 
+from did.agreement import AgreementPublicKey
 from did.document import DidDocument
 from did.errors import DidSyntaxError, EncodingError, KeyFormatError, MethodNotSupported
 from did.identifier import Did
 from did.json import Json, JsonObject
-from did.keys import AgreementPublicKey, VerifyKey
+from did.keys import VerifyKey
 from did.multikey import Codec, decode_multikey
 
 _CONTEXT: list[Json] = ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"]
