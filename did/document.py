@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from did.agreement import AgreementPublicKey
 from did.errors import DidDocumentError, DidSyntaxError, KeyFormatError, TimeFormatError
@@ -18,6 +18,9 @@ from did.json import Json, JsonObject
 from did.keys import VerifyKey
 from did.multikey import b64url_decode
 from did.time import parse_time
+
+if TYPE_CHECKING:
+    from did.ecdsa import EcdsaVerifyKey
 
 RELATIONSHIPS = (
     "authentication",
@@ -59,6 +62,23 @@ class VerificationMethod:
         if self.public_key_jwk is not None:
             return AgreementPublicKey.from_bytes(self._okp("X25519"))
         return AgreementPublicKey.from_multikey(self._multibase("X25519KeyAgreementKey2020"))
+
+    def ecdsa(self) -> "EcdsaVerifyKey":
+        """The P-256 or P-384 key, for signatures. Raises ``KeyFormatError``: ``key.kind`` when it
+        is of another kind or meant for another use, ``key.unsafe`` when it is off its curve."""
+        # Imported when it is needed: who meets only Ed25519 keys loads no second library.
+        from did.ecdsa import EcdsaVerifyKey
+
+        jwk = self.public_key_jwk
+        if jwk is None:
+            return EcdsaVerifyKey.from_multikey(self._multibase("Multikey"))
+        if self.type not in _JWK_TYPES:
+            _wrong_kind()
+        key = EcdsaVerifyKey.from_jwk(jwk)
+        # RFC 7517 §4.2 and §4.4: a key that says what it is for is used for nothing else.
+        if jwk.get("use", "sig") != "sig" or jwk.get("alg", key.curve.alg) != key.curve.alg:
+            _wrong_kind()
+        return key
 
     def _multibase(self, older_type: str) -> str:
         if self.public_key_multibase is None or self.type not in ("Multikey", older_type):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from did.document import RELATIONSHIPS
+from did.ecdsa import Curve, EcdsaSigningKey, EcdsaVerifyKey
 from did.errors import DidError, DidSyntaxError, KeyFormatError, MethodNotSupported
 from did.identifier import Did
 from did.keys import AgreementKey, SigningKey
@@ -70,10 +71,35 @@ def test_published_x25519_vectors(vectors: Path) -> None:
         assert_same(did, published)
 
 
+def test_published_nist_vectors(vectors: Path) -> None:
+    """Every P-256 and P-384 document, with the key itself for key agreement too."""
+    seen = set()
+    for text, vector in load(vectors, "nist-curves.json").items():
+        codec, raw = decode_multikey(Did.parse(text).id)
+        if codec is Codec.P521_PUB:
+            continue
+        document, published = resolve(Did.parse(text)), vector["didDocument"]
+        (method,), (theirs,) = document.verification_methods, published["verificationMethod"]
+        assert str(document.id) == published["id"]
+        assert (method.id, method.controller) == (theirs["id"], theirs["controller"])
+        key = method.ecdsa()
+        assert key.bytes == raw
+        if "publicKeyJwk" in theirs:
+            assert EcdsaVerifyKey.from_jwk(theirs["publicKeyJwk"]) == key
+            secret = b64url_decode(vector["verificationMethod"]["privateKeyJwk"]["d"])
+            assert EcdsaSigningKey.from_secret(key.curve, secret).did == text
+        else:
+            assert base58btc_decode(theirs["publicKeyBase58"]) == raw
+        for name in RELATIONSHIPS:
+            assert [m.id for m in document.relationship(name)] == published[name]
+        seen.add(key.curve)
+    assert seen == set(Curve)
+
+
 @pytest.mark.parametrize(
     ("name", "codecs"),
     [
-        ("nist-curves.json", {Codec.P256_PUB, Codec.P384_PUB, Codec.P521_PUB}),
+        ("nist-curves.json", {Codec.P521_PUB}),
         ("secp256k1.json", {Codec.SECP256K1_PUB}),
         ("rsa.json", {Codec.RSA_PUB}),
         ("bls12381.json", {Codec.BLS12_381_G2_PUB, Codec.BLS12_381_G1G2_PUB}),
@@ -87,6 +113,8 @@ def test_other_published_kinds_are_read_and_not_resolved(
     for text in load(vectors, name):
         did = Did.parse(text)
         codec, key = decode_multikey(did.id)
+        if codec in (Codec.P256_PUB, Codec.P384_PUB):
+            continue
         seen.add(codec)
         assert encode_multikey(codec, key) == did.id
         with pytest.raises(MethodNotSupported) as caught:
@@ -114,6 +142,8 @@ def test_a_signing_key_serves_signing_and_its_derived_key_agreement() -> None:
         ("did:key:1.1:z6Mk", DidSyntaxError, "did.syntax"),
         ("did:key:z0OIl", DidSyntaxError, "did.syntax"),
         ("did:key:z" + base58btc_encode(b"\xed\x01" + bytes(31)), KeyFormatError, "key.length"),
+        ("did:key:" + encode_multikey(Codec.P256_PUB, b"\4" * 33), KeyFormatError, "key.unsafe"),
+        ("did:key:z" + base58btc_encode(b"\x81\x24" + bytes(48)), KeyFormatError, "key.length"),
         ("did:key:z2", MethodNotSupported, "did.key_kind_not_supported"),
         ("did:web:example.com", MethodNotSupported, "did.method_not_supported"),
         (
