@@ -26,14 +26,14 @@ class Fetch(Protocol):
 
 
 class Resolver:
-    """Resolves did:key always, and did:web when it was given a way to fetch.
+    """Resolves did:key and did:jwk always, and did:web when it was given a way to fetch.
 
-    Up to ``cache_size`` did:key documents are kept: they cannot change. A did:web is fetched each
-    time, so that a key its owner has retired is seen as retired; caching with a time limit is the
-    business of ``fetch``.
+    Up to ``cache_size`` did:key documents are kept: they cannot change, and are small. A did:web
+    is fetched each time, so that a key its owner has retired is seen as retired; caching with a
+    time limit is the business of ``fetch``.
     """
 
-    METHODS = ("key", "web")
+    METHODS = ("key", "jwk", "web")
 
     def __init__(self, *, fetch: Fetch | None = None, cache_size: int = 1024) -> None:
         self._fetch = fetch
@@ -51,6 +51,10 @@ class Resolver:
         from did.identifier import Did
 
         parsed = Did.parse(text)
+        if parsed.method == "jwk":
+            from did.methods import jwk
+
+            return jwk.resolve(parsed)
         if parsed.method != "web":
             raise MethodNotSupported(
                 f"of all DID methods, these are known here: {', '.join(self.METHODS)}"
@@ -74,4 +78,4 @@ def _resolve_key(text: str) -> "DidDocument":
 
 
 OFFLINE = Resolver()
-"""Resolves without a network: did:key only."""
+"""Resolves without a network: every method but did:web."""
