@@ -26,14 +26,14 @@ class Fetch(Protocol):
 
 
 class Resolver:
-    """Resolves did:key and did:jwk always, and did:web when it was given a way to fetch.
+    """Resolves did:key, did:jwk and did:peer always, and did:web when it was given a way to fetch.
 
     Up to ``cache_size`` did:key documents are kept: they cannot change, and are small. A did:web
     is fetched each time, so that a key its owner has retired is seen as retired; caching with a
     time limit is the business of ``fetch``.
     """
 
-    METHODS = ("key", "jwk", "web")
+    METHODS = ("key", "jwk", "peer", "web")
 
     def __init__(self, *, fetch: Fetch | None = None, cache_size: int = 1024) -> None:
         self._fetch = fetch
@@ -55,6 +55,10 @@ class Resolver:
             from did.methods import jwk
 
             return jwk.resolve(parsed)
+        if parsed.method == "peer":
+            from did.methods import peer
+
+            return peer.resolve(parsed)
         if parsed.method != "web":
             raise MethodNotSupported(
                 f"of all DID methods, these are known here: {', '.join(self.METHODS)}"

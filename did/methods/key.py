@@ -13,7 +13,7 @@ from did.json import Json, JsonObject
 from did.keys import VerifyKey
 from did.multikey import Codec, decode_multikey
 
-_CONTEXT: list[Json] = ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"]
+CONTEXT: list[Json] = ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"]
 _SIGNING = ("authentication", "assertionMethod", "capabilityInvocation", "capabilityDelegation")
 # A longer identifier is of no key kind resolved here; decoding it would only cost.
 _MAX_LENGTH = 72
@@ -32,41 +32,55 @@ def resolve(did: Did) -> DidDocument:
     """
     if did.method != "key":
         raise MethodNotSupported("this is not a did:key")
-    if len(did.id) > _MAX_LENGTH:
+    return DidDocument.parse(document_of(did, did.id), expected=did)
+
+
+def document_of(subject: Did, multikey: str) -> JsonObject:
+    """The document of a subject that is one key, and nothing else; raises as ``resolve`` does."""
+    codec = check(multikey)
+    methods = [_method(subject, multikey)]
+    agreement = multikey
+    signing: list[Json] = [f"{subject}#{multikey}"]
+    if codec is Codec.ED25519_PUB:
+        key = VerifyKey.from_multikey(multikey)
+        agreement = AgreementPublicKey.from_verify_key(key).multikey
+        methods.append(_method(subject, agreement))
+    elif codec is Codec.X25519_PUB:
+        signing = []
+    document: JsonObject = {
+        "@context": list(CONTEXT),
+        "id": str(subject),
+        "verificationMethod": methods,
+    }
+    if signing:
+        document |= {name: list(signing) for name in _SIGNING}
+    document["keyAgreement"] = [f"{subject}#{agreement}"]
+    return document
+
+
+def check(multikey: str) -> Codec:
+    """The kind of a public key inside an identifier, which is sound; raises as ``resolve`` does."""
+    if len(multikey) > _MAX_LENGTH:
         _not_supported()
     try:
-        codec, raw = decode_multikey(did.id)
+        codec, raw = decode_multikey(multikey)
     except EncodingError:
         raise DidSyntaxError(
-            "the identifier is not a Multikey in base58btc", hint="It begins did:key:z."
+            "the identifier is not a Multikey in base58btc", hint="A Multikey begins with z."
         ) from None
     except KeyFormatError as error:
         if error.code == "key.codec":
             _not_supported()
         raise
-    methods = [_method(did, did.id)]
-    agreement = did.id
-    signing: list[Json] = [f"{did}#{did.id}"]
     if codec is Codec.ED25519_PUB:
-        agreement = AgreementPublicKey.from_verify_key(VerifyKey.from_bytes(raw)).multikey
-        methods.append(_method(did, agreement))
+        VerifyKey.from_bytes(raw)
     elif codec in (Codec.P256_PUB, Codec.P384_PUB):
         from did.ecdsa import EcdsaVerifyKey  # a second library, loaded by who needs it
 
-        EcdsaVerifyKey.from_multikey(did.id)
-    elif codec is Codec.X25519_PUB:
-        signing = []
-    else:
+        EcdsaVerifyKey.from_multikey(multikey)
+    elif codec is not Codec.X25519_PUB:
         _not_supported()
-    document: JsonObject = {
-        "@context": list(_CONTEXT),
-        "id": str(did),
-        "verificationMethod": methods,
-    }
-    if signing:
-        document |= {name: list(signing) for name in _SIGNING}
-    document["keyAgreement"] = [f"{did}#{agreement}"]
-    return DidDocument.parse(document, expected=did)
+    return codec
 
 
 def _method(did: Did, multikey: str) -> Json:
@@ -80,6 +94,6 @@ def _method(did: Did, multikey: str) -> Json:
 
 def _not_supported() -> NoReturn:
     raise MethodNotSupported(
-        "did:key is resolved for Ed25519, X25519, P-256 and P-384 keys only",
+        "identifiers are resolved for Ed25519, X25519, P-256 and P-384 keys only",
         code="did.key_kind_not_supported",
     )
