@@ -6,8 +6,10 @@
     ├── TimeFormatError       time.*       not exactly YYYY-MM-DDTHH:MM:SSZ
     ├── KeyFormatError        key.*        a key that must not be used, or of another kind
     ├── SignatureInvalid      signature.invalid
-    ├── DidSyntaxError        did.syntax   not a DID, or not a DID URL
-    ├── MethodNotSupported    did.method_not_supported, did.network_needed
+    ├── DidSyntaxError        did.syntax   not a DID, or not a DID URL; of one method:
+    │                         did.web_syntax, did.jwk_syntax, did.peer_syntax
+    ├── MethodNotSupported    did.method_not_supported, did.key_kind_not_supported,
+    │                         did.network_needed
     ├── DidNotFound           did.not_found
     ├── DidResolutionError    did.resolution
     └── DidDocumentError      did.document, did.wrong_id, and the refusals of a method in it:

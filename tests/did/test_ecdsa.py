@@ -65,6 +65,8 @@ def test_a_signature_verifies_and_one_changed_bit_does_not(
         bytes([signature[0] ^ 1]) + signature[1:],
         signature[:-1],
         signature + b"\0",
+        # The same numbers, one of them written longer.
+        signature[: curve.size] + b"\0" + signature[curve.size :],
         b"",
     ):
         with pytest.raises(SignatureInvalid):
