@@ -2,6 +2,7 @@
 
     CredentialError            credential.error
     ├── ContextRefused         context.*   a JSON-LD context that is not what it must be
+    ├── RdfcRefused            rdfc.*      JSON-LD that RDF would not cover, or at great cost
     ├── StructureInvalid       credential.*, json.*, time.format
     │                                      not the shape that the standard or our profile asks for
     ├── ProofInvalid           proof.*, key.*   no proof, or one that does not hold
@@ -41,6 +42,12 @@ class ContextRefused(CredentialError):
     """A JSON-LD context that is unknown, unsafe or not the one the profile demands."""
 
     default_code = "context.refused"
+
+
+class RdfcRefused(CredentialError):
+    """A JSON-LD document that a signature over its RDF would not cover, or that costs too much."""
+
+    default_code = "rdfc.refused"
 
 
 class StructureInvalid(CredentialError):

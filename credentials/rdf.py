@@ -1,0 +1,180 @@
+"""Expanded JSON-LD as RDF quads, with nothing left out (JSON-LD 1.1 API §8.2).
+
+The standard's own algorithm passes over what RDF has no form for: relative IRIs, blank nodes as
+predicates, malformed languages, directions, indexes. What is passed over is not signed, so here
+each of these is an error, and whatever is not named below is one too.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from credentials.errors import RdfcRefused
+from credentials.nquads import (
+    LANGUAGE_STRING,
+    RDF,
+    STRING,
+    XSD,
+    Blank,
+    Iri,
+    Literal,
+    Quad,
+    iri,
+    language,
+)
+from did.json import canonicalize
+
+_TYPE: Final = Iri(RDF + "type")
+_FIRST: Final = Iri(RDF + "first")
+_REST: Final = Iri(RDF + "rest")
+_NIL: Final = Iri(RDF + "nil")
+_JSON: Final = RDF + "JSON"
+_BOOLEAN: Final = XSD + "boolean"
+_INTEGER: Final = XSD + "integer"
+_INEXACT: Final = frozenset({XSD + "double", XSD + "float"})
+
+
+class _Writer:
+    """Collects the quads of one document, and the nulls that stand inside its JSON literals."""
+
+    def __init__(self, relative: str, max_quads: int) -> None:
+        self.quads: set[Quad] = set()
+        self.nulls = 0
+        self._relative = relative
+        self._max_quads = max_quads
+        self._labels: dict[str, Blank] = {}
+        self._count = 0
+
+    def _fresh(self) -> Blank:
+        self._count += 1
+        return Blank(f"b{self._count}")
+
+    def _blank(self, label: str) -> Blank:
+        return self._labels.setdefault(label, self._fresh())
+
+    def _name(self, value: object) -> Iri | Blank:
+        if type(value) is str and value.startswith("_:"):
+            return self._blank(value)
+        named = iri(value)
+        if named.value.startswith(self._relative):
+            raise RdfcRefused("an id must not be a relative reference", code="rdfc.iri")
+        return named
+
+    def _say(self, quad: Quad) -> None:
+        self.quads.add(quad)
+        if len(self.quads) > self._max_quads:
+            raise RdfcRefused(
+                f"the document has more than {self._max_quads} statements", code="rdfc.quads"
+            )
+
+    def node(self, node: object, graph: Iri | Blank | None, *, bare: bool) -> Iri | Blank:
+        """Write a node and all below it; ``bare``: whether it may be a mere reference."""
+        if not isinstance(node, dict) or "@value" in node or "@list" in node:
+            raise RdfcRefused("a value stands where a node must", code="rdfc.dropped")
+        subject = self._name(node["@id"]) if "@id" in node else self._fresh()
+        said = False
+        for name, values in node.items():
+            if name == "@id":
+                continue
+            said = True
+            if values == []:
+                raise RdfcRefused(
+                    "an empty list says nothing in RDF, and would not be signed",
+                    code="rdfc.dropped",
+                    hint="Leave the property out.",
+                )
+            if name == "@type":
+                for kind in values:
+                    self._say(Quad(subject, _TYPE, self._name(kind), graph))
+            elif name == "@graph":
+                for member in values:
+                    self.node(member, subject, bare=False)
+            elif name.startswith("@"):
+                raise _keyword()
+            else:
+                predicate = self._predicate(name)
+                for value in values:
+                    self._say(Quad(subject, predicate, self._object(value, graph), graph))
+        if not said and not bare:
+            raise RdfcRefused("a node says nothing, and would not be signed", code="rdfc.dropped")
+        return subject
+
+    def _predicate(self, name: str) -> Iri:
+        if name.startswith("_:"):
+            raise RdfcRefused("a property must not be a blank node", code="rdfc.predicate")
+        return iri(name)
+
+    def _object(self, value: object, graph: Iri | Blank | None) -> Iri | Blank | Literal:
+        if isinstance(value, dict) and "@value" in value:
+            return self._literal(value)
+        if isinstance(value, dict) and "@list" in value:
+            if len(value) != 1:
+                raise _keyword()
+            head: Iri | Blank = _NIL
+            for item in reversed(value["@list"]):
+                link = self._fresh()
+                self._say(Quad(link, _FIRST, self._object(item, graph), graph))
+                self._say(Quad(link, _REST, head, graph))
+                head = link
+            return head
+        return self.node(value, graph, bare=True)
+
+    def _literal(self, value: Mapping[str, Any]) -> Literal:
+        if "@direction" in value:
+            raise RdfcRefused("a text direction has no form in RDF", code="rdfc.direction")
+        if not value.keys() <= {"@value", "@type", "@language"}:
+            raise _keyword()
+        content, kind = value["@value"], value.get("@type")
+        if kind == "@json":
+            self.nulls += count_nulls(content)
+            return Literal(canonicalize(content).decode(), _JSON)
+        datatype = None if kind is None else iri(kind).value
+        if "@language" in value:
+            if type(content) is not str or datatype is not None:
+                raise RdfcRefused("only text has a language", code="rdfc.language")
+            return Literal(content, LANGUAGE_STRING, language(value["@language"]))
+        if datatype == LANGUAGE_STRING:
+            raise RdfcRefused("such a text must have a language", code="rdfc.language")
+        if type(content) is str:
+            return Literal(content, datatype or STRING)
+        if type(content) is bool:
+            return Literal("true" if content else "false", datatype or _BOOLEAN)
+        if type(content) is int and datatype not in _INEXACT:
+            return Literal(str(content), datatype or _INTEGER)
+        raise RdfcRefused(
+            "a number must be an integer", code="rdfc.number", hint="Write it as text."
+        )
+
+
+def to_quads(expanded: object, *, nulls: int, relative: str, max_quads: int) -> set[Quad]:
+    """The statements of one expanded document.
+
+    ``nulls`` is how often ``null`` stood in the document: each must be found again inside a JSON
+    literal. ``relative`` is how an IRI begins that was a relative reference. Raises
+    ``RdfcRefused``.
+    """
+    if not isinstance(expanded, list) or len(expanded) != 1:
+        raise RdfcRefused("the document says nothing in RDF", code="rdfc.dropped")
+    writer = _Writer(relative, max_quads)
+    writer.node(expanded[0], None, bare=False)
+    if writer.nulls != nulls:
+        raise RdfcRefused(
+            "null says nothing in RDF, and would not be signed",
+            code="rdfc.null",
+            hint="Leave the property out.",
+        )
+    return writer.quads
+
+
+def count_nulls(value: object) -> int:
+    """How often ``null`` stands in a value."""
+    if isinstance(value, dict):
+        return sum(map(count_nulls, value.values()))
+    if isinstance(value, list):
+        return sum(map(count_nulls, value))
+    return value is None
+
+
+def _keyword() -> RdfcRefused:
+    return RdfcRefused(
+        "the document uses a keyword of JSON-LD that has no form in RDF", code="rdfc.keyword"
+    )

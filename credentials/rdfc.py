@@ -1,0 +1,271 @@
+"""RDF dataset canonicalisation of JSON-LD documents and N-Quads (RDFC-1.0), safe to sign by.
+
+PyLD does the expansion and the canonical labelling; it is loaded when it is first needed. What
+it would let through stops here: nothing is dropped in silence (``rdf``), no context is fetched,
+there is no base, and work is counted while it is done, because a few blank nodes that all point
+at each other would keep any canonicaliser busy for years (RDFC-1.0 §7.1).
+
+The canonical form says nothing of the order and repetition of unordered values: a signature over
+it does not either.
+"""
+
+import hashlib
+import json
+import math
+import threading
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, Final, Literal, TypeAlias
+
+from credentials.contexts import context_bytes
+from credentials.errors import CredentialError, RdfcRefused
+from credentials.nquads import CONTROLS, Blank, Iri, Quad, parse
+from credentials.rdf import to_quads
+from did.errors import JsonError
+from did.json import Json, JsonObject, canonicalize
+
+MAX_BYTES: Final = 262_144
+MAX_DEPTH: Final = 32
+MAX_VALUES: Final = 4_096
+MAX_QUADS: Final = 4_096
+MAX_BLANK_NODES: Final = 512
+# Contexts applied while expanding, the scoped ones included.
+MAX_CONTEXTS: Final = 1_000
+# Steps of the labelling of blank nodes that look alike; see ``_canonicaliser``.
+MAX_WORK: Final = 100_000
+
+Hash: TypeAlias = Literal["sha256", "sha384"]
+Contexts: TypeAlias = Callable[[str], bytes]
+
+# What a document may say in keywords of its own; the rest is left out of RDF, or moves things.
+_KEYWORDS: Final = frozenset({"@context", "@id", "@type", "@value", "@language", "@list", "@set"})
+# Resolved against this, a relative reference shows; no document has a use for the scheme.
+_RELATIVE: Final = "relative-reference:"
+_BASE: Final = _RELATIVE + "///"
+
+
+def canonicalize_jsonld(
+    document: JsonObject, *, hash_name: Hash = "sha256", contexts: Contexts = context_bytes
+) -> str:
+    """The canonical N-Quads of a JSON-LD document.
+
+    ``contexts`` gives the bytes of a context by its URL, and raises for those that are not to be
+    used; as it is, only pinned ones are known. A document must name its contexts by URL.
+
+    Raises ``ContextRefused`` (``context.unknown``) or ``RdfcRefused`` (``rdfc.*``), for what the
+    canonical form would not cover and for what would cost too much.
+    """
+    nulls = _survey(document, contexts)
+    expanded = _expand(document, contexts)
+    quads = to_quads(expanded, nulls=nulls, relative=_RELATIVE, max_quads=MAX_QUADS)
+    return canonicalize_quads(quads, hash_name=hash_name)
+
+
+def canonicalize_nquads(text: str, *, hash_name: Hash = "sha256") -> str:
+    """The canonical form of N-Quads. Raises ``RdfcRefused``."""
+    if len(text) > MAX_BYTES:
+        raise _too_much("bytes", MAX_BYTES, "rdfc.too_large")
+    return canonicalize_quads(parse(text), hash_name=hash_name)
+
+
+def canonicalize_quads(quads: Iterable[Quad], *, hash_name: Hash = "sha256") -> str:
+    """The canonical N-Quads of a set of quads (RDFC-1.0 §4.4). Raises ``RdfcRefused``."""
+    distinct = set(quads)
+    if len(distinct) > MAX_QUADS:
+        raise _too_much("statements", MAX_QUADS, "rdfc.quads")
+    blank = {term for quad in distinct for term in quad if isinstance(term, Blank)}
+    if len(blank) > MAX_BLANK_NODES:
+        raise _too_much("blank nodes", MAX_BLANK_NODES, "rdfc.blank_nodes")
+    # Labels of its own kind the library would leave as they are.
+    labels = {term: f"_:b{position}" for position, term in enumerate(sorted(blank))}
+    dataset: dict[str, list[dict[str, dict[str, str]]]] = {}
+    for quad in sorted(distinct, key=repr):
+        name = "@default" if quad.graph is None else _component(quad.graph, labels)["value"]
+        dataset.setdefault(name, []).append(
+            {
+                "subject": _component(quad.subject, labels),
+                "predicate": _component(quad.predicate, labels),
+                "object": _component(quad.object, labels),
+            }
+        )
+    try:
+        text: str = _canonicaliser()(hash_name).main(dataset, {"format": "application/n-quads"})
+    except RecursionError:
+        raise _poison() from None
+    return "".join(sorted(_with_controls(text)))
+
+
+def _component(term: tuple[str, ...], labels: dict[Blank, str]) -> dict[str, str]:
+    # A dict of its own each time: the library writes into them.
+    if isinstance(term, Blank):
+        return {"type": "blank node", "value": labels[term]}
+    if isinstance(term, Iri):
+        return {"type": "IRI", "value": term.value}
+    value, datatype, tag = term
+    literal = {"type": "literal", "value": value, "datatype": datatype}
+    return literal | {"language": tag} if tag else literal
+
+
+def _with_controls(text: str) -> list[str]:
+    """Lines of N-Quads with the control characters escaped that the library leaves as they are."""
+    return [line.translate(CONTROLS) + "\n" for line in text.split("\n")[:-1]]
+
+
+def _survey(document: JsonObject, contexts: Contexts) -> int:
+    """Refuse a document by its size and shape; how often ``null`` stands in it."""
+    try:
+        size = len(canonicalize(document))
+    except JsonError as error:
+        raise RdfcRefused(str(error), code="rdfc.syntax", hint=error.hint) from None
+    if size > MAX_BYTES:
+        raise _too_much("bytes", MAX_BYTES, "rdfc.too_large")
+    if "@context" not in document:
+        raise RdfcRefused("there must be a @context", code="rdfc.context", pointer="/@context")
+    nulls = count = 0
+    waiting: list[tuple[Json, int]] = [(document, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        count += 1
+        if count > MAX_VALUES:
+            raise _too_much("values", MAX_VALUES, "rdfc.values")
+        if isinstance(value, dict | list) and depth > MAX_DEPTH:
+            raise _too_much("levels", MAX_DEPTH, "rdfc.depth")
+        if isinstance(value, dict):
+            _check_keywords(value, contexts)
+            waiting += [(inner, depth + 1) for key, inner in value.items() if key != "@context"]
+        elif isinstance(value, list):
+            waiting += [(inner, depth + 1) for inner in value]
+        elif value is None:
+            nulls += 1
+    return nulls
+
+
+def _check_keywords(value: JsonObject, contexts: Contexts) -> None:
+    for key in value:
+        if key.startswith("@") and key not in _KEYWORDS:
+            raise RdfcRefused("the document uses a keyword it must not", code="rdfc.keyword")
+    if "@language" in value and "@value" not in value:
+        raise RdfcRefused("a language stands without a text", code="rdfc.dropped")
+    if "@context" in value:
+        named = value["@context"]
+        for url in named if isinstance(named, list) else [named]:
+            if not isinstance(url, str):
+                raise RdfcRefused("a context must be named by its URL", code="rdfc.context")
+            contexts(url)
+
+
+def _expand(document: JsonObject, contexts: Contexts) -> object:
+    from pyld import jsonld
+
+    def dropped(_name: object) -> None:
+        raise RdfcRefused(
+            "no context defines a property, so it would not be signed", code="rdfc.dropped"
+        )
+
+    def load(url: str, _options: object) -> dict[str, object]:
+        return {
+            "document": json.loads(contexts(url)),
+            "documentUrl": url,
+            "contextUrl": None,
+            "tag": "static",
+        }
+
+    resolver = _resolver()(_shared() if contexts is context_bytes else {}, load)
+    options = {"base": _BASE, "documentLoader": load, "contextResolver": resolver}
+    try:
+        return jsonld.expand(document, options, on_property_dropped=dropped)
+    except CredentialError:
+        raise
+    except (
+        jsonld.JsonLdError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ):
+        # The library's errors hold the input, and some of its checks fail in other ways.
+        raise RdfcRefused("the document is not valid JSON-LD", code="rdfc.syntax") from None
+
+
+# The library's own cache is one for the whole process and trusts whoever filled it; and what it
+# keeps there must not be used by two threads at once.
+_local = threading.local()
+
+
+def _shared() -> dict[str, Any]:
+    if not hasattr(_local, "contexts"):
+        _local.contexts = {}
+    found: dict[str, Any] = _local.contexts
+    return found
+
+
+@cache
+def _resolver() -> Any:
+    from pyld import ContextResolver
+
+    class Counted(ContextResolver):  # type: ignore[misc]  # the library has no types
+        """Applies so many contexts, and no more: each costs as much as its terms are many."""
+
+        left = MAX_CONTEXTS
+
+        def resolve(self, *arguments: Any, **options: Any) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise _too_much("applied contexts", MAX_CONTEXTS, "rdfc.contexts")
+            return super().resolve(*arguments, **options)
+
+    return Counted
+
+
+@cache
+def _canonicaliser() -> Any:
+    from pyld.canon import URDNA2015  # RDFC-1.0 by its former name
+
+    class Bounded(URDNA2015):  # type: ignore[misc]  # the library has no types
+        """RDFC-1.0 with either hash, with the canonical escapes, and with an end.
+
+        The work is counted before it is done: for each node whose neighbours must be told apart,
+        its statements, and every order in which neighbours that look alike can be taken, weighed
+        with the labels given so far, which are copied each time.
+        """
+
+        def __init__(self, hash_name: Hash) -> None:
+            super().__init__()
+            self.hash_name = hash_name
+            self.left = MAX_WORK
+
+        def create_hash(self) -> Any:
+            return hashlib.new(self.hash_name)
+
+        def hash_nquads(self, nquads: list[str]) -> str:
+            lines: str = super().hash_nquads(sorted(_with_controls("".join(nquads))))
+            return lines
+
+        def create_hash_to_related(self, id_: str, issuer: Any) -> dict[str, list[str]]:
+            self._spend(len(self.blank_node_info[id_]["quads"]))
+            related: dict[str, list[str]] = super().create_hash_to_related(id_, issuer)
+            copied = 4 + len(issuer.order)
+            for alike in related.values():
+                orders = math.factorial(min(len(alike), 20))
+                self._spend(orders * (len(alike) + copied))
+            return related
+
+        def _spend(self, steps: int) -> None:
+            self.left -= steps
+            if self.left < 0:
+                raise _poison()
+
+    return Bounded
+
+
+def _too_much(what: str, limit: int, code: str) -> RdfcRefused:
+    return RdfcRefused(f"a document may have at most {limit} {what}", code=code)
+
+
+def _poison() -> RdfcRefused:
+    return RdfcRefused(
+        "too many blank nodes look alike to be told apart",
+        code="rdfc.work",
+        hint="Give the nodes ids.",
+    )
