@@ -6,6 +6,7 @@ every credential of ours has one proof of one shape. So the quick way handles ex
 sends everything else, refusals included, the general way, which alone says what is wrong.
 """
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -21,7 +22,7 @@ from credentials.proof import (
     read_document,
     verify_parsed,
 )
-from credentials.proofset import PROOF_TYPE
+from credentials.proofset import ALL_SUITES, PROOF_TYPE
 from credentials.suites import eddsa_jcs
 from did.errors import DidError
 from did.json import Json, JsonObject
@@ -87,11 +88,12 @@ def verify_own(
     controller: str,
     resolver: Resolver,
     now: datetime,
+    suites: AbstractSet[str] = ALL_SUITES,
 ) -> OwnProofs:
     """Verify the proofs of a document that came from ``read_own`` and whose reader accepted it.
 
     Exactly the profile's context, at least one eddsa-jcs-2022 proof by ``controller`` for
-    ``assertionMethod``, every known proof holds. The times of the proofs are left to
+    ``assertionMethod``, every proof of ``suites`` holds. The times of the proofs are left to
     ``check_proof_times``. Raises as ``verify_parsed`` does.
     """
     quick = _verify_quickly(document, len(octets), controller)
@@ -104,6 +106,7 @@ def verify_own(
         expected_controller=controller,
         purpose=_PURPOSE,
         exact_context=PROFILE_CONTEXT,
+        suites=suites,
     )
     return OwnProofs(verified.digest, verified.proofs, verified.unknown_suites)
 

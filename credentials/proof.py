@@ -8,19 +8,30 @@ that came in. What the document means is left to the callers.
 Sources: Verifiable Credential Data Integrity 1.0 §2.1, §4.3–4.5; Controlled Identifiers 1.0 §3.3.
 """
 
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from credentials.contexts import check_exact_context
+from credentials.contexts import check_exact_context, context_bytes
 from credentials.errors import (
     ControllerUnresolved,
     ProofInvalid,
     StructureInvalid,
 )
 from credentials.forms import read_date_time_stamp, read_time
-from credentials.proofset import PROOF_TYPE, malformed, signed_document, sort_proofs
+from credentials.proofset import (
+    ALL_SUITES,
+    JCS,
+    JCS_ONLY,
+    PROOF_TYPE,
+    RDFC,
+    malformed,
+    signed_document,
+    sort_proofs,
+)
 from credentials.suites import eddsa_jcs
 from did.errors import (
     DidError,
@@ -112,15 +123,20 @@ def add_proof(
     verification_method: str | None = None,
     challenge: str | None = None,
     domain: str | None = None,
+    cryptosuite: str = JCS,
 ) -> JsonObject:
     """A copy of an object with one proof more (a proof set, Data Integrity §2.1.1).
 
     The proofs of a set do not cover each other: whoever holds the object can take one away.
+    ``cryptosuite`` is eddsa-jcs-2022 or eddsa-rdfc-2022; the latter is for objects whose contexts
+    are known here and define all that they say (``RdfcRefused`` otherwise).
     """
+    if cryptosuite not in ALL_SUITES:
+        raise ProofInvalid("the cryptosuite is not one known here", code="proof.no_known_suite")
     document = {name: value for name, value in obj.items() if name != "proof"}
     proof: JsonObject = {
         "type": PROOF_TYPE,
-        "cryptosuite": eddsa_jcs.CRYPTOSUITE,
+        "cryptosuite": cryptosuite,
         "created": format_time(created),
         "verificationMethod": verification_method or key.verification_method,
         "proofPurpose": purpose,
@@ -129,9 +145,18 @@ def add_proof(
         proof["challenge"] = challenge
     if domain is not None:
         proof["domain"] = domain
-    if "@context" in document:
-        proof["@context"] = document["@context"]
-    proof["proofValue"] = eddsa_jcs.create_value(proof, eddsa_jcs.hash_document(document), key)
+    if cryptosuite == RDFC:
+        signed_document(document, document, proof, None)  # it has a context
+        from credentials.suites import eddsa_rdfc
+
+        # The context stands in what is signed, and not again in the proof that is shown (§3.2.1).
+        configuration = {**proof, "@context": document["@context"]}
+        value = eddsa_rdfc.create_value(configuration, eddsa_rdfc.hash_document(document), key)
+    else:
+        if "@context" in document:
+            proof["@context"] = document["@context"]
+        value = eddsa_jcs.create_value(proof, eddsa_jcs.hash_document(document), key)
+    proof["proofValue"] = value
     present = obj.get("proof")
     if present is None:
         return {**document, "proof": proof}
@@ -176,6 +201,7 @@ def verify_object(
     expected_challenge: str | None = None,
     expected_domain: str | None = None,
     exact_context: tuple[str, ...] | None,
+    suites: AbstractSet[str] = ALL_SUITES,
 ) -> VerifiedObject:
     """Verify every known proof on an object and return the object as it was signed.
 
@@ -185,7 +211,13 @@ def verify_object(
     standard's own rule for documents of others, under which contexts added after those of the
     proof are dropped from the document returned.
 
-    Raises ``StructureInvalid``, ``ContextRefused``, ``ProofInvalid`` or ``ControllerUnresolved``.
+    With an ``exact_context`` it is eddsa-jcs-2022 that counts: a proof of it by
+    ``expected_controller`` must be there, and eddsa-rdfc-2022 only adds to it. Where both are
+    allowed and there, the document returned is the one under eddsa-jcs-2022; under
+    eddsa-rdfc-2022 alone, the order and repetition of unordered values were not signed.
+
+    Raises ``StructureInvalid``, ``ContextRefused``, ``RdfcRefused``, ``ProofInvalid`` or
+    ``ControllerUnresolved``.
     """
     verified = verify_parsed(
         read_document(raw),
@@ -196,6 +228,7 @@ def verify_object(
         expected_challenge=expected_challenge,
         expected_domain=expected_domain,
         exact_context=exact_context,
+        suites=suites,
     )
     check_proof_times(verified.proofs, now)
     return verified
@@ -211,6 +244,7 @@ def verify_parsed(
     expected_challenge: str | None = None,
     expected_domain: str | None = None,
     exact_context: tuple[str, ...] | None,
+    suites: AbstractSet[str] = ALL_SUITES,
 ) -> VerifiedObject:
     """``verify_object`` for what ``read_document`` returned, *without* the times of the proofs.
 
@@ -220,23 +254,34 @@ def verify_parsed(
     if exact_context is not None:
         check_exact_context(document, exact_context)
     # 2. Which proofs there are, and which of them we know (Data Integrity §4.5, steps 1–4).
-    known, unknown = sort_proofs(document.get("proof"))
+    profile = exact_context is not None
+    known, unknown = sort_proofs(
+        document.get("proof"), suites=suites if exact_context != () else JCS_ONLY
+    )
+    if profile and known[0]["cryptosuite"] != JCS:
+        raise ProofInvalid(
+            "a document of ours must have an eddsa-jcs-2022 proof",
+            code="proof.no_known_suite",
+            hint="A proof of another suite can stand beside it, not for it.",
+            pointer="/proof",
+        )
     unsecured = {name: value for name, value in document.items() if name != "proof"}
     signer = _Signer(resolver, now, purpose, expected_challenge, expected_domain)
-    principal: tuple[VerifiedProof, JsonObject, bytes] | None = None
+    principal: tuple[VerifiedProof, JsonObject, bytes | None] | None = None
     proofs: list[VerifiedProof] = []
     for proof in known:
         # 3. What the proof says about itself is what we expect (Data Integrity §4.4, steps 3–7).
-        said = signer.check_statement(proof, profile=exact_context is not None)
+        said = signer.check_statement(proof, profile=profile)
         # 4. The document that this proof is over.
         signed = signed_document(document, unsecured, proof, exact_context)
         # 5. The key is listed for this purpose in the DID document of its controller.
         key = signer.key_of(said)
         # 6. The signature.
-        document_hash = eddsa_jcs.hash_document(signed)
-        eddsa_jcs.verify_value(proof, document_hash, key)
+        document_hash = _verify_value(proof, signed, key)
         proofs.append(said)
-        if principal is None and expected_controller in (None, said.controller):
+        # The proofs of eddsa-jcs-2022 come first, and in the profile only they decide.
+        counts = not profile or proof["cryptosuite"] == JCS
+        if principal is None and counts and expected_controller in (None, said.controller):
             principal = (said, signed, document_hash)
     # 7. The one who had to sign is among the signers.
     if principal is None:
@@ -248,6 +293,8 @@ def verify_parsed(
     said, signed, document_hash = principal
     if "proof" in signed:  # it was over earlier proofs of a chain as well
         signed = {name: value for name, value in signed.items() if name != "proof"}
+        document_hash = None
+    if document_hash is None:
         document_hash = eddsa_jcs.hash_document(signed)
     return VerifiedObject(
         signed,
@@ -259,16 +306,45 @@ def verify_parsed(
     )
 
 
-def verify_proof_signature(document: JsonObject, proof: JsonObject, key: VerifyKey) -> None:
+def verify_proof_signature(
+    document: JsonObject,
+    proof: JsonObject,
+    key: VerifyKey,
+    *,
+    contexts: Callable[[str], bytes] = context_bytes,
+) -> None:
     """Whether this key made this proof over this document; nothing else.
 
     For the vectors of the standard. Whose key it is, its purpose and the time are *not* looked at.
-    Raises ``ProofInvalid`` or ``ContextRefused``.
+    ``contexts`` gives the bytes of a context by its URL. Raises ``ProofInvalid``, ``RdfcRefused``
+    or ``ContextRefused``.
     """
     known, _ = sort_proofs(proof)
     unsecured = {name: value for name, value in document.items() if name != "proof"}
     signed = signed_document(document, unsecured, known[0], None)
-    eddsa_jcs.verify_value(known[0], eddsa_jcs.hash_document(signed), key)
+    _verify_value(known[0], signed, key, contexts)
+
+
+def _verify_value(
+    proof: JsonObject,
+    signed: JsonObject,
+    key: VerifyKey,
+    contexts: Callable[[str], bytes] = context_bytes,
+) -> bytes | None:
+    """Verify by the suite of the proof; SHA-256 of the document's JCS form where that was made."""
+    if proof["cryptosuite"] == JCS:
+        document_hash = eddsa_jcs.hash_document(signed)
+        eddsa_jcs.verify_value(proof, document_hash, key)
+        return document_hash
+    from credentials.suites import eddsa_rdfc
+
+    eddsa_rdfc.verify_value(
+        {**proof, "@context": signed["@context"]},
+        eddsa_rdfc.hash_document(signed, contexts=contexts),
+        key,
+        contexts=contexts,
+    )
+    return None
 
 
 def check_proof_times(proofs: tuple[VerifiedProof, ...], now: datetime) -> None:

@@ -4,18 +4,28 @@ Sources: Verifiable Credential Data Integrity 1.0 §2.1.1 (sets), §2.1.2 (chain
 Cryptosuites 1.0 §3.3.2 (the contexts of a proof).
 """
 
+from collections.abc import Set as AbstractSet
 from typing import Final, NoReturn
 
 from credentials.errors import ContextRefused, ProofInvalid
-from credentials.suites import eddsa_jcs
 from did.json import Json, JsonObject
 
 PROOF_TYPE: Final = "DataIntegrityProof"
 MAX_PROOFS: Final = 8
+# The names of the suites; each is carried out in a room of its own.
+JCS: Final = "eddsa-jcs-2022"
+RDFC: Final = "eddsa-rdfc-2022"
+# What is verified where a proof over RDF has no meaning, or costs more than its reader may spend.
+JCS_ONLY: Final = frozenset({JCS})
+ALL_SUITES: Final = frozenset({JCS, RDFC})
 
 
-def sort_proofs(value: Json) -> tuple[list[JsonObject], tuple[str, ...]]:
+def sort_proofs(
+    value: Json, *, suites: AbstractSet[str] = ALL_SUITES
+) -> tuple[list[JsonObject], tuple[str, ...]]:
     """The proofs of a known suite, at least one, and the names of the suites of the others.
+
+    Those of eddsa-jcs-2022 come first: they are cheap to refuse by.
 
     Raises ``ProofInvalid`` (``proof.missing``, ``proof.many``, ``proof.malformed``,
     ``proof.no_known_suite``).
@@ -38,7 +48,7 @@ def sort_proofs(value: Json) -> tuple[list[JsonObject], tuple[str, ...]]:
                 malformed("the id of a proof must be text, and its own")
             names.append(proof["id"])
         kind, suite = proof.get("type"), proof.get("cryptosuite")
-        if kind == PROOF_TYPE and suite == eddsa_jcs.CRYPTOSUITE:
+        if kind == PROOF_TYPE and isinstance(suite, str) and suite in suites:
             known.append(proof)
             continue
         label = suite if kind == PROOF_TYPE else kind
@@ -49,9 +59,10 @@ def sort_proofs(value: Json) -> tuple[list[JsonObject], tuple[str, ...]]:
         raise ProofInvalid(
             "no proof is of a cryptosuite known here",
             code="proof.no_known_suite",
-            hint=f"Known is: {eddsa_jcs.CRYPTOSUITE}.",
+            hint="Known here: " + ", ".join(sorted(suites)) + ".",
             pointer="/proof",
         )
+    known.sort(key=lambda proof: proof["cryptosuite"] != JCS)
     return known, tuple(unknown)
 
 
@@ -63,11 +74,22 @@ def signed_document(
 ) -> JsonObject:
     """The document that a proof is over (EdDSA Cryptosuites §3.3.2, steps 3 and 4).
 
-    Its context is that of the proof, which may be a prefix of the document's only where no exact
-    one is demanded. Raises ``ContextRefused`` (``context.proof``) or ``ProofInvalid``.
+    Under eddsa-jcs-2022 its context is that of the proof, which may be a prefix of the document's
+    only where no exact one is demanded. Raises ``ContextRefused`` (``context.proof``) or
+    ``ProofInvalid``.
     """
     own, ours = unsecured.get("@context"), proof.get("@context")
-    if own is None and ours is None:
+    if proof["cryptosuite"] == RDFC:
+        # A proof over RDF is read in the context of the document (§3.2.5), whole: what was added
+        # to that since must not change the meaning, or the signature does not hold.
+        if own is None or ours not in (None, own):
+            raise ContextRefused(
+                "the document must have a @context, and its proof none or the same",
+                code="context.proof",
+                pointer="/proof/@context",
+            )
+        signed = unsecured
+    elif own is None and ours is None:
         signed = unsecured
     elif own is None or ours is None:
         # Read literally, the standard lets a proof without a context cover a document with any.

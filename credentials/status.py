@@ -34,6 +34,7 @@ from credentials.proof import (
     sign_object,
     verify_parsed,
 )
+from credentials.proofset import ALL_SUITES, JCS_ONLY
 from did.json import Json, JsonObject
 from did.keys import SigningKey
 from did.resolve import OFFLINE, Resolver
@@ -321,6 +322,8 @@ def _open(octets: bytes, *, resolver: Resolver, now: datetime, foreign: bool) ->
         now=now,
         expected_controller=issuer,
         exact_context=None if foreign else PROFILE_CONTEXT,
+        # A relay reads ours: it neither loads nor runs what a proof over RDF would take.
+        suites=ALL_SUITES if foreign else JCS_ONLY,
     )
     # The context of ours is exact, so the document that came is the one that was signed.
     read = _read_foreign(verified.document) if foreign else _read_profile(document)

@@ -24,6 +24,7 @@ from credentials.proof import (
     document_bytes,
     sign_object,
 )
+from credentials.proofset import JCS_ONLY
 from credentials.status import StatusEntry
 from did.json import JsonObject
 from did.keys import SigningKey
@@ -130,7 +131,15 @@ def _remembered(octets: bytes) -> VerifiedTicket:
     document = read_own(octets)
     ticket = _read(document)
     # 2. Proof by the issuer. The context is exact, so it is over this document and no other.
-    found = verify_own(document, octets, controller=ticket.issuer, resolver=OFFLINE, now=ANY_TIME)
+    # A relay reads this: it neither loads nor runs what a proof over RDF would take.
+    found = verify_own(
+        document,
+        octets,
+        controller=ticket.issuer,
+        resolver=OFFLINE,
+        now=ANY_TIME,
+        suites=JCS_ONLY,
+    )
     return replace(ticket, digest=found.digest, proofs=found.proofs, raw=octets)
 
 

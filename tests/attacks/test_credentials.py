@@ -19,6 +19,7 @@ from credentials.errors import (
     GrantRefused,
     PresentationInvalid,
     ProofInvalid,
+    RdfcRefused,
     StatusInvalid,
     StatusUnchecked,
     StructureInvalid,
@@ -28,6 +29,7 @@ from credentials.grant import WITHOUT_STATUS, GrantTerms, issue_grant, verify_gr
 from credentials.issue import issue_credential
 from credentials.presentation import sign_presentation, verify_presentation
 from credentials.proof import add_proof, sign_object, verify_object
+from credentials.rdfc import canonicalize_nquads
 from credentials.status import (
     BitString,
     StatusEntry,
@@ -142,6 +144,42 @@ def test_attack_07_unknown_or_no_suite(suite):
 def test_attack_07_legacy_proof_type():
     """The type of a proof is exactly DataIntegrityProof."""
     forged = signed_with(grant(), type="Ed25519Signature2020")
+    refused(ProofInvalid, "proof.no_known_suite", lambda: check(forged))
+
+
+def test_attack_08_a_proof_relabelled():
+    """A proof holds under the suite that made it, and under no other (both ways)."""
+    document = {
+        "@context": [CREDENTIALS_V2],
+        "type": ["VerifiableCredential"],
+        "issuer": HOLDER.did,
+        "credentialSubject": {"id": "urn:x:1"},
+    }
+    jcs = sign_object(document, HOLDER, created=NOW)
+    rdfc = add_proof(document, HOLDER, created=NOW, cryptosuite="eddsa-rdfc-2022")
+
+    def verify(proof: JsonObject) -> None:
+        verify_credential({**document, "proof": proof}, now=NOW, status=WITHOUT_STATUS)
+
+    verify(jcs["proof"])
+    verify(rdfc["proof"])
+    relabelled = {**jcs["proof"], "cryptosuite": "eddsa-rdfc-2022"}
+    refused(ProofInvalid, "proof.signature", lambda: verify(relabelled))
+    refused(ProofInvalid, "proof.signature", lambda: verify(bare_context(relabelled)))
+    back = {**rdfc["proof"], "cryptosuite": "eddsa-jcs-2022"}
+    refused(ContextRefused, "context.proof", lambda: verify(back))
+    complete = {**back, "@context": document["@context"]}
+    refused(ProofInvalid, "proof.signature", lambda: verify(complete))
+
+
+def bare_context(proof: JsonObject) -> JsonObject:
+    return {name: value for name, value in proof.items() if name != "@context"}
+
+
+def test_attack_08_a_grant_relabelled():
+    """For a grant the name of the suite alone is reason enough."""
+    signed = grant()
+    forged = {**signed, "proof": {**signed["proof"], "cryptosuite": "eddsa-rdfc-2022"}}
     refused(ProofInvalid, "proof.no_known_suite", lambda: check(forged))
 
 
@@ -338,6 +376,37 @@ def test_attack_23_an_unknown_property_in_a_proof():
     """The proof of a grant says nothing that is not known here either."""
     forged = signed_with(grant(), nonce="x")
     refused(ProofInvalid, "proof.malformed", lambda: check(forged))
+
+
+@pytest.mark.parametrize("size", [6, 7, 9, 20])
+def test_attack_24_blank_node_clique(size):
+    """Nodes that all point at each other are given up on, and so is their signature."""
+    clique = [
+        {"id": f"_:e{a}", "urn:p": [{"id": f"_:e{b}"} for b in range(size) if b != a]}
+        for a in range(size)
+    ]
+    document = {
+        "@context": [CREDENTIALS_V2],
+        "type": ["VerifiableCredential"],
+        "issuer": HOLDER.did,
+        "credentialSubject": {"urn:all": clique},
+    }
+    proof = {
+        **sign_object(document, HOLDER, created=NOW)["proof"],
+        "cryptosuite": "eddsa-rdfc-2022",
+    }
+    refused(
+        RdfcRefused,
+        "rdfc.work",
+        lambda: verify_credential({**document, "proof": proof}, now=NOW, status=WITHOUT_STATUS),
+    )
+
+
+def test_attack_24_a_chain_of_nodes_that_look_alike():
+    """No graph of few statements costs more than the work that is counted."""
+    size = 400
+    text = "".join(f"_:e{a} <urn:p> _:e{(a + 1) % size} .\n" for a in range(size))
+    refused(RdfcRefused, "rdfc.work", lambda: canonicalize_nquads(text))
 
 
 @pytest.mark.parametrize(
