@@ -1,7 +1,7 @@
 """RDF quads as values, and N-Quads as text, both ways (RDF 1.1 N-Quads; RDFC-1.0 §5).
 
-The canonical form of a term is written here in full, control characters included. Terms are
-checked when they are made into a quad, because an IRI that holds ``>`` would write a second quad.
+``parse`` checks every term, and whoever makes quads otherwise does so with ``iri`` and
+``language``: an IRI that holds ``>`` would write a second quad.
 """
 
 import re

@@ -30,7 +30,7 @@ MAX_VALUES: Final = 4_096
 MAX_QUADS: Final = 4_096
 MAX_BLANK_NODES: Final = 512
 # Contexts applied while expanding, the scoped ones included.
-MAX_CONTEXTS: Final = 1_000
+MAX_CONTEXTS: Final = 600
 # Steps of the labelling of blank nodes that look alike; see ``_canonicaliser``.
 MAX_WORK: Final = 100_000
 

@@ -47,8 +47,9 @@ def verify_credential(
     signed are dropped from the document returned. Not checked: what the claims mean, schemas and
     related resources.
 
-    Raises ``StructureInvalid``, ``ContextRefused``, ``ProofInvalid``, ``ControllerUnresolved``,
-    ``TimeInvalid``, ``Withdrawn``, ``StatusUnchecked`` or ``StatusInvalid``.
+    Raises ``StructureInvalid``, ``ContextRefused``, ``RdfcRefused``, ``ProofInvalid``,
+    ``ControllerUnresolved``, ``TimeInvalid``, ``Withdrawn``, ``StatusUnchecked`` or
+    ``StatusInvalid``.
     """
     # 1. Structure of what came in.
     document = read_document(raw)
