@@ -50,6 +50,7 @@ from did.time import format_time
 # How far ahead of ours another clock may run.
 SKEW: Final = timedelta(seconds=60)
 
+_MAX_CHAINED: Final = 2
 _SIGNING = frozenset({"assertionMethod", "authentication"})
 # Stands where a time is asked for and cannot matter, as for keys that never change.
 ANY_TIME: Final = datetime.fromisoformat("2000-01-01T00:00:00Z")
@@ -269,6 +270,8 @@ def verify_parsed(
     signer = _Signer(resolver, now, purpose, expected_challenge, expected_domain)
     principal: tuple[VerifiedProof, JsonObject, bytes | None] | None = None
     proofs: list[VerifiedProof] = []
+    chained = 0
+    hashes: dict[str, bytes] = {}  # of the document in RDF, for all proofs over it
     for proof in known:
         # 3. What the proof says about itself is what we expect (Data Integrity §4.4, steps 3–7).
         said = signer.check_statement(proof, profile=profile)
@@ -277,7 +280,18 @@ def verify_parsed(
         # 5. The key is listed for this purpose in the DID document of its controller.
         key = signer.key_of(said)
         # 6. The signature.
-        document_hash = _verify_value(proof, signed, key)
+        if proof["cryptosuite"] == RDFC:
+            # Each document of its own is canonicalised, at a price: the plain one, and two more.
+            chained += signed is not unsecured
+            if chained > _MAX_CHAINED:
+                raise ProofInvalid(
+                    f"at most {_MAX_CHAINED} eddsa-rdfc-2022 proofs may be over earlier proofs",
+                    code="proof.many",
+                    pointer="/proof",
+                )
+        document_hash = _verify_value(
+            proof, signed, key, hashes=hashes if signed is unsecured else None
+        )
         proofs.append(said)
         # The proofs of eddsa-jcs-2022 come first, and in the profile only they decide.
         counts = not profile or proof["cryptosuite"] == JCS
@@ -330,6 +344,8 @@ def _verify_value(
     signed: JsonObject,
     key: VerifyKey,
     contexts: Callable[[str], bytes] = context_bytes,
+    *,
+    hashes: dict[str, bytes] | None = None,
 ) -> bytes | None:
     """Verify by the suite of the proof; SHA-256 of the document's JCS form where that was made."""
     if proof["cryptosuite"] == JCS:
@@ -338,12 +354,11 @@ def _verify_value(
         return document_hash
     from credentials.suites import eddsa_rdfc
 
-    eddsa_rdfc.verify_value(
-        {**proof, "@context": signed["@context"]},
-        eddsa_rdfc.hash_document(signed, contexts=contexts),
-        key,
-        contexts=contexts,
-    )
+    known = {} if hashes is None else hashes
+    if RDFC not in known:
+        known[RDFC] = eddsa_rdfc.hash_document(signed, contexts=contexts)
+    configuration = {**proof, "@context": signed["@context"]}
+    eddsa_rdfc.verify_value(configuration, known[RDFC], key, contexts=contexts)
     return None
 
 

@@ -45,7 +45,11 @@ _BASE: Final = _RELATIVE + "///"
 
 
 def canonicalize_jsonld(
-    document: JsonObject, *, hash_name: Hash = "sha256", contexts: Contexts = context_bytes
+    document: JsonObject,
+    *,
+    hash_name: Hash = "sha256",
+    contexts: Contexts = context_bytes,
+    max_bytes: int = MAX_BYTES,
 ) -> str:
     """The canonical N-Quads of a JSON-LD document.
 
@@ -55,7 +59,7 @@ def canonicalize_jsonld(
     Raises ``ContextRefused`` (``context.unknown``) or ``RdfcRefused`` (``rdfc.*``), for what the
     canonical form would not cover and for what would cost too much.
     """
-    nulls = _survey(document, contexts)
+    nulls = _survey(document, contexts, max_bytes)
     expanded = _expand(document, contexts)
     quads = to_quads(expanded, nulls=nulls, relative=_RELATIVE, max_quads=MAX_QUADS)
     return canonicalize_quads(quads, hash_name=hash_name)
@@ -111,14 +115,14 @@ def _with_controls(text: str) -> list[str]:
     return [line.translate(CONTROLS) + "\n" for line in text.split("\n")[:-1]]
 
 
-def _survey(document: JsonObject, contexts: Contexts) -> int:
+def _survey(document: JsonObject, contexts: Contexts, max_bytes: int) -> int:
     """Refuse a document by its size and shape; how often ``null`` stands in it."""
     try:
         size = len(canonicalize(document))
     except JsonError as error:
         raise RdfcRefused(str(error), code="rdfc.syntax", hint=error.hint) from None
-    if size > MAX_BYTES:
-        raise _too_much("bytes", MAX_BYTES, "rdfc.too_large")
+    if size > max_bytes:
+        raise _too_much("bytes", max_bytes, "rdfc.too_large")
     if "@context" not in document:
         raise RdfcRefused("there must be a @context", code="rdfc.context", pointer="/@context")
     nulls = count = 0

@@ -18,6 +18,8 @@ from did.keys import SigningKey, VerifyKey
 from did.multikey import base58btc_encode
 
 CRYPTOSUITE: Final = "eddsa-rdfc-2022"
+# A set may have several proofs, so each of them must be cheap.
+MAX_PROOF_BYTES: Final = 4_096
 
 
 def transform(document: JsonObject, *, contexts: Contexts = context_bytes) -> bytes:
@@ -35,7 +37,8 @@ def hash_configuration(configuration: JsonObject, *, contexts: Contexts = contex
 
     The ``@context`` of the configuration is that of the document.
     """
-    return hashlib.sha256(transform(configuration, contexts=contexts)).digest()
+    text = canonicalize_jsonld(configuration, contexts=contexts, max_bytes=MAX_PROOF_BYTES)
+    return hashlib.sha256(text.encode()).digest()
 
 
 def create_value(

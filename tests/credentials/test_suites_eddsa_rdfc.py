@@ -169,6 +169,43 @@ def test_every_known_proof_of_a_set_must_hold(credential, key, other_key, now, o
         assert caught.value.code == "proof.signature"
 
 
+def test_a_set_costs_little_more_than_one_proof(credential, key, now, monkeypatch):
+    """The document is canonicalised once for all proofs, and each proof is small."""
+    signed = credential
+    for _ in range(8):
+        signed = add_proof(signed, key, created=now, cryptosuite=RDFC)
+    seen = []
+    whole = eddsa_rdfc.hash_document
+    monkeypatch.setattr(
+        eddsa_rdfc, "hash_document", lambda *a, **k: seen.append(1) or whole(*a, **k)
+    )
+    assert len(_verify(signed, now).proofs) == 8
+    assert len(seen) == 1
+    large = {**signed["proof"][0], "urn:a": "x" * 5_000}
+    with pytest.raises(RdfcRefused) as caught:
+        _verify({**signed, "proof": large}, now)
+    assert caught.value.code == "rdfc.too_large"
+
+
+def test_few_proofs_over_earlier_proofs_are_followed(credential, key, now):
+    """Each covers a document of its own, which is canonicalised for it alone."""
+    first = add_proof(credential, key, created=now, cryptosuite=RDFC)["proof"]
+    first = {**first, "id": "urn:proof:1"}
+    context = {"@context": credential["@context"]}
+    config = {**_without(first, "proofValue"), **context}
+    plain = eddsa_rdfc.hash_document(credential)
+    first["proofValue"] = eddsa_rdfc.create_value(config, plain, key)
+    later = {**_without(first, "id"), "previousProof": "urn:proof:1"}
+    covered = eddsa_rdfc.hash_document({**credential, "proof": [first]})
+    config = {**_without(later, "proofValue"), **context}
+    later["proofValue"] = eddsa_rdfc.create_value(config, covered, key)
+    found = _verify({**credential, "proof": [first, later, later]}, now)
+    assert found.document == credential
+    with pytest.raises(ProofInvalid) as caught:
+        _verify({**credential, "proof": [first, later, later, later]}, now)
+    assert caught.value.code == "proof.many"
+
+
 def test_a_grant_may_have_both_and_must_have_the_first(grant, key, now):
     """A proof over RDF stands beside the eddsa-jcs-2022 proof of a grant, never for it."""
 
