@@ -5,6 +5,9 @@ holds, that each is for the purpose expected, and that the DID document of each 
 key for that purpose. It returns the document *as it was signed*: act on that, never on the copy
 that came in. What the document means is left to the callers.
 
+Longer than a room should be: signing and verifying are two halves of one contract, and its checks
+are read in one go.
+
 Sources: Verifiable Credential Data Integrity 1.0 §2.1, §4.3–4.5; Controlled Identifiers 1.0 §3.3.
 """
 
