@@ -64,7 +64,7 @@ _WORDS = {
         refuse="Do not provide",
         provided="provided",
         refused="not provided",
-        ending="You are being informed; the law decides how long it is kept.",
+        ending="You can end the sharing from here; the law decides what the company must keep.",
     ),
     GDPR + "A6-1-d": BasisWords(
         basis="somebody's vital interest (GDPR art. 6(1)(d))",
@@ -72,7 +72,7 @@ _WORDS = {
         refuse="Do not provide",
         provided="provided",
         refused="not provided",
-        ending="You are being informed.",
+        ending="You can end the sharing from here.",
     ),
     GDPR + "A6-1-e": BasisWords(
         basis="a public task (GDPR art. 6(1)(e))",

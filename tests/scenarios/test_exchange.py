@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from did.json import parse_object
 from pds.errors import PdsError
 from pds.mailbox import RelayError
+from pds.messages.request import GDPR
 from pds.vault.consent import Accept, Refuse
 from pds.vault.errors import ClockWrong, ConsentError, VaultError
 from pds.vault.service import ShownRequest, Vault
 
-from .conftest import PASSPHRASE, QUICK, Holder, Server, Shop, make_shop
+from .conftest import FIXTURES, PASSPHRASE, QUICK, Holder, Server, Shop, make_shop
 
 ALL = {
     "delivery": Accept(follows_changes=True),
@@ -187,6 +189,27 @@ def test_the_verb_follows_the_basis(holder: Holder, asked: ShownRequest) -> None
         assert vault.withdraw("delivery")[0] == "end"
         states = {s.purpose: s.state for s in vault.sharing()}
     assert states == {"delivery": "ended", "personalisation": "active"}
+
+
+def test_a_company_cannot_choose_a_basis_that_forbids_ending(holder: Holder, shop: Shop) -> None:
+    """Where the law leaves no choice, the sharing from this vault ends all the same."""
+    terms = parse_object((FIXTURES / "second-request.json").read_bytes())
+    purposes = terms["purposes"]
+    assert isinstance(purposes, list)
+    bound = [p | {"basis": GDPR + "A6-1-c"} for p in purposes if isinstance(p, dict)]
+    with shop.open() as company:
+        link = company.request({"purposes": [*bound]}, valid_for=timedelta(days=1)).link
+    with holder.open() as vault:
+        shown = vault.open_link(str(link))
+        with pytest.raises(ConsentError) as refused:
+            vault.decide(
+                shown.request.id, {"support": Accept(), "analytics": Refuse()}, language="tlh"
+            )
+        assert refused.value.code == "consent.language"
+        vault.decide(shown.request.id, {"support": Accept(), "analytics": Refuse()})
+        verb, report = vault.withdraw("support")
+        assert (verb, report.complete) == ("end", True)
+        assert [s.state for s in vault.sharing()] == ["ended"]
 
 
 def test_a_live_vault_refuses_a_sandbox_request(shop: Shop, relay: str, tmp_path: Path) -> None:
