@@ -6,6 +6,7 @@ Everything is written before anything is sent; publishing can be repeated until 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from credentials.ticket import new_urn
 from did.json import JsonObject, canonicalize, digest
 from did.keys import SigningKey
 from did.time import format_time
@@ -16,7 +17,6 @@ from pds.company.terms import read_request, warnings
 from pds.errors import PdsError
 from pds.links import RequestLink, seal_request
 from pds.mailbox import OwnedMailbox
-from pds.messages.redemption import new_urn
 from pds.messages.request import MAX_BYTES, AccessRequest, ReplyAddress, match_code, sign_request
 from pds.sealing import SealingKey
 from pds.wire import capability_hash, new_capability, new_id

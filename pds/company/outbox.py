@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from credentials.ticket import new_urn
 from did.json import JsonObject, digest
 from pds.company.context import Context, damaged
 from pds.company.receipts import belongs, verify_receipt
@@ -10,7 +11,6 @@ from pds.errors import PdsError
 from pds.mailbox import RelayError
 from pds.messages.fields import Fields
 from pds.messages.message import Message, seal_message, sign_message
-from pds.messages.redemption import new_urn
 from pds.messages.request import ReplyAddress
 
 # No later attempt can succeed: the address that the holder gave is no more.

@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from credentials.contexts import PROFILE_CONTEXT
 from credentials.errors import CredentialError
 from credentials.grant import VerifiedGrant
 from credentials.presentation import sign_presentation, verify_presentation
+from credentials.ticket import new_urn
 from did.errors import DidError
 from did.json import JsonObject, canonicalize, digest, parse_object
 from did.keys import SigningKey
@@ -21,11 +21,6 @@ from pds.messages.fields import Fields
 from pds.sealing import SealingError, SealingKey, SealingPublicKey, open_sealed, seal
 
 LABEL = "redemption"
-
-
-def new_urn(random: Callable[[int], bytes] = os.urandom) -> str:
-    """A fresh ``urn:uuid:`` (version 4)."""
-    return f"urn:uuid:{UUID(bytes=random(16), version=4)}"
 
 
 def present(

@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from credentials.grant import GrantTerms, issue_grant
 from credentials.purposes import is_known, is_same_or_narrower
 from credentials.status import BitString, StatusEntry
-from credentials.ticket import issue_ticket
+from credentials.ticket import issue_ticket, new_urn
 from did.identifier import Did
 from did.json import JsonObject, digest
 from pds.mailbox import RelayError, RelayUnreachable
 from pds.messages.decision import AccessDenial, Decision
-from pds.messages.redemption import new_urn
 from pds.messages.request import AccessRequest, ReplyAddress
 from pds.vault import consent
 from pds.vault.consent import Accept, Answer, PurposeView, Refuse

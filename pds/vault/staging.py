@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from credentials.grant import WITHOUT_STATUS, VerifiedGrant, verify_grant
 from credentials.status import BitString, issue_status_list
+from credentials.ticket import new_urn
 from did.json import JsonObject, canonicalize, digest
 from did.multikey import multihash_sha256
 from did.time import format_time, parse_time
 from pds.messages.message import Message, seal_message, sign_message
 from pds.messages.notices import PackageUpdated
 from pds.messages.package import Package, PackageItem, seal_package
-from pds.messages.redemption import new_urn
 from pds.messages.request import AccessRequest
 from pds.vault.consent import values_of
 from pds.vault.context import Context

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from credentials.grant import WITHOUT_STATUS, GrantTerms, VerifiedGrant, issue_grant, verify_grant
 from credentials.status import BitString, StatusEntry, issue_status_list
-from credentials.ticket import issue_ticket
+from credentials.ticket import issue_ticket, new_urn
 from did.json import Json, JsonObject, canonicalize, digest
 from did.keys import SigningKey
 from did.multikey import multihash_sha256
@@ -29,7 +29,6 @@ from pds.messages.message import (
 )
 from pds.messages.notices import PackageUpdated, Withdrawal
 from pds.messages.package import Package, PackageItem, seal_package
-from pds.messages.redemption import new_urn
 from pds.messages.request import Purpose, ReplyAddress, VerifiedRequest, verify_request
 from pds.relay.app import create_app
 from pds.sealing import SealingKey
