@@ -22,8 +22,9 @@ from credentials.proof import (
     read_document,
     verify_parsed,
 )
-from credentials.proofset import ALL_SUITES, PROOF_TYPE
+from credentials.proofset import PROOF_TYPE
 from credentials.suites import eddsa_jcs
+from credentials.suites.table import ALL_SUITES
 from did.errors import DidError
 from did.json import Json, JsonObject
 from did.multikey import multihash_of_sha256

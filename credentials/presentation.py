@@ -13,7 +13,7 @@ from credentials.errors import PresentationInvalid, ProofInvalid
 from credentials.forms import is_url
 from credentials.profile import check_keys
 from credentials.proof import check_proof_times, read_document, sign_object, verify_parsed
-from credentials.proofset import ALL_SUITES, JCS_ONLY
+from credentials.suites.table import ALL_SUITES, JCS_ONLY
 from did.json import JsonObject
 from did.keys import SigningKey
 from did.resolve import OFFLINE, Resolver

@@ -11,12 +11,12 @@ are read in one go.
 Sources: Verifiable Credential Data Integrity 1.0 §2.1, §4.3–4.5; Controlled Identifiers 1.0 §3.3.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from credentials.contexts import check_exact_context, context_bytes
 from credentials.errors import (
@@ -25,17 +25,9 @@ from credentials.errors import (
     StructureInvalid,
 )
 from credentials.forms import read_date_time_stamp, read_time
-from credentials.proofset import (
-    ALL_SUITES,
-    JCS,
-    JCS_ONLY,
-    PROOF_TYPE,
-    RDFC,
-    malformed,
-    signed_document,
-    sort_proofs,
-)
-from credentials.suites import eddsa_jcs
+from credentials.proofset import PROOF_TYPE, malformed, signed_document, sort_proofs
+from credentials.suites.suite import Budget, Contexts, Signed, Suite
+from credentials.suites.table import ALL_SUITES, EDDSA_JCS, JCS_ONLY, suite_named
 from did.errors import (
     DidError,
     DidNotFound,
@@ -44,16 +36,23 @@ from did.errors import (
     JsonError,
     MethodNotSupported,
 )
-from did.json import JsonObject, canonicalize, parse_object
+from did.json import Json, JsonObject, canonicalize, parse_object
 from did.keys import SigningKey, VerifyKey
 from did.multikey import multihash_of_sha256
 from did.resolve import OFFLINE, Resolver
 from did.time import format_time
 
+if TYPE_CHECKING:
+    from did.document import VerificationMethod
+    from did.ecdsa import EcdsaSigningKey, EcdsaVerifyKey
+
+    # A key of any suite; which one a suite takes is checked where it is used.
+    AnySigningKey: TypeAlias = SigningKey | EcdsaSigningKey
+    AnyVerifyKey: TypeAlias = VerifyKey | EcdsaVerifyKey
+
 # How far ahead of ours another clock may run.
 SKEW: Final = timedelta(seconds=60)
 
-_MAX_CHAINED: Final = 2
 _SIGNING = frozenset({"assertionMethod", "authentication"})
 # Stands where a time is asked for and cannot matter, as for keys that never change.
 ANY_TIME: Final = datetime.fromisoformat("2000-01-01T00:00:00Z")
@@ -71,6 +70,7 @@ class VerifiedProof:
     verification_method: str
     created: datetime | None
     expires: datetime | None
+    cryptosuite: str = EDDSA_JCS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +92,16 @@ class VerifiedObject:
 
 def sign_object(
     obj: JsonObject,
-    key: SigningKey,
+    key: "AnySigningKey",
     *,
     created: datetime,
     purpose: str = "assertionMethod",
     verification_method: str | None = None,
     challenge: str | None = None,
     domain: str | None = None,
+    cryptosuite: str = EDDSA_JCS,
 ) -> JsonObject:
-    """A copy of an object with an eddsa-jcs-2022 proof (Data Integrity §4.2).
+    """A copy of an object with one proof (Data Integrity §4.2), of eddsa-jcs-2022 unless said.
 
     ``verification_method`` is the key's did:key method unless given. An object that has a proof
     is refused (``proof.present``); a further one is added by ``add_proof``.
@@ -115,28 +116,43 @@ def sign_object(
         verification_method=verification_method,
         challenge=challenge,
         domain=domain,
+        cryptosuite=cryptosuite,
     )
 
 
 def add_proof(
     obj: JsonObject,
-    key: SigningKey,
+    key: "AnySigningKey",
     *,
     created: datetime,
     purpose: str = "assertionMethod",
     verification_method: str | None = None,
     challenge: str | None = None,
     domain: str | None = None,
-    cryptosuite: str = JCS,
+    expires: datetime | None = None,
+    id: str | None = None,  # noqa: A002  # the name of the property
+    previous: Sequence[str] = (),
+    cryptosuite: str = EDDSA_JCS,
+    mandatory_pointers: Sequence[str] = (),
+    contexts: Contexts = context_bytes,
 ) -> JsonObject:
-    """A copy of an object with one proof more (a proof set, Data Integrity §2.1.1).
+    """A copy of an object with one proof more.
 
-    The proofs of a set do not cover each other: whoever holds the object can take one away.
-    ``cryptosuite`` is eddsa-jcs-2022 or eddsa-rdfc-2022; the latter is for objects whose contexts
-    are known here and define all that they say (``RdfcRefused`` otherwise).
+    The proofs of a set do not cover each other: whoever holds the object can take one away
+    (Data Integrity §2.1.1). ``previous`` names earlier proofs by their ``id``, and this one covers
+    them (a chain, §2.1.2). Suites over RDF are for objects whose contexts are known here and define
+    all that they say (``RdfcRefused`` otherwise). ``mandatory_pointers`` are for suites from whose
+    proof a holder derives another: JSON pointers to what must always be shown.
+
+    Raises ``ProofInvalid`` (``proof.no_known_suite``, ``proof.key_kind``, ``proof.previous``) and
+    what the suite raises.
     """
-    if cryptosuite not in ALL_SUITES:
-        raise ProofInvalid("the cryptosuite is not one known here", code="proof.no_known_suite")
+    suite = suite_named(cryptosuite)
+    if not isinstance(key, suite.signing_key) or (mandatory_pointers and not suite.derives):
+        raise ProofInvalid(
+            "the cryptosuite does not go with this kind of key, or with mandatory pointers",
+            code="proof.key_kind",
+        )
     document = {name: value for name, value in obj.items() if name != "proof"}
     proof: JsonObject = {
         "type": PROOF_TYPE,
@@ -145,22 +161,23 @@ def add_proof(
         "verificationMethod": verification_method or key.verification_method,
         "proofPurpose": purpose,
     }
+    if id is not None:
+        proof["id"] = id
+    if expires is not None:
+        proof["expires"] = format_time(expires)
     if challenge is not None:
         proof["challenge"] = challenge
     if domain is not None:
         proof["domain"] = domain
-    if cryptosuite == RDFC:
-        signed_document(document, document, proof, None)  # it has a context
-        from credentials.suites import eddsa_rdfc
-
-        # The context stands in what is signed, and not again in the proof that is shown (§3.2.1).
-        configuration = {**proof, "@context": document["@context"]}
-        value = eddsa_rdfc.create_value(configuration, eddsa_rdfc.hash_document(document), key)
-    else:
-        if "@context" in document:
-            proof["@context"] = document["@context"]
-        value = eddsa_jcs.create_value(proof, eddsa_jcs.hash_document(document), key)
-    proof["proofValue"] = value
+    if previous:
+        proof["previousProof"] = previous[0] if len(previous) == 1 else list[Json](previous)
+    if "@context" in document and not suite.over_rdf:
+        proof["@context"] = document["@context"]
+    signed = Signed(signed_document(obj, document, proof, None), contexts, Budget())
+    # Under a suite over RDF the context stands in what is signed, and not again in the proof that
+    # is shown (EdDSA Cryptosuites §3.2.1).
+    configuration = {**proof, "@context": document["@context"]} if suite.over_rdf else proof
+    proof["proofValue"] = suite.create(signed, configuration, key, mandatory_pointers)
     present = obj.get("proof")
     if present is None:
         return {**document, "proof": proof}
@@ -206,6 +223,7 @@ def verify_object(
     expected_domain: str | None = None,
     exact_context: tuple[str, ...] | None,
     suites: AbstractSet[str] = ALL_SUITES,
+    contexts: Contexts = context_bytes,
 ) -> VerifiedObject:
     """Verify every known proof on an object and return the object as it was signed.
 
@@ -216,9 +234,10 @@ def verify_object(
     proof are dropped from the document returned.
 
     With an ``exact_context`` it is eddsa-jcs-2022 that counts: a proof of it by
-    ``expected_controller`` must be there, and eddsa-rdfc-2022 only adds to it. Where both are
-    allowed and there, the document returned is the one under eddsa-jcs-2022; under
-    eddsa-rdfc-2022 alone, the order and repetition of unordered values were not signed.
+    ``expected_controller`` must be there, and other suites only add to it. Where it is there, the
+    document returned is the one under it; under a suite over RDF alone, the order and repetition
+    of unordered values were not signed. ``contexts`` gives the bytes of a JSON-LD context by its
+    URL; as it is, those that are pinned here.
 
     Raises ``StructureInvalid``, ``ContextRefused``, ``RdfcRefused``, ``ProofInvalid`` or
     ``ControllerUnresolved``.
@@ -233,6 +252,7 @@ def verify_object(
         expected_domain=expected_domain,
         exact_context=exact_context,
         suites=suites,
+        contexts=contexts,
     )
     check_proof_times(verified.proofs, now)
     return verified
@@ -249,6 +269,7 @@ def verify_parsed(
     expected_domain: str | None = None,
     exact_context: tuple[str, ...] | None,
     suites: AbstractSet[str] = ALL_SUITES,
+    contexts: Contexts = context_bytes,
 ) -> VerifiedObject:
     """``verify_object`` for what ``read_document`` returned, *without* the times of the proofs.
 
@@ -262,7 +283,7 @@ def verify_parsed(
     known, unknown = sort_proofs(
         document.get("proof"), suites=suites if exact_context != () else JCS_ONLY
     )
-    if profile and known[0]["cryptosuite"] != JCS:
+    if profile and known[0]["cryptosuite"] != EDDSA_JCS:
         raise ProofInvalid(
             "a document of ours must have an eddsa-jcs-2022 proof",
             code="proof.no_known_suite",
@@ -271,35 +292,26 @@ def verify_parsed(
         )
     unsecured = {name: value for name, value in document.items() if name != "proof"}
     signer = _Signer(resolver, now, purpose, expected_challenge, expected_domain)
-    principal: tuple[VerifiedProof, JsonObject, bytes | None] | None = None
+    budget = Budget()
+    whole = Signed(unsecured, contexts, budget)
+    principal: tuple[VerifiedProof, Signed] | None = None
     proofs: list[VerifiedProof] = []
-    chained = 0
-    hashes: dict[str, bytes] = {}  # of the document in RDF, for all proofs over it
     for proof in known:
+        suite = suite_named(str(proof["cryptosuite"]))
         # 3. What the proof says about itself is what we expect (Data Integrity §4.4, steps 3–7).
         said = signer.check_statement(proof, profile=profile)
         # 4. The document that this proof is over.
-        signed = signed_document(document, unsecured, proof, exact_context)
+        covered = signed_document(document, unsecured, proof, exact_context)
+        signed = whole if covered is unsecured else Signed(covered, contexts, budget)
         # 5. The key is listed for this purpose in the DID document of its controller.
-        key = signer.key_of(said)
+        key = signer.key_of(said, suite)
         # 6. The signature.
-        if proof["cryptosuite"] == RDFC:
-            # Each document of its own is canonicalised, at a price: the plain one, and two more.
-            chained += signed is not unsecured
-            if chained > _MAX_CHAINED:
-                raise ProofInvalid(
-                    f"at most {_MAX_CHAINED} eddsa-rdfc-2022 proofs may be over earlier proofs",
-                    code="proof.many",
-                    pointer="/proof",
-                )
-        document_hash = _verify_value(
-            proof, signed, key, hashes=hashes if signed is unsecured else None
-        )
+        _verify_value(suite, signed, proof, key)
         proofs.append(said)
         # The proofs of eddsa-jcs-2022 come first, and in the profile only they decide.
-        counts = not profile or proof["cryptosuite"] == JCS
+        counts = suite.name == EDDSA_JCS if profile else not suite.experimental
         if principal is None and counts and expected_controller in (None, said.controller):
-            principal = (said, signed, document_hash)
+            principal = (said, signed)
     # 7. The one who had to sign is among the signers.
     if principal is None:
         raise ProofInvalid(
@@ -307,17 +319,15 @@ def verify_parsed(
             code="proof.not_by_controller",
             pointer="/proof",
         )
-    said, signed, document_hash = principal
-    if "proof" in signed:  # it was over earlier proofs of a chain as well
-        signed = {name: value for name, value in signed.items() if name != "proof"}
-        document_hash = None
-    if document_hash is None:
-        document_hash = eddsa_jcs.hash_document(signed)
+    said, signed = principal
+    if "proof" in signed.document:  # it was over earlier proofs of a chain as well
+        rest = {name: value for name, value in signed.document.items() if name != "proof"}
+        signed = Signed(rest, contexts, budget)
     return VerifiedObject(
-        signed,
+        signed.document,
         said.controller,
         said.verification_method,
-        multihash_of_sha256(document_hash),
+        multihash_of_sha256(signed.json_hash()),
         tuple(proofs),
         unknown,
     )
@@ -326,9 +336,9 @@ def verify_parsed(
 def verify_proof_signature(
     document: JsonObject,
     proof: JsonObject,
-    key: VerifyKey,
+    key: "AnyVerifyKey",
     *,
-    contexts: Callable[[str], bytes] = context_bytes,
+    contexts: Contexts = context_bytes,
 ) -> None:
     """Whether this key made this proof over this document; nothing else.
 
@@ -337,32 +347,19 @@ def verify_proof_signature(
     or ``ContextRefused``.
     """
     known, _ = sort_proofs(proof)
+    suite = suite_named(str(known[0]["cryptosuite"]))
+    if not isinstance(key, suite.verify_key):
+        raise ProofInvalid("the key is not of the cryptosuite's kind", code="proof.key_kind")
     unsecured = {name: value for name, value in document.items() if name != "proof"}
-    signed = signed_document(document, unsecured, known[0], None)
-    _verify_value(known[0], signed, key, contexts)
+    covered = signed_document(document, unsecured, known[0], None)
+    _verify_value(suite, Signed(covered, contexts, Budget()), known[0], key)
 
 
-def _verify_value(
-    proof: JsonObject,
-    signed: JsonObject,
-    key: VerifyKey,
-    contexts: Callable[[str], bytes] = context_bytes,
-    *,
-    hashes: dict[str, bytes] | None = None,
-) -> bytes | None:
-    """Verify by the suite of the proof; SHA-256 of the document's JCS form where that was made."""
-    if proof["cryptosuite"] == JCS:
-        document_hash = eddsa_jcs.hash_document(signed)
-        eddsa_jcs.verify_value(proof, document_hash, key)
-        return document_hash
-    from credentials.suites import eddsa_rdfc
-
-    known = {} if hashes is None else hashes
-    if RDFC not in known:
-        known[RDFC] = eddsa_rdfc.hash_document(signed, contexts=contexts)
-    configuration = {**proof, "@context": signed["@context"]}
-    eddsa_rdfc.verify_value(configuration, known[RDFC], key, contexts=contexts)
-    return None
+def _verify_value(suite: Suite, signed: Signed, proof: JsonObject, key: object) -> None:
+    # A proof over RDF is read in the context of what it is over (Data Integrity §4.3).
+    if suite.over_rdf:
+        proof = {**proof, "@context": signed.document["@context"]}
+    suite.verify(signed, proof, key)
 
 
 def check_proof_times(proofs: tuple[VerifiedProof, ...], now: datetime) -> None:
@@ -404,7 +401,10 @@ class _Signer:
                 pointer="/proof/proofPurpose",
             )
         for name, expected in (("challenge", self.challenge), ("domain", self.domain)):
-            if expected is not None and proof.get(name) != expected:
+            found = proof.get(name)
+            # A domain may be one of several (Data Integrity §2.1).
+            listed = name == "domain" and isinstance(found, list) and expected in found
+            if expected is not None and found != expected and (profile or not listed):
                 raise ProofInvalid(
                     f"the {name} of the proof is not the one expected",
                     code=f"proof.{name}",
@@ -417,15 +417,18 @@ class _Signer:
             method,
             None if created is None else read(created, "/proof/created"),
             None if expires is None else read(expires, "/proof/expires"),
+            str(proof["cryptosuite"]),
         )
 
-    def key_of(self, proof: VerifiedProof) -> VerifyKey:
+    def key_of(self, proof: VerifiedProof, suite: Suite) -> object:
         """The key of a proof, from the DID document of its controller (CID 1.0 §3.3)."""
         try:
-            if proof.controller.startswith("did:key:"):
+            if suite.verify_key is VerifyKey and proof.controller.startswith("did:key:"):
                 return key_of_did_key(proof.verification_method, self.purpose)
-            return _resolve(
-                proof.verification_method, self.purpose, resolver=self.resolver, now=self.now
+            return suite.read_key(
+                _resolve(
+                    proof.verification_method, self.purpose, resolver=self.resolver, now=self.now
+                )
             )
         except (MethodNotSupported, DidNotFound, DidResolutionError) as error:
             raise ControllerUnresolved(str(error), code=error.code, hint=error.hint) from None
@@ -449,12 +452,14 @@ def key_of_did_key(method: str, purpose: str) -> VerifyKey:
     multikey = method.rpartition("#")[2]
     if purpose in _SIGNING and method == f"did:key:{multikey}#{multikey}":
         return VerifyKey.from_multikey(multikey)
-    return _resolve(method, purpose, resolver=OFFLINE, now=ANY_TIME)
+    return _resolve(method, purpose, resolver=OFFLINE, now=ANY_TIME).ed25519()
 
 
-def _resolve(method: str, purpose: str, *, resolver: Resolver, now: datetime) -> VerifyKey:
+def _resolve(
+    method: str, purpose: str, *, resolver: Resolver, now: datetime
+) -> "VerificationMethod":
     from did.identifier import DidUrl
 
     url = DidUrl.parse(method)
     document = resolver.resolve(url.did)
-    return document.method_for(method, relationship=purpose, now=now).ed25519()
+    return document.method_for(method, relationship=purpose, now=now)

@@ -8,16 +8,11 @@ from collections.abc import Set as AbstractSet
 from typing import Final, NoReturn
 
 from credentials.errors import ContextRefused, ProofInvalid
+from credentials.suites.table import ALL_SUITES, EDDSA_JCS, suite_named
 from did.json import Json, JsonObject
 
 PROOF_TYPE: Final = "DataIntegrityProof"
 MAX_PROOFS: Final = 8
-# The names of the suites; each is carried out in a room of its own.
-JCS: Final = "eddsa-jcs-2022"
-RDFC: Final = "eddsa-rdfc-2022"
-# What is verified where a proof over RDF has no meaning, or costs more than its reader may spend.
-JCS_ONLY: Final = frozenset({JCS})
-ALL_SUITES: Final = frozenset({JCS, RDFC})
 
 
 def sort_proofs(
@@ -62,7 +57,7 @@ def sort_proofs(
             hint="Known here: " + ", ".join(sorted(suites)) + ".",
             pointer="/proof",
         )
-    known.sort(key=lambda proof: proof["cryptosuite"] != JCS)
+    known.sort(key=lambda proof: proof["cryptosuite"] != EDDSA_JCS)
     return known, tuple(unknown)
 
 
@@ -74,12 +69,12 @@ def signed_document(
 ) -> JsonObject:
     """The document that a proof is over (EdDSA Cryptosuites §3.3.2, steps 3 and 4).
 
-    Under eddsa-jcs-2022 its context is that of the proof, which may be a prefix of the document's
-    only where no exact one is demanded. Raises ``ContextRefused`` (``context.proof``) or
+    Under a suite over JSON its context is that of the proof, which may be a prefix of the
+    document's only where no exact one is demanded. Raises ``ContextRefused`` (``context.proof``) or
     ``ProofInvalid``.
     """
     own, ours = unsecured.get("@context"), proof.get("@context")
-    if proof["cryptosuite"] == RDFC:
+    if suite_named(str(proof["cryptosuite"])).over_rdf:
         # A proof over RDF is read in the context of the document (§3.2.5), whole: what was added
         # to that since must not change the meaning, or the signature does not hold.
         if own is None or ours not in (None, own):

@@ -34,7 +34,7 @@ from credentials.proof import (
     sign_object,
     verify_parsed,
 )
-from credentials.proofset import ALL_SUITES, JCS_ONLY
+from credentials.suites.table import ALL_SUITES, JCS_ONLY
 from did.json import Json, JsonObject
 from did.keys import SigningKey
 from did.resolve import OFFLINE, Resolver

@@ -24,8 +24,8 @@ from credentials.proof import (
     document_bytes,
     sign_object,
 )
-from credentials.proofset import JCS_ONLY
 from credentials.status import StatusEntry
+from credentials.suites.table import JCS_ONLY
 from did.json import JsonObject
 from did.keys import SigningKey
 from did.resolve import OFFLINE

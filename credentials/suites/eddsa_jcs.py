@@ -6,9 +6,11 @@ Nothing here knows whose key it is, what the proof is for or what time it is.
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 from credentials.errors import ProofInvalid, StructureInvalid
+from credentials.suites.suite import Signed, Suite
 from did.errors import JsonError, SignatureInvalid
 from did.json import JsonObject, canonicalize
 from did.keys import SigningKey, VerifyKey
@@ -100,3 +102,16 @@ def verify_value(proof: JsonObject, document_hash: bytes, key: VerifyKey) -> Non
             hint="The document was changed after it was signed, or another key signed it.",
             pointer="/proof/proofValue",
         ) from None
+
+
+def _create(signed: Signed, configuration: JsonObject, key: SigningKey, _: Sequence[str]) -> str:
+    return create_value(configuration, signed.json_hash(), key)
+
+
+def _verify(signed: Signed, proof: JsonObject, key: VerifyKey) -> None:
+    verify_value(proof, signed.json_hash(), key)
+
+
+SUITE: Final = Suite(
+    CRYPTOSUITE, SigningKey, VerifyKey, lambda method: method.ed25519(), _create, _verify
+)

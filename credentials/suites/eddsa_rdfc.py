@@ -6,12 +6,14 @@ first document that is transformed, and not before.
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from credentials.contexts import context_bytes
 from credentials.errors import ProofInvalid
 from credentials.rdfc import Contexts, canonicalize_jsonld
 from credentials.suites.eddsa_jcs import read_value
+from credentials.suites.suite import Signed, Suite
 from did.errors import SignatureInvalid
 from did.json import JsonObject
 from did.keys import SigningKey, VerifyKey
@@ -76,3 +78,26 @@ def verify_value(
             hint="The document was changed after it was signed, or another key signed it.",
             pointer="/proof/proofValue",
         ) from None
+
+
+def _hash_of(signed: Signed) -> bytes:
+    return signed.once("sha256", lambda: hash_document(signed.document, contexts=signed.contexts))
+
+
+def _create(signed: Signed, configuration: JsonObject, key: SigningKey, _: Sequence[str]) -> str:
+    return create_value(configuration, _hash_of(signed), key, contexts=signed.contexts)
+
+
+def _verify(signed: Signed, proof: JsonObject, key: VerifyKey) -> None:
+    verify_value(proof, _hash_of(signed), key, contexts=signed.contexts)
+
+
+SUITE: Final = Suite(
+    CRYPTOSUITE,
+    SigningKey,
+    VerifyKey,
+    lambda method: method.ed25519(),
+    _create,
+    _verify,
+    over_rdf=True,
+)

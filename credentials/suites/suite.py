@@ -1,0 +1,96 @@
+"""What every cryptosuite is to the rest of the package, and the document that proofs are over.
+
+A suite knows how a document becomes bytes, which keys it takes and what a ``proofValue`` looks
+like. Whose key it is, what the proof is for and what time it is are looked at elsewhere.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from credentials.errors import ProofInvalid, StructureInvalid
+from did.errors import JsonError
+from did.json import JsonObject, canonicalize
+
+if TYPE_CHECKING:
+    from did.document import VerificationMethod
+
+Contexts: TypeAlias = Callable[[str], bytes]
+
+# Documents made canonical in RDF for one verification: a set of proofs may ask for one with each
+# hash, and for more in a chain; each may cost what the limits of ``rdfc`` allow.
+MAX_CANONICALISED: Final = 3
+
+
+class Budget:
+    """What one verification may still spend on canonical RDF, over all its proofs."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, left: int = MAX_CANONICALISED) -> None:
+        self._left = left
+
+    def spend(self) -> None:
+        """Count one document. Raises ``ProofInvalid`` (``proof.many``)."""
+        self._left -= 1
+        if self._left < 0:
+            raise ProofInvalid(
+                "the proofs are over too many different forms of the document in RDF",
+                code="proof.many",
+                hint=f"At most {MAX_CANONICALISED} are made canonical for one verification.",
+                pointer="/proof",
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signed:
+    """A document as proofs are over it. Each hash of it is made once, whoever asks."""
+
+    document: JsonObject
+    contexts: Contexts
+    budget: Budget
+    _hashes: dict[str, bytes] = field(default_factory=dict)
+
+    def json_hash(self) -> bytes:
+        """SHA-256 of the canonical JSON. Raises ``StructureInvalid`` (``json.*``)."""
+        found = self._hashes.get("json")
+        if found is None:
+            try:
+                found = sha256(canonicalize(self.document)).digest()
+            except JsonError as error:
+                raise StructureInvalid(str(error), code=error.code, hint=error.hint) from None
+            self._hashes["json"] = found
+        return found
+
+    def once(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """What ``make`` gave when it was first asked for by this name; counted as one document."""
+        found = self._hashes.get(name)
+        if found is None:
+            self.budget.spend()
+            found = self._hashes[name] = make()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One cryptosuite.
+
+    ``over_rdf``: whether a proof is over the RDF of a document, and not its JSON. ``experimental``:
+    it adds to the proofs of others and never counts by itself. ``derives``: its proof value is for
+    a holder, who derives from it what is shown.
+
+    ``read_key`` takes the key from a verification method (raises ``DidError``). ``create`` gives a
+    proof value; ``verify`` raises ``ProofInvalid`` unless the proof holds. Both get the proof
+    without its value in what is signed, and for a suite over RDF with the document's ``@context``.
+    """
+
+    name: str
+    signing_key: type
+    verify_key: type
+    read_key: Callable[["VerificationMethod"], Any]
+    create: Callable[[Signed, JsonObject, Any, Sequence[str]], str]
+    verify: Callable[[Signed, JsonObject, Any], None]
+    over_rdf: bool = False
+    experimental: bool = False
+    derives: bool = False

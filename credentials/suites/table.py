@@ -1,0 +1,32 @@
+"""The cryptosuites known here, by name. A suite is loaded when a proof of it is met."""
+
+from typing import Final
+
+from credentials.errors import ProofInvalid
+from credentials.suites.suite import Suite
+
+EDDSA_JCS: Final = "eddsa-jcs-2022"
+EDDSA_RDFC: Final = "eddsa-rdfc-2022"
+
+# What is verified where a proof over RDF has no meaning, or costs more than its reader may spend.
+JCS_ONLY: Final = frozenset({EDDSA_JCS})
+ALL_SUITES: Final = frozenset({EDDSA_JCS, EDDSA_RDFC})
+
+
+def suite_named(name: str) -> Suite:
+    """The suite of a name. Raises ``ProofInvalid`` (``proof.no_known_suite``)."""
+    # Each import stands by itself, so that who meets one suite loads no other.
+    if name == EDDSA_JCS:
+        from credentials.suites import eddsa_jcs
+
+        return eddsa_jcs.SUITE
+    if name == EDDSA_RDFC:
+        from credentials.suites import eddsa_rdfc
+
+        return eddsa_rdfc.SUITE
+    raise ProofInvalid(
+        "the cryptosuite is not one known here",
+        code="proof.no_known_suite",
+        hint="Known here: " + ", ".join(sorted(ALL_SUITES)) + ".",
+        pointer="/proof/cryptosuite",
+    )
