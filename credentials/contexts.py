@@ -9,12 +9,14 @@ import json
 import os
 from collections.abc import Mapping
 from functools import cache
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
 from credentials.errors import ContextRefused
 from did.json import Json, JsonObject
 
+CREDENTIALS_V1: Final = "https://www.w3.org/2018/credentials/v1"
 CREDENTIALS_V2: Final = "https://www.w3.org/ns/credentials/v2"
 DATA_INTEGRITY_V2: Final = "https://w3id.org/security/data-integrity/v2"
 PDS_V1: Final = "https://w3id.org/personal-data-store/v1"
@@ -25,8 +27,14 @@ PDS_V1_DIGEST: Final = "uEiCglqDElMW-JHTN_6RNfiNKTyIJrD_majsRZywPQ4_SkA"
 
 _FILES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        CREDENTIALS_V1: "credentials-v1.jsonld",
         CREDENTIALS_V2: "credentials-v2.jsonld",
+        "https://w3id.org/security/data-integrity/v1": "data-integrity-v1.jsonld",
         DATA_INTEGRITY_V2: "data-integrity-v2.jsonld",
+        "https://w3id.org/security/jwk/v1": "jwk-v1.jsonld",
+        "https://w3id.org/security/multikey/v1": "multikey-v1.jsonld",
+        "https://www.w3.org/ns/cid/v1": "cid-v1.jsonld",
+        "https://www.w3.org/ns/credentials/status/v1": "bitstring-status-list-v1.jsonld",
         PDS_V1: "personal-data-store-v1.jsonld",
     }
 )
@@ -34,6 +42,44 @@ KNOWN_CONTEXTS: Final = frozenset(_FILES)
 _MAX_CONTEXTS = 16
 # These change what every other name means, or fetch something.
 _UNSAFE_KEYWORDS = frozenset({"@vocab", "@base", "@import", "@propagate", "@language"})
+
+
+class ContextFolder:
+    """The contexts known here and those of a folder, for who must read further ones.
+
+    ``index.json`` in the folder names them: URL → ``file`` and ``sha256`` (hexadecimal). All are
+    read at once, and none is ever fetched. Those known here cannot be replaced.
+    """
+
+    __slots__ = ("__weakref__", "_found")
+
+    def __init__(self, folder: str) -> None:
+        """Raises ``ContextRefused`` (``context.folder``) when the folder is not what it says."""
+        self._found: dict[str, bytes] = {}
+        try:
+            with open(os.path.join(folder, "index.json"), "rb") as source:
+                index = json.load(source)
+            for url, entry in index.items():
+                name, digest = entry["file"], entry["sha256"]
+                if url in _FILES:
+                    continue
+                if os.path.basename(name) != name or not url.startswith("https://"):
+                    raise ValueError
+                with open(os.path.join(folder, name), "rb") as source:
+                    found = source.read()
+                if sha256(found).hexdigest() != digest or "@context" not in json.loads(found):
+                    raise ValueError
+                self._found[url] = found
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ContextRefused(
+                "the folder of contexts must have an index.json with a file and its SHA-256 for "
+                "each https: URL, and the files must be those",
+                code="context.folder",
+            ) from error
+
+    def __call__(self, url: str) -> bytes:
+        """The bytes of a context. Raises ``ContextRefused`` (``context.unknown``)."""
+        return self._found.get(url) or context_bytes(url)
 
 
 @cache
@@ -66,12 +112,13 @@ def check_exact_context(document: JsonObject, expected: tuple[str, ...]) -> None
     )
 
 
-def check_foreign_context(document: JsonObject) -> None:
+def check_foreign_context(document: JsonObject) -> str:
     """Refuse contexts in a credential of others that could change the meaning of its terms.
 
-    VCDM 2.0 §4.3: an array whose first item is the standard's own URL. Further items are
-    ``https:`` URLs, or objects that add terms and leave the standard's own alone. Contexts deeper
-    inside are refused: they could say anything about one part of what was shown.
+    VCDM 2.0 §4.3, VCDM 1.1 §4.1: an array whose first item is the standard's own URL, which is
+    returned. Further items are ``https:`` URLs, or objects that add terms and leave the standard's
+    own alone. Contexts deeper inside are refused: they could say anything about one part of what
+    was shown.
 
     Raises ``ContextRefused`` (``context.first``, ``context.url``, ``context.inline``,
     ``context.nested``).
@@ -80,14 +127,15 @@ def check_foreign_context(document: JsonObject) -> None:
     if (
         not isinstance(contexts, list)
         or not contexts
-        or contexts[0] != CREDENTIALS_V2
+        or contexts[0] not in (CREDENTIALS_V1, CREDENTIALS_V2)
         or len(contexts) > _MAX_CONTEXTS
     ):
         raise ContextRefused(
-            f"@context must be a list that begins with {CREDENTIALS_V2}",
+            f"@context must be a list that begins with {CREDENTIALS_V2} (or the older v1)",
             code="context.first",
             pointer="/@context",
         )
+    first = str(contexts[0])
     for position, item in enumerate(contexts[1:], start=1):
         pointer = f"/@context/{position}"
         if isinstance(item, str):
@@ -95,7 +143,7 @@ def check_foreign_context(document: JsonObject) -> None:
                 raise ContextRefused(
                     "a context must be an https: URL", code="context.url", pointer=pointer
                 )
-        elif not isinstance(item, dict) or _redefines(item):
+        elif not isinstance(item, dict) or _redefines(item, first):
             raise ContextRefused(
                 "an inline context must not change what other names mean",
                 code="context.inline",
@@ -105,14 +153,15 @@ def check_foreign_context(document: JsonObject) -> None:
         # A proof repeats the context and credentials in a presentation bring their own.
         if name not in ("@context", "proof", "verifiableCredential"):
             _refuse_nested(value)
+    return first
 
 
-def _redefines(context: Json) -> bool:
+def _redefines(context: Json, standard: str) -> bool:
     waiting: list[Json] = [context]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            if not _UNSAFE_KEYWORDS.isdisjoint(value) or not _standard_terms().isdisjoint(value):
+            if not _UNSAFE_KEYWORDS.isdisjoint(value) or not _standard_terms(standard).isdisjoint(value):
                 return True
             waiting.extend(value.values())
         elif isinstance(value, list):
@@ -135,10 +184,10 @@ def _refuse_nested(value: Json) -> None:
 
 
 @cache
-def _standard_terms() -> frozenset[str]:
-    """Every term that credentials/v2 defines, at any depth."""
+def _standard_terms(url: str) -> frozenset[str]:
+    """Every term that a context of the standard defines, at any depth."""
     terms: set[str] = set()
-    waiting: list[Json] = [json.loads(context_bytes(CREDENTIALS_V2))["@context"]]
+    waiting: list[Json] = [json.loads(context_bytes(url))["@context"]]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):

@@ -1,28 +1,38 @@
-"""The structure of any verifiable credential (VCDM 2.0 §4), whoever issued it.
+"""The structure of any verifiable credential or presentation, whoever made it.
 
-Only what the standard demands is looked at, and what it leaves open is left alone: further
-properties, names and descriptions in any of their language forms. What a proof or a status list
-says is not looked at here.
+VCDM 2.0 §4 and §5 in full, and VCDM 1.1 §4 for what others still issue; the first context says
+which. Only what the standard demands is looked at, and what it leaves open is left alone: further
+properties survive. What a proof or a status list says is not looked at here.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Final, Literal, Self, TypeAlias
 
-from credentials.contexts import check_foreign_context
+from credentials.contexts import CREDENTIALS_V1, check_foreign_context
 from credentials.forms import is_url, read_date_time_stamp
 from credentials.profile import refuse
 from did.json import Json, JsonObject
+
+Version: TypeAlias = Literal["1.1", "2.0"]
+
+# BCP 47, its well-formed shape.
+_LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
+_TEXT_KEYS: Final = frozenset({"@value", "@language", "@direction"})
+_ENVELOPED: Final = ("EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation")
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
     """A view of a credential that has the shape of one; nothing here was verified.
 
+    ``valid_from`` and ``valid_until`` are ``issuanceDate`` and ``expirationDate`` in version 1.1.
     ``raw`` is the document itself, with everything that has no field here.
     """
 
+    version: Version
     id: str | None
     types: tuple[str, ...]
     issuer: str
@@ -30,6 +40,8 @@ class Credential:
     valid_until: datetime | None
     subjects: tuple[JsonObject, ...]
     status: tuple[JsonObject, ...]
+    schemas: tuple[JsonObject, ...]
+    resources: tuple[JsonObject, ...]
     raw: JsonObject
 
     @property
@@ -41,42 +53,120 @@ class Credential:
     def parse(cls, document: JsonObject) -> Self:
         """Read a credential. Raises ``StructureInvalid`` or ``ContextRefused``."""
         # §4.3 contexts
-        check_foreign_context(document)
+        version = read_version(document)
         # §4.4 identifiers
-        identifier = document.get("id")
-        if identifier is not None and not is_url(identifier):
-            refuse("id must be a URL", "/id")
+        identifier = _id(document)
         # §4.5 types
         types = read_types(document, "VerifiableCredential")
+        # §4.6 names and descriptions
+        _check_words(document, "")
         # §4.7 issuer
-        issuer = document.get("issuer")
-        named = issuer.get("id") if isinstance(issuer, dict) else issuer
-        if not is_url(named):
-            refuse(
-                "issuer must be a URL, or an object whose id is one",
-                "/issuer",
-                code="credential.issuer",
-            )
+        issuer = _issuer(document)
         # §4.8 subjects
         subjects = _objects(document, "credentialSubject", _check_subject)
         if not subjects:
             refuse("missing: credentialSubject", "", code="credential.missing")
-        # §4.9 validity period
-        valid_from = _time(document, "validFrom")
-        valid_until = _time(document, "validUntil")
+        # §4.9 validity period; 1.1 §4.5 and §4.6, where the beginning is required
+        first, last = (
+            ("issuanceDate", "expirationDate") if version == "1.1" else ("validFrom", "validUntil")
+        )
+        if version == "1.1" and first not in document:
+            refuse("missing: issuanceDate", "", code="credential.missing")
+        valid_from, valid_until = _time(document, first), _time(document, last)
         if valid_from is not None and valid_until is not None and valid_until < valid_from:
-            refuse(
-                "validUntil must not be before validFrom", "/validUntil", code="credential.window"
-            )
-        # §4.10 status, §4.11 schemas, §5.3 related resources, §5.4–5.6 the typed extensions
-        status = _objects(document, "credentialStatus", _check_typed)
-        _objects(document, "credentialSchema", _check_schema)
+            refuse(f"{last} must not be before {first}", f"/{last}", code="credential.window")
+        # §4.10 status, §4.11 schemas, §5.3 related resources, §5.4–5.6 the typed extensions; where
+        # 1.1 asks for an id that 2.0 does not, it is asked for
+        identified = _check_identified if version == "1.1" else _check_typed
+        status = _objects(document, "credentialStatus", identified)
+        schemas = _objects(document, "credentialSchema", _check_identified)
         resources = _objects(document, "relatedResource", _check_resource)
         if len({str(resource["id"]) for resource in resources}) != len(resources):
             refuse("a related resource must not be named twice", "/relatedResource")
-        for name in ("evidence", "refreshService", "renderMethod", "termsOfUse"):
+        _objects(document, "refreshService", identified)
+        for name in ("confidenceMethod", "evidence", "renderMethod", "termsOfUse"):
             _objects(document, name, _check_typed)
-        return cls(identifier, types, named, valid_from, valid_until, subjects, status, document)
+        return cls(
+            version,
+            identifier,
+            types,
+            issuer,
+            valid_from,
+            valid_until,
+            subjects,
+            status,
+            schemas,
+            resources,
+            document,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """A view of a presentation that has the shape of one; nothing here was verified.
+
+    ``credentials`` are as they came: each is verified on its own. Those in ``enveloped`` are
+    inside a ``data:`` URL (VCDM 2.0 §4.13.1).
+    """
+
+    version: Version
+    id: str | None
+    types: tuple[str, ...]
+    holder: str | None
+    credentials: tuple[JsonObject, ...]
+    enveloped: tuple[str, ...]
+    raw: JsonObject
+
+    @classmethod
+    def parse(cls, document: JsonObject) -> Self:
+        """Read a presentation. Raises ``StructureInvalid`` or ``ContextRefused``."""
+        # §4.3 contexts
+        version = read_version(document)
+        # §4.13 id, type, holder
+        identifier = _id(document)
+        types = read_types(document, "VerifiablePresentation")
+        holder = document.get("holder")
+        named = holder.get("id") if isinstance(holder, dict) else holder
+        if "holder" in document and not is_url(named):
+            refuse("holder must be a URL, or an object whose id is one", "/holder")
+        # §4.13 verifiableCredential: objects, and never texts in their place
+        inside: list[JsonObject] = []
+        enveloped: list[str] = []
+        at = "/verifiableCredential"
+        present = document.get("verifiableCredential", [])
+        for item in present if isinstance(present, list) else [present]:
+            if not isinstance(item, dict):
+                refuse("verifiableCredential must hold objects", at)
+            kind = item.get("type")
+            if _ENVELOPED[0] in (kind if isinstance(kind, list) else [kind]):
+                enveloped.append(read_envelope(item, _ENVELOPED[0], at))
+            else:
+                inside.append(item)
+        return cls(
+            version,
+            identifier,
+            types,
+            named if isinstance(named, str) else None,
+            tuple(inside),
+            tuple(enveloped),
+            document,
+        )
+
+
+def read_envelope(value: JsonObject, kind: str, pointer: str = "") -> str:
+    """The ``data:`` URL of an enveloped credential or presentation (VCDM 2.0 §4.13.1, §4.13.2)."""
+    url, types = value.get("id"), value.get("type")
+    if types not in (kind, [kind]):
+        refuse(f"type must be {kind}", pointer + "/type", code="credential.type")
+    read_version(value)
+    if not is_url(url) or not url.startswith("data:"):
+        refuse("the id of what is enveloped must be a data: URL", pointer + "/id")
+    return url
+
+
+def read_version(document: JsonObject) -> Version:
+    """Which version of the standard a document follows. Raises ``ContextRefused``."""
+    return "1.1" if check_foreign_context(document) == CREDENTIALS_V1 else "2.0"
 
 
 def read_types(document: JsonObject, required: str) -> tuple[str, ...]:
@@ -87,6 +177,57 @@ def read_types(document: JsonObject, required: str) -> tuple[str, ...]:
     if len(types) != len(items) or required not in types:
         refuse(f"type must contain {required}", "/type", code="credential.type")
     return types
+
+
+def _id(document: JsonObject) -> str | None:
+    if "id" not in document:
+        return None
+    identifier = document["id"]
+    if not is_url(identifier):
+        refuse("id must be a URL", "/id")
+    return identifier
+
+
+def _issuer(document: JsonObject) -> str:
+    issuer = document.get("issuer")
+    named = issuer.get("id") if isinstance(issuer, dict) else issuer
+    if not is_url(named):
+        refuse(
+            "issuer must be a URL, or an object whose id is one",
+            "/issuer",
+            code="credential.issuer",
+        )
+    if isinstance(issuer, dict):
+        _check_words(issuer, "/issuer")
+    return named
+
+
+def _check_words(value: JsonObject, pointer: str) -> None:
+    """A name and a description are texts, with or without a language (VCDM 2.0 §11.1)."""
+    for name in ("name", "description"):
+        found = value.get(name)
+        for item in found if isinstance(found, list) else [found]:
+            if (item is None and name in value) or not _is_words(item):
+                refuse(
+                    f"{name} must be text, or an object with @value and a language",
+                    f"{pointer}/{name}",
+                )
+
+
+def _is_words(item: Json) -> bool:
+    if not isinstance(item, dict):
+        return item is None or isinstance(item, str)
+    language, direction = item.get("@language"), item.get("@direction")
+    return (
+        item.keys() <= _TEXT_KEYS
+        and isinstance(item.get("@value"), str)
+        and ("@language" not in item or _is_language(language))
+        and ("@direction" not in item or direction in ("ltr", "rtl"))
+    )
+
+
+def _is_language(value: Json) -> bool:
+    return isinstance(value, str) and _LANGUAGE_TAG.fullmatch(value) is not None
 
 
 def _objects(
@@ -123,16 +264,17 @@ def _check_typed(value: JsonObject, pointer: str) -> None:
         refuse("an id must be a URL", pointer)
 
 
-def _check_schema(value: JsonObject, pointer: str) -> None:
+def _check_identified(value: JsonObject, pointer: str) -> None:
     _check_typed(value, pointer)
     if "id" not in value:
-        refuse("a schema must have an id", pointer)
+        refuse("there must be an id", pointer)
 
 
 def _check_resource(value: JsonObject, pointer: str) -> None:
     if not is_url(value.get("id")):
         refuse("a related resource must have a URL as its id", pointer)
-    if not any(isinstance(value.get(name), str) for name in ("digestSRI", "digestMultibase")):
+    digests = [value[name] for name in ("digestSRI", "digestMultibase") if name in value]
+    if not digests or not all(isinstance(item, str) and item for item in digests):
         refuse("a related resource must have a digest", pointer)
 
 
