@@ -11,6 +11,7 @@ document, never its proof. PyLD is loaded by the first document that is transfor
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from credentials.contexts import context_bytes
@@ -19,6 +20,7 @@ from credentials.rdfc import MAX_BYTES, Contexts, Hash, canonicalize_jsonld
 from credentials.suites import eddsa_jcs
 from credentials.suites.eddsa_rdfc import MAX_PROOF_BYTES
 from credentials.suites.signature import check_signature, malformed_value
+from credentials.suites.suite import Signed, Suite
 from did.ecdsa import Curve, EcdsaSigningKey, EcdsaVerifyKey
 from did.errors import EncodingError
 from did.json import Json, JsonObject
@@ -122,3 +124,40 @@ def verify_value(
     configuration = {name: value for name, value in proof.items() if name != "proofValue"}
     proof_hash = hash_configuration(configuration, key.curve, contexts=contexts)
     check_signature(key, signature, proof_hash + document_hash)
+
+
+def _hash_of(signed: Signed, curve: Curve, cryptosuite: Json) -> bytes:
+    def make() -> bytes:
+        return hash_document(
+            signed.document, curve, cryptosuite=cryptosuite, contexts=signed.contexts
+        )
+
+    # In RDF it is shared with other proofs over the same document by the same hash.
+    return signed.once(_HASHES[curve], make) if cryptosuite == RDFC else make()
+
+
+def _create(
+    signed: Signed, configuration: JsonObject, key: EcdsaSigningKey, _: Sequence[str]
+) -> str:
+    document_hash = _hash_of(signed, key.verify_key.curve, configuration["cryptosuite"])
+    return create_value(configuration, document_hash, key, contexts=signed.contexts)
+
+
+def _verify(signed: Signed, proof: JsonObject, key: EcdsaVerifyKey) -> None:
+    document_hash = _hash_of(signed, key.curve, proof["cryptosuite"])
+    verify_value(proof, document_hash, key, contexts=signed.contexts)
+
+
+def _suite(name: str) -> Suite:
+    return Suite(
+        name,
+        EcdsaSigningKey,
+        EcdsaVerifyKey,
+        lambda method: method.ecdsa(),
+        _create,
+        _verify,
+        over_rdf=name == RDFC,
+    )
+
+
+SUITES: Final = {name: _suite(name) for name in (JCS, RDFC)}
