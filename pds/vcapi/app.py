@@ -12,6 +12,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from credentials.contexts import context_bytes
+from credentials.derive import derive_credential
 from credentials.errors import CredentialError, PresentationInvalid
 from credentials.presentation import UNCHECKED, sign_presentation, verify_presentation
 from credentials.suites.suite import Contexts
@@ -20,7 +21,7 @@ from did.errors import DidError
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.resolve import OFFLINE, Resolver
 from did.time import utc_now
-from pds.vcapi.issuer import Issuers
+from pds.vcapi.issuer import Issuers, pointers
 from pds.vcapi.problems import BadRequest, problem_of, status_of
 
 _PROBLEM: Final = "application/problem+json"
@@ -91,6 +92,16 @@ def _issuing(
         body = _body()
         signed = issuers.issue(_object(body.get("credential"), "credential"), _options(body))
         return _json({"verifiableCredential": signed}, 201)
+
+    @app.post("/credentials/derive")
+    def derive() -> Response:
+        body = _body()
+        derived = derive_credential(
+            _object(body.get("verifiableCredential"), "verifiableCredential"),
+            selective_pointers=pointers(_options(body), "selectivePointers"),
+            contexts=contexts,
+        )
+        return _json({"verifiableCredential": derived}, 201)
 
     @app.post("/credentials/status")
     def set_status() -> Response:

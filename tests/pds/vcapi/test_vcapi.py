@@ -274,3 +274,31 @@ def test_a_folder_of_contexts_is_used(vectors):
     )
     assert (status, problem["code"]) == (400, "context.unknown")
     assert bare.verify(found["verifiableCredential"])[1]["code"] == "context.unknown"
+
+
+def test_a_part_is_derived_and_nothing_else_is_shown(api):
+    """ecdsa-sd-2023: a base proof is for the holder, a derived one for everybody."""
+    status, found = api.issue(
+        "P-256",
+        credential={"credentialSubject": {**SUBJECT, "description": "left out"}},
+        cryptosuite="ecdsa-sd-2023",
+        mandatoryPointers=["/issuer"],
+    )
+    assert status == 201
+    base = found["verifiableCredential"]
+    status, problem = api.verify(base)
+    assert (status, problem["code"]) == (400, "proof.base")
+    body = {
+        "verifiableCredential": base,
+        "options": {"selectivePointers": ["/credentialSubject/name"]},
+    }
+    status, found = api.post("/credentials/derive", body)
+    assert status == 201
+    derived = found["verifiableCredential"]
+    assert derived["credentialSubject"] == SUBJECT
+    assert api.verify(derived)[0] == 200
+    more = {**derived, "credentialSubject": {**SUBJECT, "description": "left out"}}
+    assert api.verify(more)[0] == 400
+    for wrong in (["/nothing"], ["no pointer"], "x", [5]):
+        body = {"verifiableCredential": base, "options": {"selectivePointers": wrong}}
+        assert api.post("/credentials/derive", body)[0] == 400
