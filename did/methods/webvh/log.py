@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, NoReturn, Self
 
-from did.errors import DidLogError, DidSyntaxError, JsonError
+from did.errors import DidLogError, DidSyntaxError, JsonError, MethodNotSupported
 from did.identifier import Did
 from did.json import JsonObject, parse_object
 from did.methods.webvh.entry import (
@@ -190,7 +190,7 @@ def _subject(state: JsonObject, parameters: Parameters, previous: Version | None
     try:
         did = Did.parse(text if isinstance(text, str) else "")
         scid = scid_of(did)
-    except DidSyntaxError as error:
+    except (DidSyntaxError, MethodNotSupported) as error:
         raise DidLogError("the id of the document must be a did:webvh") from error
     if scid != parameters.scid:
         _refuse("the id of the document has another SCID", code="did.webvh_scid")
