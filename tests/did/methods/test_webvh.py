@@ -196,6 +196,28 @@ def test_whois_is_dereferenced_as_elsewhere(vectors: Path) -> None:
     assert resource_url_of({"id": did}, "/whois") == expected
 
 
+@pytest.mark.parametrize("document", [{}, {"id": 1}])
+def test_a_document_without_a_subject_has_no_place(document: JsonObject) -> None:
+    """It is refused like one about something else."""
+    with pytest.raises(DidSyntaxError):
+        with_services(document)
+
+
+def test_another_implementation_reads_what_is_written_here() -> None:
+    """With rotations, under pre-rotation too; and it refuses what is changed."""
+    webvh = pytest.importorskip("openvc.did.did_webvh")
+    log = new_log(nextKeyHashes=[key_hash(TWO.verify_key.multikey)])
+    rotated: JsonObject = {"updateKeys": multikeys(TWO), "nextKeyHashes": []}
+    log = update(log, key=TWO, proofs=PROOFS, now=day(1), parameters=rotated)
+    log = update(log, key=TWO, proofs=PROOFS, now=day(2), parameters={"ttl": 60})
+    text = log.raw.decode()
+    found = webvh.DidWebvhResolver(lambda _url: text).resolve(str(log.did))
+    assert found.id == str(log.did)
+    changed = webvh.DidWebvhResolver(lambda _url: text.replace('"ttl":60', '"ttl":61'))
+    with pytest.raises(webvh.DidWebvhError):
+        changed.resolve(str(log.did))
+
+
 def test_a_path_is_looked_up_in_the_services() -> None:
     """#files answers for paths; the controller's own service takes the place of the implicit."""
     did = f"did:webvh:{SCID}:example.com:a"
@@ -306,6 +328,7 @@ def test_a_version_is_found_by_the_query_of_a_did_url() -> None:
     for query in (
         "versionNumber=x",
         "versionNumber=",
+        "versionNumber=%2B1",
         "versionTime=2026",
         "versionNumber=1&versionNumber=2",
         "versionNumber=1&versionTime=2026-01-03T00:00:00Z",

@@ -327,6 +327,14 @@ def test_a_did_that_the_log_never_had_is_refused() -> None:
     assert refusal(log.raw, elsewhere).code == "did.webvh_log"
 
 
+def test_a_move_that_does_not_hold_is_what_is_wrong_with_the_new_name() -> None:
+    """Who asks for the name that the entry would have given hears why it did not."""
+    log = new_log(portable=True)
+    new = Did.parse(f"did:webvh:{log.scid}:example.org")
+    state: JsonObject = {"id": str(new), "alsoKnownAs": [str(log.did)]}
+    assert refusal(forged_next(log, STRANGER, state=state), new).code == "did.webvh_proof"
+
+
 def test_nothing_follows_a_deactivation() -> None:
     """Not by a key it left, nor to take it back."""
     kept: JsonObject = {"deactivated": True}
@@ -374,7 +382,8 @@ def test_nothing_follows_a_deactivation() -> None:
         {"witness": {"threshold": 1, "witnesses": [{"id": "did:web:a.example"}]}},
         {"witness": {"threshold": 1, "witnesses": [{"id": TWO.did, "weight": 1}]}},
         {"witness": {"threshold": 1, "witnesses": [TWO.did]}},
-        {"witness": {"threshold": 1, "witnesses": {"id": TWO.did}}},
+        {"witness": {"threshold": 1, "witnesses": 1}},
+        {"witness": {"threshold": 1, "witnesses": [{"id": 1}]}},
     ],
 )
 def test_parameters_that_are_not_permitted_are_refused(parameters: JsonObject) -> None:
@@ -392,12 +401,25 @@ def test_parameters_that_are_not_permitted_are_refused(parameters: JsonObject) -
         METHOD | {"updateKeys": []},
         METHOD | {"updateKeys": None},
         METHOD | {"scid": "z{SCID}"},
+        METHOD | {"scid": 1},
         METHOD | {"portable": "yes"},
     ],
 )
 def test_a_first_entry_without_what_it_must_have_is_refused(parameters: JsonObject) -> None:
     """Method, SCID and a key."""
     assert refusal(*forged_first(ONE, parameters=parameters)).code == "did.webvh_log"
+
+
+def test_an_empty_scid_is_refused() -> None:
+    """It would stand everywhere in the entry, which is refused before anything is replaced."""
+    entry: JsonObject = {
+        "versionId": "",
+        "versionTime": format_time(START),
+        "parameters": METHOD | {"scid": ""},
+        "state": {"id": str(new_log().did)},
+    }
+    refused = refusal(signed(entry, 1, ONE), new_log().did)
+    assert (refused.code, "multihash" in str(refused)) == ("did.webvh_log", True)
 
 
 def test_null_stands_for_the_default() -> None:
@@ -436,12 +458,14 @@ def test_what_is_no_entry_is_refused(damage) -> None:  # type: ignore[no-untyped
 
 
 def test_a_log_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too many bytes or lines are refused before any is read."""
-    log = new_log()
-    for raw in (b"x" * (log_room.MAX_LOG_BYTES + 1), b"\n" * (log_room.MAX_ENTRIES + 1)):
-        assert refusal(raw, log.did).code == "did.webvh_log"
-    monkeypatch.setattr(log_room, "MAX_LOG_BYTES", len(log.raw))
-    read_log(log.raw, log.did, proofs=PROOFS, now=NOW)
+    """Too many bytes or lines are refused, although each entry would hold."""
+    log = THREE_ENTRIES
+    for limit, most in (("MAX_LOG_BYTES", len(log.raw)), ("MAX_ENTRIES", 3)):
+        with monkeypatch.context() as patch:
+            patch.setattr(log_room, limit, most)
+            assert read_log(log.raw, log.did, proofs=PROOFS, now=NOW).fault is None
+            patch.setattr(log_room, limit, most - 1)
+            assert refusal(log.raw, log.did).code == "did.webvh_log"
 
 
 def test_versions_before_a_fault_are_given_by_name_alone() -> None:
