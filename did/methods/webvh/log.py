@@ -81,7 +81,9 @@ class Log:
         if self.fault is not None:
             raise self.fault
         version = _next(self.last, line, proofs=proofs, now=now)
-        return replace(self, versions=(*self.versions, version), raw=self.raw + line + b"\n")
+        # Others leave out the line break at the end.
+        raw = self.raw.removesuffix(b"\n") + b"\n" + line + b"\n"
+        return replace(self, versions=(*self.versions, version), raw=raw)
 
 
 def read_log(raw: bytes, did: Did, *, proofs: Proofs, now: datetime) -> Log:

@@ -299,6 +299,14 @@ def test_what_is_written_is_read_again(steps: list[str], portable: bool) -> None
         assert history.at(At(version_time=version.time)).version is found.version
 
 
+def test_a_log_without_a_last_line_break_grows_like_any_other() -> None:
+    """Some implementations write one, some do not."""
+    log = new_log()
+    bare = read_log(log.raw.removesuffix(b"\n"), log.did, proofs=PROOFS, now=NOW)
+    grown = update(bare, key=ONE, proofs=PROOFS, now=day(1))
+    assert read_history(grown.raw, log.did, proofs=PROOFS, now=NOW).at().version.number == 2
+
+
 def test_a_version_is_found_by_the_query_of_a_did_url() -> None:
     """By id, time or number; one that never was is not found, and two at once are refused."""
     log = update(new_log(), key=ONE, proofs=PROOFS, now=day(2), parameters={})
