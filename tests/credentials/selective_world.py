@@ -56,8 +56,10 @@ def counting(start: int = 1) -> Any:
 
     def random(length: int) -> bytes:
         state[0] += 1
-        return (state[0] * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128).to_bytes(16, "big").rjust(
-            length, b"\5"
+        return (
+            (state[0] * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128)
+            .to_bytes(16, "big")
+            .rjust(length, b"\5")
         )
 
     return random

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selective_world import CONTEXT_URL, contexts, document, places, texts
 
 from credentials.errors import CredentialError, ProofInvalid, RdfcRefused
 from credentials.nquads import STRING, Blank, Iri, Literal, Quad, parse, rename, write
@@ -18,7 +19,6 @@ from credentials.selective import (
     select,
     skolemise,
 )
-from selective_world import CONTEXT_URL, contexts, document, places, texts
 
 LABEL = label_by_hmac(b"\1" * 32)
 CONTEXT = [CONTEXT_URL]
