@@ -1,6 +1,7 @@
 """RDF dataset canonicalisation of JSON-LD documents and N-Quads (RDFC-1.0), safe to sign by.
 
-PyLD does the expansion and the canonical labelling; it is loaded when it is first needed. What
+Documents of a known shape go a short way (``compiled``). For all others PyLD does the expansion
+and the canonical labelling; it is loaded when it is first needed. What
 it would let through stops here: nothing is dropped in silence (``rdf``), no context is fetched,
 there is no base, and work is counted while it is done, because a few blank nodes that all point
 at each other would keep any canonicaliser busy for years (RDFC-1.0 §7.1).
@@ -17,9 +18,10 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, Final, Literal, TypeAlias
 
+from credentials.compiled import canonicalize_known
 from credentials.contexts import context_bytes
 from credentials.errors import CredentialError, RdfcRefused
-from credentials.nquads import CONTROLS, Blank, Iri, Quad, parse
+from credentials.nquads import CONTROLS, RELATIVE, Blank, Iri, Quad, parse
 from credentials.rdf import to_quads
 from did.errors import JsonError
 from did.json import Json, JsonObject, canonicalize
@@ -39,9 +41,7 @@ Contexts: TypeAlias = Callable[[str], bytes]
 
 # What a document may say in keywords of its own; the rest is left out of RDF, or moves things.
 _KEYWORDS: Final = frozenset({"@context", "@id", "@type", "@value", "@language", "@list", "@set"})
-# Resolved against this, a relative reference shows; no document has a use for the scheme.
-_RELATIVE: Final = "relative-reference:"
-_BASE: Final = _RELATIVE + "///"
+_BASE: Final = RELATIVE + "///"
 
 
 def canonicalize_jsonld(
@@ -59,9 +59,24 @@ def canonicalize_jsonld(
     Raises ``ContextRefused`` (``context.unknown``) or ``RdfcRefused`` (``rdfc.*``), for what the
     canonical form would not cover and for what would cost too much.
     """
+    if contexts is context_bytes:
+        known = canonicalize_known(document, hash_name=hash_name, max_bytes=max_bytes)
+        if known is not None:
+            return known
+    return canonicalize_any(document, hash_name=hash_name, contexts=contexts, max_bytes=max_bytes)
+
+
+def canonicalize_any(
+    document: JsonObject,
+    *,
+    hash_name: Hash = "sha256",
+    contexts: Contexts = context_bytes,
+    max_bytes: int = MAX_BYTES,
+) -> str:
+    """``canonicalize_jsonld`` without its short way for documents of a known shape."""
     nulls = _survey(document, contexts, max_bytes)
     expanded = _expand(document, contexts)
-    quads = to_quads(expanded, nulls=nulls, relative=_RELATIVE, max_quads=MAX_QUADS)
+    quads = to_quads(expanded, nulls=nulls, relative=RELATIVE, max_quads=MAX_QUADS)
     return canonicalize_quads(quads, hash_name=hash_name)
 
 
