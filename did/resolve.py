@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Protocol
 from did.errors import MethodNotSupported
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from did.document import DidDocument
     from did.identifier import Did
+    from did.json import JsonObject
+
+
+# The did:key of a P-384 key has 79 characters. Of longer ones (P-521, RSA, BLS12-381), which verify
+# nothing here, none is kept: the cache of a server stays small whatever strangers ask for.
+_CACHED_LENGTH = 80
 
 
 class Fetch(Protocol):
@@ -28,9 +36,9 @@ class Fetch(Protocol):
 class Resolver:
     """Resolves did:key, did:jwk and did:peer always, and did:web when it was given a way to fetch.
 
-    Up to ``cache_size`` did:key documents are kept: they cannot change, and are small. A did:web
-    is fetched each time, so that a key its owner has retired is seen as retired; caching with a
-    time limit is the business of ``fetch``.
+    Up to ``cache_size`` did:key documents of the kinds that can verify are kept: they cannot
+    change, and are small. A did:web is fetched each time, so that a key its owner has retired is
+    seen as retired; caching with a time limit is the business of ``fetch``.
     """
 
     METHODS = ("key", "jwk", "peer", "web")
@@ -47,7 +55,7 @@ class Resolver:
         """
         text = str(did)
         if text.startswith("did:key:"):
-            return self._of_key(text)
+            return (self._of_key if len(text) <= _CACHED_LENGTH else _resolve_key)(text)
         from did.identifier import Did
 
         parsed = Did.parse(text)
@@ -72,6 +80,25 @@ class Resolver:
         from did.methods import web
 
         return web.resolve(parsed, self._fetch)
+
+    def resolve_with_metadata(
+        self,
+        did: "Did | str",
+        *,
+        version_id: str | None = None,
+        version_time: "datetime | None" = None,
+    ) -> "tuple[DidDocument | None, JsonObject]":
+        """The document and what its method says about it (DID Resolution §4.3).
+
+        Of the methods here none says anything and none keeps versions: asking for one raises
+        ``MethodNotSupported`` (``did.versions_not_supported``). A method that has a history
+        answers here; a DID that was deactivated may have no document.
+        """
+        if version_id is not None or version_time is not None:
+            raise MethodNotSupported(
+                "the method of this DID keeps no versions", code="did.versions_not_supported"
+            )
+        return self.resolve(did), {}
 
 
 def _resolve_key(text: str) -> "DidDocument":

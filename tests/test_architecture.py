@@ -84,6 +84,7 @@ LIBRARIES = {
     "pyld": ("credentials.rdfc",),
     "cryptography": (
         "did.ecdsa",
+        "did.keykinds",
         "pds.sealing",
         "pds.vault.keyslots",
         "pds.vault.derive",
