@@ -264,9 +264,7 @@ def test_published_parameters(vectors: Path) -> None:
             return DidDocument.parse({"id": str(did), "service": [*services]}, expected=None)
 
     outcomes = {
-        name: dereference(
-            url, URIS if name == "relativeRef" else PLAIN, resolver=Example()
-        )
+        name: dereference(url, URIS if name == "relativeRef" else PLAIN, resolver=Example())
         for name, url in urls.items()
     }
     assert outcomes["relativeRef"].content == ("https://agent.example/path/to/resource",)
