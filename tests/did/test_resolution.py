@@ -176,6 +176,14 @@ def test_an_accept_that_is_none_is_refused(accept: str) -> None:
     assert resolve(KEY.did, ResolutionOptions(accept=accept)).error is SpecError.INVALID_OPTIONS
 
 
+def test_the_first_step_that_fails_is_told() -> None:
+    """Grammar, method, options: in the order of the standard."""
+    bad = ResolutionOptions(accept="a\n")
+    assert resolve("did", bad).error is SpecError.INVALID_DID
+    assert resolve("did:example:123", bad).error is SpecError.METHOD_NOT_SUPPORTED
+    assert resolve("did:key:z", bad).error is SpecError.INVALID_OPTIONS
+
+
 def test_versions_are_asked_for_where_there_are_any() -> None:
     """Not of a method without; and a time is written in the one form."""
     for options in (
