@@ -82,6 +82,7 @@ LIBRARIES = {
     "rfc8785": ("did.json",),
     "orjson": ("did.json", "credentials.ours"),
     "pyld": ("credentials.rdfc",),
+    "joserfc": ("credentials.jose",),
     "cryptography": (
         "did.ecdsa",
         "pds.sealing",
