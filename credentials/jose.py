@@ -64,7 +64,7 @@ class UnverifiedJws:
     """A token that has the shape of a JWS; nobody has looked at the signature."""
 
     header: JsonObject
-    payload: bytes
+    payload: bytes = field(repr=False)
     token: str = field(repr=False)
 
     @property
@@ -241,6 +241,17 @@ def check_times(claims: JsonObject, now: datetime) -> tuple[datetime | None, dat
             pointer="/iat",
         )
     return made, ends
+
+
+def check_audience(claims: JsonObject, expected: str | None) -> None:
+    """Refuse a token that is for others only (RFC 7519 §4.1.3): ``jose.audience``.
+
+    One without ``aud`` is for everybody.
+    """
+    audience = claims.get("aud")
+    named = audience if isinstance(audience, list) else [audience]
+    if "aud" in claims and (expected is None or expected not in named):
+        raise JoseInvalid("the token is for somebody else", code="jose.audience", pointer="/aud")
 
 
 def numeric_date(moment: datetime) -> int:

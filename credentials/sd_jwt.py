@@ -81,13 +81,14 @@ class Disclosure:
             _refuse("disclosure", "a disclosure is a JSON array in base64url", hint=str(error))
         if not isinstance(content, list) or len(content) not in (2, 3):
             _refuse("disclosure", "a disclosure has a salt, a name unless in an array, and a value")
-        name = content[1] if len(content) == 3 else None
-        if not isinstance(content[0], str) or not isinstance(name, str | None):
+        salt, *names, value = content
+        if not all(isinstance(text, str) for text in (salt, *names)):
             _refuse("disclosure", "the salt and the name of a disclosure are texts")
+        name = str(names[0]) if names else None
         # §7.1, step 3c: the names by which digests are kept are never claims.
         if name in (_DIGESTS, _ELEMENT, _ALG):
             _refuse("reserved", "a disclosure must not have a reserved name")
-        return cls(encoded, _hash(encoded), name, content[-1])
+        return cls(encoded, _hash(encoded), name, value)
 
 
 @dataclass(frozen=True, slots=True)

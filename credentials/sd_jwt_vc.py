@@ -19,6 +19,7 @@ from credentials.forms import is_did
 from credentials.jose import (
     PublicKey,
     SecretKey,
+    check_audience,
     check_times,
     numeric_date,
     public_jwk,
@@ -170,7 +171,8 @@ def verify_sd_jwt_vc(
         )
     if expected_type is not None and kind != expected_type:
         raise SdJwtInvalid("the credential is of another type", code="sd_jwt.vct", pointer="/vct")
-    # 4. Times (§2.2.2.2).
+    # 4. Audience, where the issuer named one, and times (§2.2.2.2).
+    check_audience(claims, expected_audience)
     made, ends = check_times(claims, now)
     # 5. The holder, here and now (RFC 9901 §7.3).
     bound = check_key_binding(

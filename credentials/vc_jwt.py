@@ -24,6 +24,7 @@ from credentials.jose import (
     PublicKey,
     SecretKey,
     UnverifiedJws,
+    check_audience,
     check_times,
     numeric_date,
     read_jws,
@@ -177,7 +178,9 @@ def verify_vc_jwt(
         raise ProofInvalid(
             "the credential is by another issuer", code="proof.issuer", pointer="/issuer"
         )
-    # 4. The signature's own times (§3.1.3), then those of the credential (VCDM 2.0 §4.9).
+    # 4. For us, if the issuer named somebody; the signature's own times (§3.1.3), then those of the
+    #    credential (VCDM 2.0 §4.9).
+    check_audience(claims, expected_audience)
     made, ends = check_times(claims, now)
     check_window(credential.valid_from or now, credential.valid_until or now + SKEW, now)
     # 5. The holder, where there is or must be a proof of it (RFC 9901 §7.3).
@@ -259,7 +262,7 @@ def verify_vp_jwt(
     now: datetime,
     resolver: Resolver = OFFLINE,
 ) -> VerifiedJwtPresentation:
-    """Verify that the holder signed this for exactly this challenge and domain (``nonce``, ``aud``).
+    """Verify that the holder signed this for exactly this challenge (nonce) and domain (aud).
 
     Not checked: whether the challenge was used before, and the credentials inside.
 
