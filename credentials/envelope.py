@@ -15,20 +15,26 @@ ENVELOPED_CREDENTIAL: Final = "EnvelopedVerifiableCredential"
 ENVELOPED_PRESENTATION: Final = "EnvelopedVerifiablePresentation"
 
 _TYPES = {
-    "vc+jwt": ENVELOPED_CREDENTIAL,
-    "vc+sd-jwt": ENVELOPED_CREDENTIAL,
-    "vp+jwt": ENVELOPED_PRESENTATION,
-    "vp+sd-jwt": ENVELOPED_PRESENTATION,
+    "vc": ENVELOPED_CREDENTIAL,
+    "vp": ENVELOPED_PRESENTATION,
 }
 _PART = r"[A-Za-z0-9_-]"
 _JWT = rf"{_PART}+\.{_PART}*\.{_PART}+"
 _SD_JWT = rf"{_JWT}(?:~{_PART}+)*~(?:{_JWT})?"
-_URL = re.compile(rf"data:application/(?:(v[cp]\+jwt),({_JWT})|(v[cp]\+sd-jwt),({_SD_JWT}))")
+_COSE = r"[A-Za-z0-9+/]+={0,2}"
+_URL = re.compile(
+    rf"data:application/(?:(v[cp]\+jwt),({_JWT})"
+    rf"|(v[cp]\+sd-jwt),({_SD_JWT})"
+    rf"|(v[cp]\+cose);base64,({_COSE}))"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A token and what it is, as in ``vc+jwt``; nothing here was verified."""
+    """A token and what it is, as in ``vc+jwt``; nothing here was verified.
+
+    One of COSE (``vc+cose``) is in base64, and can be handed on but not verified here.
+    """
 
     media_type: str
     token: str = field(repr=False)
@@ -46,7 +52,8 @@ class Envelope:
         found = _URL.fullmatch(url) if isinstance(url, str) else None
         if found is None:
             _refuse("the id of an envelope is a data: URL with a signed token")
-        envelope = cls(found[1] or found[3], found[2] or found[4])
+        media_type, token = (text for text in found.groups() if text is not None)
+        envelope = cls(media_type, token)
         if kind not in (envelope.type, [envelope.type]):
             _refuse("the type of an envelope is the one of what is in it")
         return envelope
@@ -54,13 +61,14 @@ class Envelope:
     @property
     def type(self) -> str:
         """``EnvelopedVerifiableCredential`` or ``EnvelopedVerifiablePresentation``."""
-        return _TYPES[self.media_type]
+        return _TYPES[self.media_type[:2]]
 
     def to_json(self) -> JsonObject:
         """The object that can stand in a presentation."""
+        coding = ";base64" if self.media_type.endswith("cose") else ""
         return {
             "@context": CREDENTIALS_V2,
-            "id": f"data:application/{self.media_type},{self.token}",
+            "id": f"data:application/{self.media_type}{coding},{self.token}",
             "type": self.type,
         }
 
