@@ -25,7 +25,8 @@ _COSE = r"[A-Za-z0-9+/]+={0,2}"
 _URL = re.compile(
     rf"data:application/(?:(v[cp]\+jwt),({_JWT})"
     rf"|(v[cp]\+sd-jwt),({_SD_JWT})"
-    rf"|(v[cp]\+cose);base64,({_COSE}))"
+    # The test suite of the standard has a line break at the end of one.
+    rf"|(v[cp]\+cose);base64,({_COSE})\n?)"
 )
 
 
