@@ -105,6 +105,18 @@ def test_importing_loads_nothing_and_names_load_their_own():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_a_grant_is_verified_without_tokens():
+    """Verifying a proof loads neither JOSE nor what is built on it."""
+    program = (
+        "import sys, credentials\n"
+        "credentials.verify_grant, credentials.verify_credential\n"
+        "names = ('joserfc', 'credentials.jose', 'credentials.sd_jwt', 'credentials.sd_jwt_vc',\n"
+        "         'credentials.vc_jwt', 'credentials.envelope', 'did.ecdsa')\n"
+        "assert not [m for m in sys.modules if m.startswith(names)]\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_every_public_name_is_there():
     assert len(credentials.__all__) <= 15
     for name in credentials.__all__:
