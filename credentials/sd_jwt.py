@@ -1,14 +1,14 @@
-"""Selective disclosure for JWTs (SD-JWT, RFC 9901): issue, show a part, verify, bind to a key.
+"""Selective disclosure for JWTs (SD-JWT, RFC 9901): issue, show a part, verify.
 
 A claim that may be withheld is named by its JSON Pointer (RFC 6901) in the claims, and one inside
 another can be named as well: then each is disclosed on its own. What is verified here is that the
 issuer's key signed a token, that every disclosure belongs to it, and what the claims are with the
-disclosures in place. Whose key it is, times and types are left to the callers, such as
-``credentials.sd_jwt_vc``.
+disclosures in place. The proof of its holder is in ``credentials.key_binding``; whose key it is,
+times and types are left to the callers, such as ``credentials.sd_jwt_vc``.
 
 The only hash is SHA-256; another ``_sd_alg`` is refused.
 
-Long, as the two directions of one format are read side by side.
+As long as it is because the two directions of one format are read side by side.
 """
 
 import hashlib
@@ -16,14 +16,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final, NoReturn, Self
 
 from credentials.errors import (
     JoseInvalid,
-    PresentationInvalid,
-    ProofInvalid,
     SdJwtInvalid,
     StructureInvalid,
 )
@@ -32,20 +29,15 @@ from credentials.jose import (
     PublicKey,
     SecretKey,
     UnverifiedJws,
-    check_times,
-    key_of_jwk,
-    numeric_date,
     read_jws,
     sign_claims,
     verify_jws,
 )
-from did.errors import DidError, EncodingError, JsonError
+from did.errors import EncodingError, JsonError
 from did.json import MAX_DEPTH, Json, JsonObject, canonicalize, parse
 from did.multikey import b64url_decode, b64url_encode
 
 MAX_DISCLOSURES: Final = 512
-KEY_BINDING_AGE: Final = timedelta(minutes=5)
-"""How long after it was made a key binding is taken, unless the caller says otherwise."""
 
 _HASH = "sha-256"
 _DIGESTS, _ELEMENT, _ALG = "_sd", "...", "_sd_alg"
@@ -153,6 +145,11 @@ class SdJwt:
         """Token and disclosures with the last ``~``, and no key binding (§4.3.1)."""
         return "~".join([self.jws.token, *(item.encoded for item in self.disclosures), ""])
 
+    @property
+    def shown_digest(self) -> str:
+        """What the proof of the holder is over: SHA-256 of ``shown`` (§4.3.1)."""
+        return _hash(self.shown)
+
 
 @dataclass(frozen=True, slots=True)
 class Revealed:
@@ -236,104 +233,6 @@ def select_disclosures(token: str, disclose: AbstractSet[str]) -> str:
         shown.update(revealed.disclosed[above].encoded for above in _above(pointer, revealed))
     kept = tuple(item for item in parsed.disclosures if item.encoded in shown)
     return SdJwt(parsed.jws, kept).shown
-
-
-def bind_key(token: str, holder_key: SecretKey, *, audience: str, nonce: str, now: datetime) -> str:
-    """The SD-JWT with a proof that its holder shows it here and now (§4.3).
-
-    ``token`` ends in ``~``. Whether it names ``holder_key`` is for the verifier to see.
-    """
-    parsed = SdJwt.parse(token)
-    if parsed.key_binding is not None:
-        _refuse("syntax", "there is a key binding already")
-    claims: JsonObject = {
-        "iat": numeric_date(now),
-        "aud": audience,
-        "nonce": nonce,
-        "sd_hash": _hash(parsed.shown),
-    }
-    return parsed.shown + sign_claims(claims, holder_key, typ="kb+jwt")
-
-
-def key_of_holder(claims: JsonObject) -> PublicKey:
-    """The key that the issuer bound the claims to, in ``cnf`` (§4.1.2, RFC 7800 §3.2).
-
-    Only a JWK is read. Raises ``SdJwtInvalid`` (``sd_jwt.cnf``).
-    """
-    confirmation = claims.get("cnf")
-    jwk = confirmation.get("jwk") if isinstance(confirmation, dict) else None
-    try:
-        return key_of_jwk(jwk if isinstance(jwk, dict) else {})
-    except (DidError, ProofInvalid):
-        _refuse("cnf", "cnf must hold a sound public key as a JWK", pointer="/cnf")
-
-
-def check_key_binding(
-    token: SdJwt,
-    claims: JsonObject,
-    *,
-    expected_audience: str | None,
-    expected_nonce: str | None,
-    now: datetime,
-    required: bool,
-) -> bool:
-    """Whether the holder that ``claims`` name shows this here and now; ``False`` without a binding.
-
-    A binding that is there is verified, so both expectations are needed then; and where it is
-    ``required``, or something is expected, it must be there. Raises as ``verify_key_binding`` and
-    ``key_of_holder`` do.
-    """
-    expected = (expected_audience, expected_nonce) != (None, None)
-    if token.key_binding is None and not required and not expected:
-        return False
-    verify_key_binding(
-        token,
-        key_of_holder(claims),
-        expected_audience=expected_audience or "",
-        expected_nonce=expected_nonce or "",
-        now=now,
-    )
-    return True
-
-
-def verify_key_binding(
-    token: SdJwt,
-    key: PublicKey,
-    *,
-    expected_audience: str,
-    expected_nonce: str,
-    now: datetime,
-    max_age: timedelta = KEY_BINDING_AGE,
-) -> None:
-    """Return if the holder of the key shows exactly this, here and now (§7.3, step 5).
-
-    Raises ``PresentationInvalid`` (``presentation.expectation``, ``presentation.key_binding``,
-    ``presentation.domain``, ``presentation.challenge``, ``presentation.stale``), ``SdJwtInvalid``
-    (``sd_jwt.sd_hash``), ``JoseInvalid``, ``TimeInvalid`` or ``StructureInvalid``. Not checked:
-    whether the nonce was used before.
-    """
-    # An empty expectation would be met by a binding that says as little.
-    if not expected_audience or not expected_nonce:
-        _unbound("expectation", "an audience and a nonce must be expected")
-    if token.key_binding is None:
-        _unbound("key_binding", "there is no proof that its holder shows this")
-    # a–d: signature by the holder's key, type, algorithm.
-    binding = read_jws(token.key_binding)
-    binding.check_type("kb+jwt")
-    verify_jws(binding, key)
-    claims = binding.claims()
-    # e: made a short time ago.
-    made, _ = check_times(claims, now)
-    if made is None or made < now - max_age:
-        _unbound("stale", "the proof of the holder is too old, or does not say when it was made")
-    # f: for us, and for this moment.
-    if claims.get("aud") != expected_audience:
-        _unbound("domain", "the proof of the holder is for somebody else")
-    if claims.get("nonce") != expected_nonce:
-        _unbound("challenge", "the proof of the holder is for another moment")
-    # g: over exactly what was shown.
-    if claims.get("sd_hash") != _hash(token.shown):
-        _refuse("sd_hash", "the proof of the holder is over something else")
 
 
 @dataclass(slots=True)
@@ -511,7 +410,3 @@ def _texts(values: list[Json]) -> list[str]:
 
 def _refuse(reason: str, message: str, *, hint: str = "", pointer: str = "") -> NoReturn:
     raise SdJwtInvalid(message, code=f"sd_jwt.{reason}", hint=hint, pointer=pointer)
-
-
-def _unbound(reason: str, message: str) -> NoReturn:
-    raise PresentationInvalid(message, code=f"presentation.{reason}")

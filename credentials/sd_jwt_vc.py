@@ -25,13 +25,12 @@ from credentials.jose import (
     public_jwk,
     resolve_key,
 )
+from credentials.key_binding import check_key_binding, key_of_holder
 from credentials.proof import VerifiedProof
 from credentials.sd_jwt import (
     Revealed,
     SdJwt,
-    check_key_binding,
     issue_sd_jwt,
-    key_of_holder,
     verify_sd_jwt,
 )
 from credentials.status import WITHOUT_STATUS, Status

@@ -5,6 +5,8 @@ function takes both forms: a token with ``~`` in it is an SD-JWT, and says so in
 signer is a DID, and ``kid`` the DID URL of the key; other ways to find a key are not carried out,
 nor is COSE.
 
+As long as it is because credential and presentation are read in the same steps.
+
 Sources: Securing Verifiable Credentials using JOSE and COSE (W3C, 2025) §3.1, §3.2 and §4, VCDM 2.0
 §4.13, RFC 7519, RFC 9901.
 """
@@ -32,9 +34,10 @@ from credentials.jose import (
     sign_claims,
     verify_jws,
 )
+from credentials.key_binding import check_key_binding
 from credentials.profile import check_window
 from credentials.proof import SKEW, VerifiedProof
-from credentials.sd_jwt import SdJwt, check_key_binding, issue_sd_jwt, verify_sd_jwt
+from credentials.sd_jwt import SdJwt, issue_sd_jwt, verify_sd_jwt
 from credentials.status import Status
 from credentials.verify import _check_entries
 from did.json import Json, JsonObject

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from credentials.contexts import CREDENTIALS_V2
 from credentials.errors import CredentialError, PresentationInvalid, ProofInvalid
 from credentials.jose import JoseInvalid, public_jwk, read_jws, sign_claims, verify_jws
-from credentials.sd_jwt import MAX_DISCLOSURES, SdJwt, SdJwtInvalid, bind_key, select_disclosures
+from credentials.key_binding import bind_key
+from credentials.sd_jwt import MAX_DISCLOSURES, SdJwt, SdJwtInvalid, select_disclosures
 from credentials.sd_jwt_vc import issue_sd_jwt_vc, verify_sd_jwt_vc
 from credentials.status import WITHOUT_STATUS
 from credentials.vc_jwt import sign_vc_jwt, sign_vp_jwt, verify_vc_jwt, verify_vp_jwt

@@ -143,7 +143,8 @@ def test_a_key_of_another_kind_or_another_key(key: Any):
         if other is not key:
             with pytest.raises(JoseInvalid) as caught:
                 check(token, other)
-            assert caught.value.code in ("jose.alg", "jose.signature")
+            same_kind = isinstance(other, SigningKey) and isinstance(key, SigningKey)
+            assert caught.value.code == ("jose.signature" if same_kind else "jose.alg")
 
 
 def test_the_new_name_of_eddsa():

@@ -22,17 +22,19 @@ from credentials.errors import (
     StructureInvalid,
 )
 from credentials.jose import key_of_jwk, public_jwk, sign_claims
+from credentials.key_binding import (
+    bind_key,
+    check_key_binding,
+    key_of_holder,
+    verify_key_binding,
+)
 from credentials.sd_jwt import (
     MAX_DISCLOSURES,
     Disclosure,
     SdJwt,
-    bind_key,
-    check_key_binding,
     issue_sd_jwt,
-    key_of_holder,
     reveal,
     select_disclosures,
-    verify_key_binding,
     verify_sd_jwt,
 )
 from did.ecdsa import Curve, EcdsaSigningKey

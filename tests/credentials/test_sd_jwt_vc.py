@@ -27,7 +27,8 @@ from credentials.errors import (
     StructureInvalid,
 )
 from credentials.jose import key_of_jwk, numeric_date, public_jwk, sign_claims
-from credentials.sd_jwt import SdJwt, bind_key, issue_sd_jwt, select_disclosures
+from credentials.key_binding import bind_key
+from credentials.sd_jwt import SdJwt, issue_sd_jwt, select_disclosures
 from credentials.sd_jwt_vc import issue_sd_jwt_vc, open_sd_jwt_vc, verify_sd_jwt_vc
 from credentials.status import WITHOUT_STATUS
 from did.ecdsa import Curve, EcdsaSigningKey

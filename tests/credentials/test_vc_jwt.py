@@ -24,7 +24,8 @@ from credentials.errors import (
     Withdrawn,
 )
 from credentials.jose import key_of_jwk, numeric_date, public_jwk, read_jws, sign_claims
-from credentials.sd_jwt import SdJwt, bind_key, issue_sd_jwt, select_disclosures
+from credentials.key_binding import bind_key
+from credentials.sd_jwt import SdJwt, issue_sd_jwt, select_disclosures
 from credentials.status import WITHOUT_STATUS, BitString, issue_status_list
 from credentials.vc_jwt import (
     open_vc_jwt,
