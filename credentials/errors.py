@@ -6,6 +6,8 @@
     ├── StructureInvalid       credential.*, json.*, time.format
     │                                      not the shape that the standard or our profile asks for
     ├── ProofInvalid           proof.*, key.*   no proof, or one that does not hold
+    │   └── JoseInvalid        jose.*      a token that is no JWS of ours to take, or does not hold
+    ├── SdJwtInvalid           sd_jwt.*    disclosures that do not belong to their token
     ├── ControllerUnresolved   did.*       whose key it is could not be found out; maybe later
     ├── TimeInvalid            credential.expired, credential.not_yet_valid
     ├── StatusInvalid          status.*    a status list, entry or stamp not to be believed
@@ -62,6 +64,18 @@ class ProofInvalid(CredentialError):
     """A proof that is missing, malformed, by somebody else, or does not hold."""
 
     default_code = "proof.invalid"
+
+
+class JoseInvalid(ProofInvalid):
+    """A signed token that is malformed, of a type or algorithm not taken, or does not hold."""
+
+    default_code = "jose.invalid"
+
+
+class SdJwtInvalid(CredentialError):
+    """Disclosures or claims of an SD-JWT that do not belong together."""
+
+    default_code = "sd_jwt.invalid"
 
 
 class ControllerUnresolved(CredentialError):

@@ -24,6 +24,7 @@ from did.json import JsonObject
 from did.resolve import OFFLINE, Resolver
 
 if TYPE_CHECKING:
+    from credentials.envelope import Envelope
     from credentials.proof import AnySigningKey
 
 _TYPE: Final = "VerifiablePresentation"
@@ -48,7 +49,7 @@ class VerifiedPresentation:
 
     ``document`` is as signed, without its proof, and ``digest`` is over it. The credentials inside
     are covered by the holder's proof and otherwise as they came: each is verified on its own. Those
-    in ``unverified_envelopes`` are ``data:`` URLs.
+    in ``unverified_envelopes`` are tokens, for ``vc_jwt``.
     """
 
     holder: str
@@ -56,7 +57,7 @@ class VerifiedPresentation:
     document: JsonObject
     unverified_credentials: tuple[JsonObject, ...]
     digest: str
-    unverified_envelopes: tuple[str, ...] = ()
+    unverified_envelopes: "tuple[Envelope, ...]" = ()
 
 
 def sign_presentation(
@@ -115,7 +116,7 @@ def verify_presentation(
     before, and the credentials inside.
 
     Raises ``PresentationInvalid`` (``presentation.challenge``, ``presentation.domain``,
-    ``presentation.holder``, ``presentation.credentials``), ``StructureInvalid``,
+    ``presentation.holder``, ``presentation.credentials``), ``JoseInvalid``, ``StructureInvalid``,
     ``ContextRefused``, ``ProofInvalid`` or ``ControllerUnresolved``.
     """
     # 1. An empty expectation would be met by any proof that says as little.

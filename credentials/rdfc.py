@@ -38,6 +38,9 @@ MAX_CONTEXTS: Final = 600
 # Steps of the labelling of blank nodes that look alike; see ``_canonicaliser``.
 MAX_WORK: Final = 100_000
 
+# In how many orders a graph is looked at that may have more than one canonical form.
+_ORDERS: Final = 8
+
 Hash: TypeAlias = Literal["sha256", "sha384"]
 Contexts: TypeAlias = Callable[[str], bytes]
 
@@ -113,10 +116,33 @@ def _canonicalize(quads: Iterable[Quad], hash_name: Hash) -> tuple[str, dict[Bla
     blank = {term for quad in distinct for term in quad if isinstance(term, Blank)}
     if len(blank) > MAX_BLANK_NODES:
         raise _too_much("blank nodes", MAX_BLANK_NODES, "rdfc.blank_nodes")
+    canonicaliser, text, given = _labelled(distinct, blank, _canonicaliser()(hash_name), 0)
+    # RDFC-1.0 hashes the neighbours of a node each by itself, not by the statement that they share
+    # with it. Where one statement has three blank nodes, two nodes can so look alike that are not,
+    # and which comes first is left to chance: several orders show whether it matters.
+    if canonicaliser.left < MAX_WORK and any(_blanks(quad) > 2 for quad in distinct):
+        for order in range(1, _ORDERS):
+            again = _canonicaliser()(hash_name, canonicaliser.left)
+            canonicaliser, other, _ = _labelled(distinct, blank, again, order)
+            if other != text:
+                raise RdfcRefused(
+                    "the blank nodes can be labelled in more than one canonical way",
+                    code="rdfc.ambiguous",
+                    hint="Give the nodes ids.",
+                )
+    return text, given
+
+
+def _labelled(
+    distinct: set[Quad], blank: set[Blank], canonicaliser: Any, order: int
+) -> tuple[Any, str, dict[Blank, Blank]]:
+    def place(term: tuple[object, ...]) -> bytes:
+        return hashlib.sha256(f"{order} {term!r}".encode()).digest()
+
     # Labels of its own kind the library would leave as they are.
-    labels = {term: f"_:b{position}" for position, term in enumerate(sorted(blank))}
+    labels = {term: f"_:b{position}" for position, term in enumerate(sorted(blank, key=place))}
     dataset: dict[str, list[dict[str, dict[str, str]]]] = {}
-    for quad in sorted(distinct, key=repr):
+    for quad in sorted(distinct, key=place):
         name = "@default" if quad.graph is None else _component(quad.graph, labels)["value"]
         dataset.setdefault(name, []).append(
             {
@@ -125,14 +151,17 @@ def _canonicalize(quads: Iterable[Quad], hash_name: Hash) -> tuple[str, dict[Bla
                 "object": _component(quad.object, labels),
             }
         )
-    canonicaliser = _canonicaliser()(hash_name)
     try:
         text: str = canonicaliser.main(dataset, {"format": "application/n-quads"})
     except RecursionError:
         raise _poison() from None
     issued: dict[str, str] = canonicaliser.canonical_issuer.existing
     given = {term: Blank(issued[label].removeprefix("_:")) for term, label in labels.items()}
-    return "".join(sorted(_with_controls(text))), given
+    return canonicaliser, "".join(sorted(_with_controls(text))), given
+
+
+def _blanks(quad: Quad) -> int:
+    return sum(isinstance(term, Blank) for term in quad)
 
 
 def _component(term: tuple[str, ...], labels: dict[Blank, str]) -> dict[str, str]:
@@ -296,10 +325,10 @@ def _canonicaliser() -> Any:
         with the labels given so far, which are copied each time.
         """
 
-        def __init__(self, hash_name: Hash) -> None:
+        def __init__(self, hash_name: Hash, left: int = MAX_WORK) -> None:
             super().__init__()
             self.hash_name = hash_name
-            self.left = MAX_WORK
+            self.left = left
 
         def create_hash(self) -> Any:
             return hashlib.new(self.hash_name)

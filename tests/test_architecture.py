@@ -84,6 +84,7 @@ LIBRARIES = {
     "orjson": ("did.json", "credentials.ours"),
     "pyld": ("credentials.rdfc",),
     "cbor2": ("credentials.cbor",),
+    "joserfc": ("credentials.jose",),
     "cryptography": (
         "did.ecdsa",
         "did.keykinds",

@@ -6,16 +6,18 @@ problem details in one place: 400 for what is wrong, 422 for what could not be c
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from credentials.contexts import context_bytes
 from credentials.derive import derive_credential
-from credentials.errors import CredentialError, PresentationInvalid
+from credentials.envelope import ENVELOPED_CREDENTIAL, Envelope
+from credentials.errors import CredentialError
 from credentials.presentation import UNCHECKED, sign_presentation, verify_presentation
 from credentials.suites.suite import Contexts
+from credentials.vc_jwt import VerifiedJwtCredential, verify_vc_jwt
 from credentials.verify import VerifiedCredential, verify_credential
 from did.errors import DidError
 from did.json import Json, JsonObject, canonicalize, parse_object
@@ -23,6 +25,8 @@ from did.resolve import OFFLINE, Resolver
 from did.time import utc_now
 from pds.vcapi.issuer import Issuers, pointers
 from pds.vcapi.problems import BadRequest, problem_of, status_of
+
+Verified: TypeAlias = VerifiedCredential | VerifiedJwtCredential
 
 _PROBLEM: Final = "application/problem+json"
 MAX_BODY: Final = 1_048_576
@@ -55,7 +59,10 @@ def create_app(
             raise LookupError("no network")
         return fetch(url)
 
-    def verified(credential: Json) -> VerifiedCredential:
+    def verified(credential: Json) -> Verified:
+        if isinstance(credential, str) or _is_envelope(credential):
+            token = credential if isinstance(credential, str) else Envelope.parse(credential).token
+            return verify_vc_jwt(token, now=clock(), status=status, resolver=resolver)
         return verify_credential(
             _object(credential, "verifiableCredential"),
             now=clock(),
@@ -131,7 +138,7 @@ def _issuing(
 
 def _verifying(
     app: Flask,
-    verified: Callable[[Json], VerifiedCredential],
+    verified: Callable[[Json], Verified],
     *,
     resolver: Resolver,
     contexts: Contexts,
@@ -156,18 +163,18 @@ def _verifying(
             exact_context=None,
             contexts=contexts,
         )
-        if found.unverified_envelopes:
-            raise PresentationInvalid(
-                "credentials in an envelope are not read here", code="presentation.credentials"
-            )
-        inside: list[Json] = [_said(verified(item)) for item in found.unverified_credentials]
+        carried = [
+            *found.unverified_credentials,
+            *(envelope.to_json() for envelope in found.unverified_envelopes),
+        ]
+        inside: list[Json] = [_said(verified(item)) for item in carried]
         return _json({"verified": True, "holder": found.holder, "credentialResults": inside}, 200)
 
 
-def _said(found: VerifiedCredential) -> JsonObject:
+def _said(found: Verified) -> JsonObject:
     """What was found out about a credential, and what was not."""
     warnings: list[Json] = []
-    if found.unknown_suites:
+    if isinstance(found, VerifiedCredential) and found.unknown_suites:
         warnings.append("there are proofs of cryptosuites not known here")
     checks: list[Json] = ["structure", "proof", "validity"]
     if found.status_checked:
@@ -197,6 +204,11 @@ def _object(value: Json, name: str) -> JsonObject:
     if not isinstance(value, dict):
         raise BadRequest(f"{name} must be an object")
     return value
+
+
+def _is_envelope(value: Json) -> bool:
+    kind = value.get("type") if isinstance(value, dict) else None
+    return ENVELOPED_CREDENTIAL in (kind if isinstance(kind, list) else [kind])
 
 
 def _options(body: JsonObject) -> JsonObject:

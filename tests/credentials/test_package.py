@@ -147,6 +147,24 @@ def test_importing_loads_nothing_and_names_load_their_own():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_a_proof_is_verified_without_tokens():
+    """Verifying a Data Integrity proof loads neither JOSE nor what is built on it."""
+    program = """
+import sys
+from credentials import WITHOUT_STATUS, issue_credential, verify_credential, verify_grant
+from did.keys import SigningKey
+from did.time import utc_now
+
+key = SigningKey.generate()
+signed = issue_credential({"credentialSubject": {"id": key.did}}, key, now=utc_now())
+verify_credential(signed, now=utc_now(), status=WITHOUT_STATUS)
+tokens = ("jose", "sd_jwt", "sd_jwt_vc", "key_binding", "vc_jwt", "envelope")
+names = ("joserfc", "did.ecdsa", *(f"credentials.{name}" for name in tokens))
+assert not [m for m in sys.modules if m.startswith(names)]
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_every_public_name_is_there():
     assert len(credentials.__all__) <= 15
     for name in credentials.__all__:

@@ -169,7 +169,9 @@ def test_enveloped_credentials_are_told_apart(grant, key, now):
     signed = _of_others(key, now, verifiableCredential=[grant, ENVELOPE])
     found = _verify(signed, now, exact_context=None)
     assert found.unverified_credentials == (grant,)
-    assert found.unverified_envelopes == (ENVELOPE["id"],)
+    assert [(held.media_type, held.token) for held in found.unverified_envelopes] == [
+        ("vc+jwt", "e30.e30.AA")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2
+from credentials.envelope import Envelope
 from credentials.issue import issue_credential
 from credentials.status import WITHOUT_STATUS
 from credentials.statuslist import verify_general_list
+from credentials.vc_jwt import sign_vc_jwt
 from credentials.verify import verify_credential
 from did.keys import SigningKey
 from pds.vcapi.app import create_app
@@ -302,3 +304,32 @@ def test_a_part_is_derived_and_nothing_else_is_shown(api):
     for wrong in (["/nothing"], ["no pointer"], "x", [5]):
         body = {"verifiableCredential": base, "options": {"selectivePointers": wrong}}
         assert api.post("/credentials/derive", body)[0] == 400
+
+
+def test_a_credential_in_a_token_is_verified_too(api):
+    """As text, in an envelope, and inside a presentation."""
+    key = SigningKey.from_seed(b"\7" * 32)
+    credential = {
+        "@context": [CREDENTIALS_V2],
+        "type": ["VerifiableCredential"],
+        "issuer": key.did,
+        "credentialSubject": SUBJECT,
+    }
+    token = sign_vc_jwt(credential, key)
+    envelope = Envelope("vc+jwt", token).to_json()
+    for form in (token, envelope):
+        status, found = api.verify(form)
+        assert (status, found["issuer"]) == (200, key.did)
+    broken = token[:-9] + ("A" if token[-9] != "A" else "B") + token[-8:]
+    assert api.verify(broken)[0] == 400
+    assert api.verify({**envelope, "id": "data:text/plain,x"})[0] == 400
+    options = {"challenge": "c-1", "domain": "d"}
+    presentation = {
+        "@context": [CREDENTIALS_V2],
+        "type": ["VerifiablePresentation"],
+        "verifiableCredential": [envelope],
+    }
+    _, proved = api.post("/presentations/prove", {"presentation": presentation, "options": options})
+    status, found = api.post("/presentations/verify", {**proved, "options": options})
+    assert status == 200
+    assert found["credentialResults"][0]["issuer"] == key.did
