@@ -96,7 +96,7 @@ def verify_base(
     value = BaseValue.read(proof.get("proofValue"))
     statements = _statements(document, value, contexts)
     chosen = statements.indexes(statements.select(value.mandatory_pointers))
-    _check(document, proof, key, value, _split(statements.lines, chosen), contexts)
+    _check(document, proof, key, value, _split(statements.lines, chosen), contexts=contexts)
 
 
 def derive(
@@ -174,15 +174,16 @@ def verify_derived(
     if value.mandatory_indexes and value.mandatory_indexes[-1] >= len(lines):
         raise _count()
     # 2. The signatures.
-    _check(document, proof, key, value, _split(lines, value.mandatory_indexes), contexts)
+    _check(document, proof, key, value, _split(lines, value.mandatory_indexes), contexts=contexts)
 
 
-def _check(  # noqa: PLR0917
+def _check(
     document: JsonObject,
     proof: JsonObject,
     key: EcdsaVerifyKey,
     value: BaseValue | DerivedValue,
     lines: tuple[list[str], list[str]],
+    *,
     contexts: Contexts,
 ) -> None:
     mandatory, other = lines

@@ -593,8 +593,9 @@ def test_whatever_is_sent_is_refused_in_one_way(header, data):
 
 
 def test_a_long_value_is_not_decoded(issued):
-    """Nor base64 of a megabyte."""
-    refused("proof.value", check, valued(issued, DERIVED + bytes(1_000_000)))
+    """And the longest that could be of use is far from that."""
+    refused("proof.too_large", check, valued(issued, DERIVED + bytes(200_000)))
+    refused("proof.value", check, valued(issued, DERIVED + bytes(190_000)))
 
 
 def test_proof_and_key_matter(issued):
