@@ -3,8 +3,10 @@
 
 The issuer signs every statement by itself, under a key made for this proof alone, and then that key
 together with the statements that must always be shown. Whoever sees two parts of one document sees
-that they belong together: the signatures are the same, and so are the labels of its nodes. And the
-number of labels and the gaps between them say something of what was left out.
+that they belong together: the signatures are the same, and so are the labels of its nodes.
+
+What is signed is statements, and not how JSON writes them: the holder may nest, order and name the
+same statements otherwise, in any context that is known. A derived proof holds for them all.
 
 Not looked at: whose the key is, what the proof is for, and what time it is. PyLD and cbor2 are
 loaded by this room.

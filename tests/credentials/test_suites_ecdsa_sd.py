@@ -752,3 +752,29 @@ def test_errors_repeat_nothing(issued):
         with pytest.raises(CredentialError) as caught:
             act()
         assert "leaf" not in str(caught.value) + caught.value.hint
+
+
+def test_the_same_statements_hold_in_other_words(issued):
+    """RDF is signed and not JSON: a reader must know the context, and read by it."""
+    revealed = shown(issued, *PART)
+    child = revealed["subject"]["child"][0]
+    other = {
+        **without(revealed, "subject"),
+        "urn:term:subject": {
+            "@id": "urn:node:subject",
+            "@type": ["Person"],
+            "urn:term:note": "leaf-note",
+            "child": child,
+        },
+        "@context": CONTEXT_URL,
+    }
+    check(other)
+    check({**other, "name": ["leaf-name-a", "leaf-name-a"]})
+
+
+def test_a_context_may_stand_without_a_list():
+    """One URL is as good as a list of one."""
+    whole = {**document(), "@context": CONTEXT_URL}
+    revealed = shown(issue(whole), *PART)
+    assert revealed["@context"] == CONTEXT_URL
+    check(revealed)
