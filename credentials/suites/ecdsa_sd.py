@@ -61,9 +61,10 @@ def create_base_proof(
     to what every derived proof shows. ``random(n)`` must give ``n`` bytes of the system's
     randomness: for the labels first, then for the key of this proof.
 
-    Raises ``ProofInvalid`` (``proof.pointer``, ``key.kind``), ``RdfcRefused``, ``ContextRefused``.
+    Raises ``ProofInvalid`` (``proof.pointer``, ``proof.no_known_suite``, ``key.kind``),
+    ``RdfcRefused``, ``ContextRefused``.
     """
-    _check_curve(key.verify_key)
+    _check_suite(configuration, key.verify_key)
     unsecured = _without(document, "proof")
     proof = _without(configuration, "@context")
     hmac_key = random(_HMAC_KEY)
@@ -94,7 +95,7 @@ def verify_base(
 
     The standard leaves this open; but who stores what cannot be shown finds out too late.
     """
-    _check_curve(key)
+    _check_suite(proof, key)
     value = BaseValue.read(proof.get("proofValue"))
     statements = _statements(document, value, contexts)
     chosen = statements.indexes(statements.select(value.mandatory_pointers))
@@ -167,9 +168,9 @@ def verify_derived(
 
     Holding says nothing about what was left out, but that it need not be shown. Raises
     ``ProofInvalid`` (``proof.value``, ``proof.base``, ``proof.signature``, ``proof.statements``,
-    ``key.kind``), ``RdfcRefused`` or ``ContextRefused``.
+    ``proof.no_known_suite``, ``key.kind``), ``RdfcRefused`` or ``ContextRefused``.
     """
-    _check_curve(key)
+    _check_suite(proof, key)
     value = DerivedValue.read(proof.get("proofValue"))
     # 1. createVerifyData: the statements, under the labels they were signed under.
     lines = _lines(_without(document, "proof"), value.labels, contexts)
@@ -247,7 +248,13 @@ def _base_proof(document: JsonObject) -> JsonObject:
     return found[0]
 
 
-def _check_curve(key: EcdsaVerifyKey) -> None:
+def _check_suite(proof: JsonObject, key: EcdsaVerifyKey) -> None:
+    if proof.get("type") != "DataIntegrityProof" or proof.get("cryptosuite") != CRYPTOSUITE:
+        raise ProofInvalid(
+            f"the proof must be a DataIntegrityProof of {CRYPTOSUITE}",
+            code="proof.no_known_suite",
+            pointer="/proof/cryptosuite",
+        )
     if key.curve is not Curve.P256:
         raise ProofInvalid("the key must be a P-256 key", code="key.kind")
 

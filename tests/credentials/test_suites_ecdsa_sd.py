@@ -778,3 +778,14 @@ def test_a_context_may_stand_without_a_list():
     revealed = shown(issue(whole), *PART)
     assert revealed["@context"] == CONTEXT_URL
     check(revealed)
+
+
+def test_a_proof_of_another_suite_is_refused(issued):
+    """To issue, to keep and to verify."""
+    revealed = shown(issued, *PART)
+    for change in ({"cryptosuite": "ecdsa-rdfc-2019"}, {"type": "Thing"}):
+        refused("proof.no_known_suite", lambda change=change: issue(document(), **change))
+        refused("proof.no_known_suite", check, {**revealed, "proof": revealed["proof"] | change})
+        with pytest.raises(ProofInvalid) as caught:
+            verify_base(issued, issued["proof"] | change, KEY.verify_key, contexts=contexts)
+        assert caught.value.code == "proof.no_known_suite"
