@@ -36,13 +36,8 @@ def decode(data: bytes) -> list[Any]:
     encoding but the deterministic one: ``ProofInvalid`` (``proof.value``).
     """
     try:
-        value = cbor2.loads(
-            data,
-            semantic_decoders=_NO_TAGS,
-            max_depth=_MAX_DEPTH,
-            allow_indefinite=False,
-            allow_duplicate_keys=False,
-        )
+        value = cbor2.loads(data, semantic_decoders=_NO_TAGS, max_depth=_MAX_DEPTH)
+        # Written again, what had another encoding differs: indefinite lengths, repeated keys, …
         if type(value) is list and encode(value) == data:
             return value
     except (cbor2.CBORError, ArithmeticError, LookupError, TypeError, ValueError):

@@ -101,10 +101,7 @@ class Statements:
             return set()
         selection = select(self._compact, pointers)
         quads = _deskolemise(quads_of(selection, contexts=self._contexts))
-        nodes = {term for quad in quads for term in quad if isinstance(term, Blank)}
-        if not nodes <= self.labels.keys() or not set(self.lines).issuperset(
-            label_statements(quads, self.labels)
-        ):
+        if not set(self.lines).issuperset(label_statements(quads, self.labels)):
             raise _wrong_pointer("a pointer must not select a part of one statement")
         return quads
 
@@ -129,8 +126,6 @@ def skolemise(document: JsonObject, *, contexts: Contexts = context_bytes) -> Js
             return value
         node = {key: walk(inner) for key, inner in value.items()}
         name = node.get("@id")
-        if "@list" in node:
-            return node
         if name is None:
             return {**node, "@id": fresh()}
         if isinstance(name, str) and name.startswith("_:"):

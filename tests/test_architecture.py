@@ -297,7 +297,7 @@ LOADED = """
 import sys
 import {module}
 forbidden = ("credentials.grant", "pds.messages", "pds.vault", "pds.company", "pds.portal",
-             "pds.cli", "pyld")
+             "pds.cli", "pyld", "cbor2")
 print(*sorted(m for m in sys.modules if any(m == f or m.startswith(f + ".") for f in forbidden)))
 """
 

@@ -3,8 +3,10 @@
 
 The issuer signs every statement by itself, under a key made for this proof alone, and then that key
 together with the statements that must always be shown. Whoever sees two parts of one document sees
-that they belong together: the signatures are the same, and so are the labels of its nodes. And the
-number of labels and the gaps between them say something of what was left out.
+that they belong together: the signatures are the same, and so are the labels of its nodes.
+
+What is signed is statements, and not how JSON writes them: the holder may nest, order and name the
+same statements otherwise, in any context that is known. A derived proof holds for them all.
 
 Not looked at: whose the key is, what the proof is for, and what time it is. PyLD and cbor2 are
 loaded by this room.
@@ -60,9 +62,10 @@ def create_base_proof(
     to what every derived proof shows. ``random(n)`` must give ``n`` bytes of the system's
     randomness: for the labels first, then for the key of this proof.
 
-    Raises ``ProofInvalid`` (``proof.pointer``, ``key.kind``), ``RdfcRefused``, ``ContextRefused``.
+    Raises ``ProofInvalid`` (``proof.pointer``, ``proof.no_known_suite``, ``key.kind``),
+    ``RdfcRefused``, ``ContextRefused``.
     """
-    _check_curve(key.verify_key)
+    _check_suite(configuration, key.verify_key)
     unsecured = _without(document, "proof")
     proof = _without(configuration, "@context")
     hmac_key = random(_HMAC_KEY)
@@ -93,11 +96,11 @@ def verify_base(
 
     The standard leaves this open; but who stores what cannot be shown finds out too late.
     """
-    _check_curve(key)
+    _check_suite(proof, key)
     value = BaseValue.read(proof.get("proofValue"))
     statements = _statements(document, value, contexts)
     chosen = statements.indexes(statements.select(value.mandatory_pointers))
-    _check(document, proof, key, value, _split(statements.lines, chosen), contexts)
+    _check(document, proof, key, value, _split(statements.lines, chosen), contexts=contexts)
 
 
 def derive(
@@ -166,24 +169,25 @@ def verify_derived(
 
     Holding says nothing about what was left out, but that it need not be shown. Raises
     ``ProofInvalid`` (``proof.value``, ``proof.base``, ``proof.signature``, ``proof.statements``,
-    ``key.kind``), ``RdfcRefused`` or ``ContextRefused``.
+    ``proof.no_known_suite``, ``key.kind``), ``RdfcRefused`` or ``ContextRefused``.
     """
-    _check_curve(key)
+    _check_suite(proof, key)
     value = DerivedValue.read(proof.get("proofValue"))
     # 1. createVerifyData: the statements, under the labels they were signed under.
     lines = _lines(_without(document, "proof"), value.labels, contexts)
     if value.mandatory_indexes and value.mandatory_indexes[-1] >= len(lines):
         raise _count()
     # 2. The signatures.
-    _check(document, proof, key, value, _split(lines, value.mandatory_indexes), contexts)
+    _check(document, proof, key, value, _split(lines, value.mandatory_indexes), contexts=contexts)
 
 
-def _check(  # noqa: PLR0917
+def _check(
     document: JsonObject,
     proof: JsonObject,
     key: EcdsaVerifyKey,
     value: BaseValue | DerivedValue,
     lines: tuple[list[str], list[str]],
+    *,
     contexts: Contexts,
 ) -> None:
     mandatory, other = lines
@@ -245,7 +249,13 @@ def _base_proof(document: JsonObject) -> JsonObject:
     return found[0]
 
 
-def _check_curve(key: EcdsaVerifyKey) -> None:
+def _check_suite(proof: JsonObject, key: EcdsaVerifyKey) -> None:
+    if proof.get("type") != "DataIntegrityProof" or proof.get("cryptosuite") != CRYPTOSUITE:
+        raise ProofInvalid(
+            f"the proof must be a DataIntegrityProof of {CRYPTOSUITE}",
+            code="proof.no_known_suite",
+            pointer="/proof/cryptosuite",
+        )
     if key.curve is not Curve.P256:
         raise ProofInvalid("the key must be a P-256 key", code="key.kind")
 

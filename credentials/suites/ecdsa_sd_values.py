@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from credentials import cbor
 from credentials.errors import ProofInvalid
-from credentials.rdfc import MAX_BLANK_NODES, MAX_QUADS
+from credentials.rdfc import MAX_QUADS
 from credentials.selective import MAX_POINTER, MAX_POINTERS
 from credentials.suites.signature import malformed_value
 from did.ecdsa import Curve, EcdsaVerifyKey
@@ -22,10 +22,10 @@ from did.multikey import Codec, b64url_decode, b64url_encode
 
 # Each statement that can be left out costs a signature: to make, to carry, to verify.
 MAX_SIGNATURES: Final = 1_024
+MAX_TEXT: Final = 262_144
 
 _BASE: Final = b"\xd9\x5d\x00"
 _DERIVED: Final = b"\xd9\x5d\x01"
-_MAX_TEXT: Final = 262_144
 _SIGNATURE: Final = 64
 _DIGEST: Final = 32
 _PUBLIC_KEY: Final = 35
@@ -110,14 +110,12 @@ class DerivedValue:
         signature, key, signatures, labels, indexes = _decode(_DERIVED, value)
         if not (
             type(labels) is dict
-            and len(labels) <= MAX_BLANK_NODES
             # Two nodes under one label would share what was signed about one of them.
             and all(_is_bytes(label, _DIGEST) for label in labels.values())
             and len(set(labels.values())) == len(labels)
             and all(_is_number(name) for name in labels)
             and sorted(labels) == list(range(len(labels)))
             and type(indexes) is list
-            and len(indexes) <= MAX_QUADS
             and all(_is_number(index) for index in indexes)
             and all(low < high for low, high in pairwise(indexes))
         ):
@@ -142,8 +140,14 @@ def _encode(header: bytes, components: list[Any]) -> str:
 
 def _decode(header: bytes, value: object) -> list[Any]:
     """The five components behind a header."""
-    if type(value) is not str or value[:1] != "u" or len(value) > _MAX_TEXT:
+    if type(value) is not str or value[:1] != "u":
         raise _malformed()
+    if len(value) > MAX_TEXT:
+        raise ProofInvalid(
+            f"proofValue may have at most {MAX_TEXT} characters",
+            code="proof.too_large",
+            pointer="/proof/proofValue",
+        )
     try:
         data = b64url_decode(value[1:])
     except EncodingError:

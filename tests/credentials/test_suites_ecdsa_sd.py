@@ -593,8 +593,9 @@ def test_whatever_is_sent_is_refused_in_one_way(header, data):
 
 
 def test_a_long_value_is_not_decoded(issued):
-    """Nor base64 of a megabyte."""
-    refused("proof.value", check, valued(issued, DERIVED + bytes(1_000_000)))
+    """And the longest that could be of use is far from that."""
+    refused("proof.too_large", check, valued(issued, DERIVED + bytes(200_000)))
+    refused("proof.value", check, valued(issued, DERIVED + bytes(190_000)))
 
 
 def test_proof_and_key_matter(issued):
@@ -751,3 +752,40 @@ def test_errors_repeat_nothing(issued):
         with pytest.raises(CredentialError) as caught:
             act()
         assert "leaf" not in str(caught.value) + caught.value.hint
+
+
+def test_the_same_statements_hold_in_other_words(issued):
+    """RDF is signed and not JSON: a reader must know the context, and read by it."""
+    revealed = shown(issued, *PART)
+    child = revealed["subject"]["child"][0]
+    other = {
+        **without(revealed, "subject"),
+        "urn:term:subject": {
+            "@id": "urn:node:subject",
+            "@type": ["Person"],
+            "urn:term:note": "leaf-note",
+            "child": child,
+        },
+        "@context": CONTEXT_URL,
+    }
+    check(other)
+    check({**other, "name": ["leaf-name-a", "leaf-name-a"]})
+
+
+def test_a_context_may_stand_without_a_list():
+    """One URL is as good as a list of one."""
+    whole = {**document(), "@context": CONTEXT_URL}
+    revealed = shown(issue(whole), *PART)
+    assert revealed["@context"] == CONTEXT_URL
+    check(revealed)
+
+
+def test_a_proof_of_another_suite_is_refused(issued):
+    """To issue, to keep and to verify."""
+    revealed = shown(issued, *PART)
+    for change in ({"cryptosuite": "ecdsa-rdfc-2019"}, {"type": "Thing"}):
+        refused("proof.no_known_suite", lambda change=change: issue(document(), **change))
+        refused("proof.no_known_suite", check, {**revealed, "proof": revealed["proof"] | change})
+        with pytest.raises(ProofInvalid) as caught:
+            verify_base(issued, issued["proof"] | change, KEY.verify_key, contexts=contexts)
+        assert caught.value.code == "proof.no_known_suite"
