@@ -481,6 +481,16 @@ def test_disclosures_nest_no_deeper_than_json_may():
     assert refused(deep, wrapped, ELEMENT) == "sd_jwt.depth"
 
 
+def test_the_size_is_that_of_all_of_it():
+    """Small disclosures that are many make a token too large."""
+    long = [disclosure("salt", str(n), "x" * 1000) for n in range(60)]
+    with pytest.raises(JoseInvalid) as caught:
+        signed({}, *long)
+    assert caught.value.code == "jose.too_large"
+    token = "~".join([sign_claims({}, KEY), *long, ""])
+    assert len(SdJwt.parse(token, max_chars=100_000).disclosures) == 60
+
+
 @pytest.mark.parametrize("text", ["", "a.b.c", "~", "~~", "x~", ISSUED[:-1] + "x"])
 def test_what_is_no_sd_jwt(text: str):
     """Text of another form is refused with a reason."""
@@ -525,6 +535,7 @@ def test_the_json_form_is_the_same_token():
         as_json(ISSUED, header={"kb_jwt": 1}),
         as_json(ISSUED, signature=None),
         as_json(ISSUED, signatures=[]),
+        as_json(ISSUED, signatures=[as_json(ISSUED)]),
         {"payload": "x", "signatures": []},
         {"payload": "x", "signatures": [{}, {}]},
         {"payload": "x", "signatures": ["x"]},

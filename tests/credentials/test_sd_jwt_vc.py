@@ -207,6 +207,13 @@ def test_a_signed_credential_that_does_not_hold(changes: JsonObject, code: str):
     assert caught.value.code == code
 
 
+def test_a_token_without_a_type_of_credential():
+    """With a key known in another way, too, a credential has a type."""
+    with pytest.raises(StructureInvalid) as caught:
+        open_sd_jwt_vc(SdJwt.parse(signed({"vct": None})), KEY.verify_key)
+    assert caught.value.code == "sd_jwt.vct"
+
+
 def test_the_types_of_token_read():
     """The present name and the one before it; the present one is written."""
     assert SdJwt.parse(issue()).jws.header["typ"] == "dc+sd-jwt"
