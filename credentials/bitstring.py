@@ -89,6 +89,38 @@ class BitString:
         octets[index >> 3] |= 0x80 >> (index & 7)
         return type(self)(bytes(octets))
 
+    def value(self, index: int, size: int) -> int:
+        """The number in the ``size`` bits of entry ``index``, leftmost bit first (§2.1).
+
+        Raises ``StatusInvalid`` (``status.index_range``).
+        """
+        octets, first = self._octets, index * size
+        if index < 0 or first + size > len(octets) * 8:
+            _out_of_range()
+        last = first + size
+        window = int.from_bytes(octets[first >> 3 : (last + 7) >> 3])
+        return window >> (-last & 7) & ((1 << size) - 1)
+
+    def with_value(self, index: int, size: int, value: int) -> Self:
+        """A copy in which the ``size`` bits of entry ``index`` hold a number, whatever they held.
+
+        For what can be taken back, as a suspension; a withdrawal never is. Raises
+        ``StatusInvalid`` (``status.index_range``, ``status.value``).
+        """
+        if not 0 <= value < 1 << size:
+            raise StatusInvalid("the value has more bits than an entry", code="status.value")
+        if index < 0 or (index + 1) * size > len(self):
+            _out_of_range()
+        octets = bytearray(self._octets)
+        for place in range(size):
+            position = index * size + place
+            mask = 0x80 >> (position & 7)
+            if value >> (size - 1 - place) & 1:
+                octets[position >> 3] |= mask
+            else:
+                octets[position >> 3] &= ~mask
+        return type(self)(bytes(octets))
+
     def covers(self, other: Self) -> bool:
         """Whether every bit of ``other`` is set here too: nothing withdrawn came back."""
         if len(self._octets) != len(other._octets):

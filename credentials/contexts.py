@@ -161,7 +161,9 @@ def _redefines(context: Json, standard: str) -> bool:
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            if not _UNSAFE_KEYWORDS.isdisjoint(value) or not _standard_terms(standard).isdisjoint(value):
+            if not _UNSAFE_KEYWORDS.isdisjoint(value) or not _standard_terms(standard).isdisjoint(
+                value
+            ):
                 return True
             waiting.extend(value.values())
         elif isinstance(value, list):

@@ -11,7 +11,9 @@
     ├── StatusInvalid          status.*    a status list, entry or stamp not to be believed
     ├── StatusUnchecked        status.unavailable, status.stale, status.required,
     │                          status.unsupported   could not check; maybe later
-    ├── Withdrawn              status.withdrawn     the issuer took it back
+    ├── Withdrawn              status.withdrawn, status.suspended   the issuer took it back
+    ├── RelatedInvalid         related.*, schema.*  what it refers to is missing or does not match
+    ├── PolicyRefused          policy.*    sound, but not what this verifier asked for
     ├── PresentationInvalid    presentation.*
     ├── GrantRefused           grant.*     sound, but not for this purpose, company, field or use
     └── TicketInvalid          ticket.*
@@ -87,9 +89,22 @@ class StatusUnchecked(CredentialError):
 
 
 class Withdrawn(CredentialError):
-    """The issuer took the document back."""
+    """The issuer took the document back, for ever or for now."""
 
     default_code = "status.withdrawn"
+
+
+class RelatedInvalid(CredentialError):
+    """What a document refers to could not be had or is not what it must be, or a schema is not
+    followed."""
+
+    default_code = "related.invalid"
+
+
+class PolicyRefused(CredentialError):
+    """A sound credential that is not what this verifier asked for."""
+
+    default_code = "policy.refused"
 
 
 class PresentationInvalid(CredentialError):

@@ -1,42 +1,72 @@
 """Issuing a verifiable credential of any kind."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from credentials.contexts import CREDENTIALS_V2
-from credentials.credential import Credential
-from credentials.proof import sign_object
+from credentials.contexts import CREDENTIALS_V2, DATA_INTEGRITY_V2, context_bytes
+from credentials.credential import Credential, read_version
+from credentials.errors import ProofInvalid
+from credentials.proof import add_proof
+from credentials.suites.suite import Contexts
+from credentials.suites.table import EDDSA_JCS
 from credentials.ticket import new_urn
 from did.json import JsonObject
-from did.keys import SigningKey
 from did.time import format_time
+
+if TYPE_CHECKING:
+    from credentials.proof import AnySigningKey
+
+_DATA_INTEGRITY = (DATA_INTEGRITY_V2, DATA_INTEGRITY_V2.replace("/v2", "/v1"))
 
 
 def issue_credential(
     unsigned: JsonObject,
-    key: SigningKey,
+    key: "AnySigningKey",
     *,
     now: datetime,
     verification_method: str | None = None,
     valid_for: timedelta | None = None,
+    cryptosuite: str = EDDSA_JCS,
+    mandatory_pointers: Sequence[str] = (),
+    contexts: Contexts = context_bytes,
 ) -> JsonObject:
-    """Complete, check and sign a credential (VCDM 2.0 §4, eddsa-jcs-2022).
+    """Complete, check and sign a credential (VCDM 2.0 §4, or 1.1 where its context comes first).
 
     Filled in where absent: ``@context``, ``id``, ``type``, ``issuer`` (the did:key of ``key``),
-    ``validFrom`` (``now``), and with ``valid_for`` also ``validUntil``. A verifier accepts it only
-    if the issuer's DID document lists the key under ``assertionMethod``.
+    ``validFrom`` (``now``), and with ``valid_for`` also ``validUntil``; in version 1.1
+    ``issuanceDate`` and ``expirationDate``, and the context that defines the proof. A verifier
+    accepts it only if the issuer's DID document lists the key under ``assertionMethod``.
+    ``cryptosuite``, ``mandatory_pointers`` and ``contexts`` are as in ``proof.add_proof``.
 
-    Raises ``StructureInvalid`` or ``ContextRefused`` for what would not verify, and
-    ``ProofInvalid`` (``proof.present``).
+    Raises ``StructureInvalid`` or ``ContextRefused`` for what would not verify, ``ProofInvalid``
+    (``proof.present``, ``proof.key_kind``) and ``RdfcRefused``.
     """
-    document: JsonObject = {
-        "@context": [CREDENTIALS_V2],
+    document: JsonObject = {"@context": [CREDENTIALS_V2], **unsigned}
+    older = read_version(document) == "1.1"
+    first, last = ("issuanceDate", "expirationDate") if older else ("validFrom", "validUntil")
+    named = document["@context"]
+    if older and isinstance(named, list) and not any(url in named for url in _DATA_INTEGRITY):
+        document["@context"] = [*named, DATA_INTEGRITY_V2]
+    document = {
+        "@context": document["@context"],
         "id": new_urn(),
         "type": ["VerifiableCredential"],
         "issuer": key.did,
-        "validFrom": format_time(now),
-        **unsigned,
+        first: format_time(now),
+        **document,
     }
-    if valid_for is not None and "validUntil" not in document:
-        document["validUntil"] = format_time(now + valid_for)
+    if valid_for is not None and last not in document:
+        document[last] = format_time(now + valid_for)
+    if "proof" in document:
+        raise ProofInvalid("the object already has a proof", code="proof.present", pointer="/proof")
     Credential.parse(document)
-    return sign_object(document, key, created=now, verification_method=verification_method)
+    return add_proof(
+        document,
+        key,
+        created=now,
+        verification_method=verification_method,
+        cryptosuite=cryptosuite,
+        mandatory_pointers=mandatory_pointers,
+        contexts=contexts,
+    )

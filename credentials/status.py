@@ -1,4 +1,4 @@
-"""Whether a credential was taken back: Bitstring Status List 1.0, and our narrower use of it.
+"""Whether a credential was taken back: our own narrower use of Bitstring Status List 1.0.
 
 One list for each relationship, by its own DID, with a strictly rising ``sequence``. A list that
 is over or missing is never read as "not withdrawn": it is *unchecked*, and that is an error of
@@ -34,14 +34,13 @@ from credentials.proof import (
     sign_object,
     verify_parsed,
 )
-from credentials.suites.table import ALL_SUITES, JCS_ONLY
+from credentials.suites.table import JCS_ONLY
 from did.json import Json, JsonObject
 from did.keys import SigningKey
 from did.resolve import OFFLINE, Resolver
 from did.time import format_time
 
 if TYPE_CHECKING:
-    from credentials.credential import Credential
     from credentials.stamp import VerifiedStamp, sign_stamp, verify_stamp
 
 __all__ = [
@@ -127,6 +126,7 @@ class VerifiedStatusList:
     """A status list whose issuer and bits are beyond doubt, but not its age: see ``check_age``.
 
     ``sequence`` is 0 when a list of others does not state one. ``raw`` are the bytes verified.
+    ``ttl`` is for how long after fetching it a list of others asks to be kept.
     """
 
     issuer: str
@@ -139,6 +139,7 @@ class VerifiedStatusList:
     digest: str
     proofs: tuple[VerifiedProof, ...]
     raw: bytes
+    ttl: timedelta | None = None
 
     def check_age(self, now: datetime) -> None:
         """Refuse a list from the future (``status.not_yet_valid``) or one that is over
@@ -198,19 +199,17 @@ def verify_status_list(
     expected_url: str | None,
     resolver: Resolver = OFFLINE,
     min_sequence: int | None = None,
-    foreign: bool = False,
 ) -> VerifiedStatusList:
-    """Verify a status list (§3.2): its proof, shape, issuer, URL, age and bits.
+    """Verify a status list of ours (§3.2): its proof, shape, issuer, URL, age and bits.
 
-    ``min_sequence`` refuses an older list than one already seen. ``foreign`` takes lists that
-    follow the standard without our profile of it. A list seen before costs a look-up; its age is
-    checked each time.
+    ``min_sequence`` refuses an older list than one already seen. A list seen before costs a
+    look-up; its age is checked each time. Lists of others are for ``statuslist``.
 
     Raises ``StatusInvalid``, ``StatusUnchecked`` (``status.stale``), and what verifying a proof
     raises.
     """
-    found = _find(raw, now=now, resolver=resolver, foreign=foreign)
-    _check_list(found, now=now, issuer=expected_issuer, url=expected_url)
+    found = _find(raw, now=now, resolver=resolver)
+    check_list(found, now=now, issuer=expected_issuer, url=expected_url)
     if min_sequence is not None and found.sequence < min_sequence:
         raise StatusInvalid(
             "there was a newer status list already",
@@ -228,7 +227,6 @@ def check_status(
     issuer: str,
     now: datetime,
     resolver: Resolver = OFFLINE,
-    foreign: bool = False,
 ) -> bool:
     """Look up one entry: ``True`` when it stands, ``False`` for ``WITHOUT_STATUS``.
 
@@ -238,7 +236,23 @@ def check_status(
     """
     if status is WITHOUT_STATUS:
         return False
-    if status is None:
+    found = fetch_list(entry.list_url, status)
+    if not isinstance(found, VerifiedStatusList):
+        found = _find(found, now=now, resolver=resolver)
+    check_list(found, now=now, issuer=issuer, url=entry.list_url)
+    if entry.purpose not in found.purposes:
+        raise StatusInvalid("the status list is for another purpose", code="status.purpose")
+    if found.bits.get(entry.index):
+        raise Withdrawn("the issuer has taken this back")
+    return True
+
+
+def fetch_list(url: str, status: Status) -> bytes | str | JsonObject | VerifiedStatusList:
+    """The list that a caller handed over, or what the caller's own function gets from its URL.
+
+    Raises ``StatusUnchecked`` (``status.required``, ``status.unavailable``).
+    """
+    if isinstance(status, WithoutStatus | None):
         raise StatusUnchecked(
             "a status list is needed to know whether this was withdrawn",
             code="status.required",
@@ -246,21 +260,12 @@ def check_status(
         )
     if callable(status):
         try:
-            status = status(entry.list_url)
+            return status(url)
         except Exception as error:
             raise StatusUnchecked(
                 "the status list could not be had", code="status.unavailable", hint="Try later."
             ) from error
-    if isinstance(status, VerifiedStatusList):
-        found = status
-    else:
-        found = _find(status, now=now, resolver=resolver, foreign=foreign)
-    _check_list(found, now=now, issuer=issuer, url=entry.list_url)
-    if entry.purpose not in found.purposes:
-        raise StatusInvalid("the status list is for another purpose", code="status.purpose")
-    if found.bits.get(entry.index):
-        raise Withdrawn("the issuer has taken this back")
-    return True
+    return status
 
 
 def read_index(value: Json) -> int:
@@ -275,18 +280,21 @@ def read_index(value: Json) -> int:
 
 
 def _find(
-    raw: bytes | str | JsonObject, *, now: datetime, resolver: Resolver, foreign: bool
+    raw: bytes | str | JsonObject, *, now: datetime, resolver: Resolver
 ) -> VerifiedStatusList:
     """Shape, proof and bits; remembered where they cannot change."""
     octets = document_bytes(raw)
-    small = len(octets) <= MAX_OWN_BYTES
-    found = _remembered(octets) if small and not foreign else None
-    return found or _open(octets, resolver=resolver, now=now, foreign=foreign)
+    found = _remembered(octets) if len(octets) <= MAX_OWN_BYTES else None
+    return found or _open(octets, resolver=resolver, now=now)
 
 
-def _check_list(
+def check_list(
     found: VerifiedStatusList, *, now: datetime, issuer: str | None, url: str | None
 ) -> None:
+    """Refuse a list by another issuer or at another URL (``None`` takes any), or of another time.
+
+    Raises ``StatusInvalid`` (``status.issuer``, ``status.url``) and as ``check_age``.
+    """
     # By the one who issued the credential, and the list that it names (§3.2, steps 3–5).
     if issuer is not None and found.issuer != issuer:
         raise StatusInvalid(
@@ -306,28 +314,25 @@ def _remembered(octets: bytes) -> VerifiedStatusList | None:
     if not isinstance(issuer, str) or not issuer.startswith("did:key:"):
         return None
     try:
-        return _open(octets, resolver=OFFLINE, now=ANY_TIME, foreign=False)
+        return _open(octets, resolver=OFFLINE, now=ANY_TIME)
     except ControllerUnresolved:
         return None  # a further proof of the set is by a DID that needs the resolver, and the time
 
 
-def _open(octets: bytes, *, resolver: Resolver, now: datetime, foreign: bool) -> VerifiedStatusList:
+def _open(octets: bytes, *, resolver: Resolver, now: datetime) -> VerifiedStatusList:
     document = read_document(octets)
-    issuer = (
-        _foreign_credential(document).issuer if foreign else read_head(document, kind=_KIND).issuer
-    )
+    issuer = read_head(document, kind=_KIND).issuer
     verified = verify_parsed(
         document,
         resolver=resolver,
         now=now,
         expected_controller=issuer,
-        exact_context=None if foreign else PROFILE_CONTEXT,
+        exact_context=PROFILE_CONTEXT,
         # A relay reads ours: it neither loads nor runs what a proof over RDF would take.
-        suites=ALL_SUITES if foreign else JCS_ONLY,
+        suites=JCS_ONLY,
     )
     # The context of ours is exact, so the document that came is the one that was signed.
-    read = _read_foreign(verified.document) if foreign else _read_profile(document)
-    url, sequence, purposes, valid_from, valid_until, bits = read
+    url, sequence, purposes, valid_from, valid_until, bits = _read_profile(document)
     return VerifiedStatusList(
         issuer,
         url,
@@ -369,37 +374,6 @@ def _read_profile(document: JsonObject) -> _Read:
     bits = BitString.decode(encoded, max_bytes=MIN_ENTRIES)  # up to 8 times the least
     purposes = frozenset({"revocation"})
     return url, sequence, purposes, head.valid_from, head.valid_until, bits
-
-
-def _foreign_credential(document: JsonObject) -> "Credential":
-    from credentials.credential import Credential
-
-    return Credential.parse(document)
-
-
-def _read_foreign(document: JsonObject) -> _Read:
-    credential = _foreign_credential(document)
-    subject = credential.subjects[0]
-    encoded, purposes = subject.get("encodedList"), subject.get("statusPurpose")
-    sequence = subject.get("sequence", 0)
-    stated = purposes if isinstance(purposes, list) else [purposes]
-    if (
-        _KIND not in credential.types
-        or credential.id is None
-        or len(credential.subjects) != 1
-        or subject.get("type") not in ("BitstringStatusList", ["BitstringStatusList"])
-        or not isinstance(encoded, str)
-        or not is_count(sequence, 0)
-    ):
-        raise StatusInvalid("the credential is not a status list", pointer="/credentialSubject")
-    return (
-        credential.id,
-        sequence,
-        frozenset(purpose for purpose in stated if isinstance(purpose, str)),
-        credential.valid_from,
-        credential.valid_until,
-        BitString.decode(encoded),
-    )
 
 
 def __getattr__(name: str) -> object:

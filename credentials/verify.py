@@ -3,18 +3,31 @@
 It knows nothing of grants: a relay verifies with this package and never loads what a grant is.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from credentials.contexts import context_bytes
 from credentials.credential import Credential
-from credentials.errors import ProofInvalid, StatusUnchecked
-from credentials.profile import check_window, refuse
-from credentials.proof import SKEW, VerifiedProof, check_proof_times, read_document, verify_parsed
-from credentials.status import WITHOUT_STATUS, Status, StatusEntry, check_status, read_index
-from did.json import Json, JsonObject
+from credentials.errors import PolicyRefused, ProofInvalid
+from credentials.profile import check_window
+from credentials.proof import (
+    SKEW,
+    VerifiedProof,
+    check_proof_times,
+    document_bytes,
+    read_document,
+    verify_parsed,
+)
+from credentials.status import Status
+from credentials.statuslist import StatusFound, check_entries
+from credentials.suites.suite import Contexts
+from did.json import JsonObject
 from did.resolve import OFFLINE, Resolver
 
-_SUPPORTED_PURPOSES = frozenset({"revocation", "suspension"})
+if TYPE_CHECKING:
+    from credentials.related import Fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +35,9 @@ class VerifiedCredential:
     """A credential that its issuer signed and has not taken back.
 
     ``credential.raw`` is the document as it was signed. ``status_checked`` is ``True`` when every
-    status entry was looked up, ``None`` when there is none, ``False`` for ``WITHOUT_STATUS``.
+    status entry was looked up, ``None`` when there is none, ``False`` for ``WITHOUT_STATUS``;
+    ``statuses`` is what the lists say of those looked up. ``checked_schemas`` and
+    ``checked_resources`` are ``True`` when the caller handed over a way to get them.
     """
 
     credential: Credential
@@ -31,6 +46,9 @@ class VerifiedCredential:
     proofs: tuple[VerifiedProof, ...]
     unknown_suites: tuple[str, ...]
     status_checked: bool | None
+    statuses: tuple[StatusFound, ...] = ()
+    checked_schemas: bool = False
+    checked_resources: bool = False
 
 
 def verify_credential(
@@ -40,19 +58,28 @@ def verify_credential(
     status: Status,
     resolver: Resolver = OFFLINE,
     expected_issuer: str | None = None,
+    expected_types: Collection[str] = (),
+    expected_subject: str | None = None,
+    schemas: "Fetch | None" = None,
+    resources: "Fetch | None" = None,
+    contexts: Contexts = context_bytes,
 ) -> VerifiedCredential:
     """Verify a credential: structure, proofs, issuer, window and status (VCDM 2.0 §7.1).
 
-    The issuer's own DID must be among the signers. Contexts added after those that the issuer
-    signed are dropped from the document returned. Not checked: what the claims mean, schemas and
-    related resources.
+    Versions 2.0 and 1.1 of the data model. The issuer's own DID must be among the signers.
+    Contexts added after those that the issuer signed are dropped from the document returned.
+    ``expected_types`` must all be among its types, ``expected_subject`` be the id of its only
+    subject. ``schemas`` and ``resources`` get the bytes of a URL, and with them the credential is
+    held against its JSON Schemas and the digests of its related resources; *without* them that is
+    not checked. ``contexts`` gives the bytes of a JSON-LD context by its URL.
 
     Raises ``StructureInvalid``, ``ContextRefused``, ``RdfcRefused``, ``ProofInvalid``,
-    ``ControllerUnresolved``, ``TimeInvalid``, ``Withdrawn``, ``StatusUnchecked`` or
-    ``StatusInvalid``.
+    ``ControllerUnresolved``, ``TimeInvalid``, ``PolicyRefused``, ``Withdrawn``,
+    ``StatusUnchecked``, ``StatusInvalid`` or ``RelatedInvalid``. Not checked: what the claims
+    mean.
     """
     # 1. Structure of what came in.
-    document = read_document(raw)
+    document = read_document(document_bytes(raw))
     issuer = Credential.parse(document).issuer
     if expected_issuer is not None and issuer != expected_issuer:
         raise ProofInvalid(
@@ -65,59 +92,56 @@ def verify_credential(
         now=now,
         expected_controller=issuer,
         exact_context=None,
+        contexts=contexts,
     )
     check_proof_times(verified.proofs, now)
     # 3. From here on only what was signed counts.
     credential = Credential.parse(verified.document)
     # 4. Window (§4.9).
     check_window(credential.valid_from or now, credential.valid_until or now + SKEW, now)
-    # 5. Status (§4.10).
-    checked = (
-        None
-        if not credential.status
-        else _check_entries(credential, status, now=now, resolver=resolver)
+    # 5. What this verifier asked for.
+    _check_policy(credential, expected_types, expected_subject)
+    # 6. Status (§4.10).
+    found = (
+        check_entries(
+            credential.status, status, issuer=issuer, now=now, resolver=resolver, contexts=contexts
+        )
+        if credential.status
+        else ()
     )
+    # 7. What it refers to (§4.11, §5.3).
+    if schemas is not None or resources is not None:
+        from credentials.related import check_resources, check_schemas
+
+        if schemas is not None:
+            check_schemas(credential, schemas)
+        if resources is not None:
+            check_resources(credential, resources)
     return VerifiedCredential(
         credential,
         issuer,
         verified.digest,
         verified.proofs,
         verified.unknown_suites,
-        checked,
+        None if not credential.status else found is not None,
+        found or (),
+        schemas is not None,
+        resources is not None,
     )
 
 
-def _check_entries(
-    credential: Credential, status: Status, *, now: datetime, resolver: Resolver
-) -> bool:
-    if status is WITHOUT_STATUS:
-        return False
-    for entry in credential.status:
-        check_status(
-            _read_entry(entry),
-            status,
-            issuer=credential.issuer,
-            now=now,
-            resolver=resolver,
-            foreign=True,
+def _check_policy(
+    credential: Credential, expected_types: Collection[str], expected_subject: str | None
+) -> None:
+    if not set(expected_types) <= set(credential.types):
+        raise PolicyRefused(
+            "the credential is not of the types expected", code="policy.type", pointer="/type"
         )
-    return True
-
-
-def _read_entry(entry: JsonObject) -> StatusEntry:
-    """Read an entry as the standard has it (Bitstring Status List 1.0 §2.1)."""
-    kinds: Json = entry.get("type")
-    purpose, url = entry.get("statusPurpose"), entry.get("statusListCredential")
-    if (
-        kinds not in ("BitstringStatusListEntry", ["BitstringStatusListEntry"])
-        or purpose not in _SUPPORTED_PURPOSES
-        or entry.get("statusSize", 1) != 1
+    if expected_subject is not None and (
+        len(credential.subjects) != 1 or credential.subject.get("id") != expected_subject
     ):
-        raise StatusUnchecked(
-            "the credential has a status of a kind that cannot be checked here",
-            code="status.unsupported",
-            pointer="/credentialStatus",
+        raise PolicyRefused(
+            "the credential is not about the subject expected",
+            code="policy.subject",
+            pointer="/credentialSubject",
         )
-    if not isinstance(url, str) or not url:
-        refuse("statusListCredential must be a URL", "/credentialStatus")
-    return StatusEntry(url, read_index(entry.get("statusListIndex")), str(purpose))

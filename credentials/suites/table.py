@@ -7,10 +7,12 @@ from credentials.suites.suite import Suite
 
 EDDSA_JCS: Final = "eddsa-jcs-2022"
 EDDSA_RDFC: Final = "eddsa-rdfc-2022"
+ECDSA_JCS: Final = "ecdsa-jcs-2019"
+ECDSA_RDFC: Final = "ecdsa-rdfc-2019"
 
 # What is verified where a proof over RDF has no meaning, or costs more than its reader may spend.
 JCS_ONLY: Final = frozenset({EDDSA_JCS})
-ALL_SUITES: Final = frozenset({EDDSA_JCS, EDDSA_RDFC})
+ALL_SUITES: Final = frozenset({EDDSA_JCS, EDDSA_RDFC, ECDSA_JCS, ECDSA_RDFC})
 
 
 def suite_named(name: str) -> Suite:
@@ -24,6 +26,10 @@ def suite_named(name: str) -> Suite:
         from credentials.suites import eddsa_rdfc
 
         return eddsa_rdfc.SUITE
+    if name in (ECDSA_JCS, ECDSA_RDFC):
+        from credentials.suites import ecdsa
+
+        return ecdsa.SUITES[name]
     raise ProofInvalid(
         "the cryptosuite is not one known here",
         code="proof.no_known_suite",

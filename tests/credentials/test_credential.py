@@ -186,16 +186,8 @@ def test_every_status_entry_is_looked_up(key, now):
         _verify(both, now, status=raw)
 
 
-@pytest.mark.parametrize(
-    "status",
-    [
-        {"type": "OtherStatus"},
-        _status(purpose="message"),
-        _status(statusSize=2),
-    ],
-)
-def test_a_status_that_cannot_be_checked_is_not_a_yes(status, key, now):
-    signed = _issue(key, now, credentialStatus=status)
+def test_a_status_that_cannot_be_checked_is_not_a_yes(key, now):
+    signed = _issue(key, now, credentialStatus={"type": "OtherStatus"})
     with pytest.raises(StatusUnchecked) as caught:
         _verify(signed, now, status=_list(key, now))
     assert caught.value.code == "status.unsupported"

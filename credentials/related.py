@@ -1,0 +1,184 @@
+"""What a credential refers to: related resources by their digest, and schemas for its claims.
+
+Nothing is fetched here. Who wants these checks hands over a way to get the bytes of a URL, which
+must bound size and time as any fetch of a verifier.
+
+Sources: VCDM 2.0 §5.3 (integrity of related resources) and §4.11, Verifiable Credentials JSON
+Schema 1.0 §3–4, Subresource Integrity §3.1.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from credentials.credential import Credential
+from credentials.errors import RelatedInvalid, StructureInvalid
+from did.errors import EncodingError, JsonError
+from did.json import JsonObject, parse_object
+from did.multikey import multibase_decode
+
+Fetch: TypeAlias = Callable[[str], bytes]
+
+_SRI: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
+# Multihash codes of the same: a varint each, then the length.
+_MULTIHASH: Final = {
+    b"\x12\x20": "sha256",
+    b"\x20\x30": "sha384",
+    b"\x13\x40": "sha512",
+}
+_MAX_SCHEMA_BYTES: Final = 262_144
+_DIALECTS: Final = {
+    "https://json-schema.org/draft/2020-12/schema": "Draft202012Validator",
+    "https://json-schema.org/draft/2019-09/schema": "Draft201909Validator",
+    "http://json-schema.org/draft-07/schema": "Draft7Validator",
+}
+
+
+def check_resources(credential: Credential, fetch: Fetch) -> None:
+    """Hold every related resource against its digests (VCDM 2.0 §5.3).
+
+    Raises ``RelatedInvalid``: ``related.digest`` when one does not match, ``related.unavailable``
+    when the resource could not be had, ``related.unsupported`` for a digest of a kind not known.
+    """
+    for position, resource in enumerate(credential.resources):
+        pointer = f"/relatedResource/{position}"
+        wanted = _digests(resource, pointer)
+        found = _get(str(resource["id"]), fetch, pointer)
+        for name, digest in wanted:
+            if hashlib.new(name, found).digest() != digest:
+                raise RelatedInvalid(
+                    "a related resource is not what it was when the credential was issued",
+                    code="related.digest",
+                    pointer=pointer,
+                )
+
+
+def check_schemas(credential: Credential, fetch: Fetch) -> None:
+    """Validate a credential against every one of its JSON Schemas.
+
+    Draft 2020-12, 2019-09 or 7, said by ``$schema``; references lead nowhere outside the schema.
+    A schema inside a credential (``JsonSchemaCredential``) is not read: who trusts its issuer
+    verifies that first, and hands over the schema in it.
+
+    Raises ``RelatedInvalid``: ``schema.mismatch``, ``schema.invalid``, ``related.unavailable``,
+    ``related.digest``, ``schema.unsupported`` for another type or dialect.
+    """
+    for position, reference in enumerate(credential.schemas):
+        pointer = f"/credentialSchema/{position}"
+        kinds = reference["type"]
+        if "JsonSchema" not in (kinds if isinstance(kinds, list) else [kinds]):
+            raise RelatedInvalid(
+                "the schema is of a kind that cannot be checked here",
+                code="schema.unsupported",
+                pointer=pointer,
+            )
+        found = _get(str(reference["id"]), fetch, pointer)
+        if "digestSRI" in reference or "digestMultibase" in reference:
+            for name, digest in _digests(reference, pointer):
+                if hashlib.new(name, found).digest() != digest:
+                    raise RelatedInvalid(
+                        "the schema is not what it was when the credential was issued",
+                        code="related.digest",
+                        pointer=pointer,
+                    )
+        try:
+            schema = parse_object(found, max_bytes=_MAX_SCHEMA_BYTES, allow_floats=True)
+        except JsonError as error:
+            raise RelatedInvalid(
+                "the schema is not a JSON object", code="schema.invalid", pointer=pointer
+            ) from error
+        place = _mismatch(schema, credential.raw, pointer)
+        if place is not None:
+            raise RelatedInvalid(
+                "the credential does not follow its schema",
+                code="schema.mismatch",
+                pointer=place,
+            )
+
+
+def _mismatch(schema: JsonObject, document: JsonObject, pointer: str) -> str | None:
+    """Where a document does not follow a schema; ``None`` when it does."""
+    import jsonschema  # a library of its own, loaded by who validates
+    import jsonschema.exceptions
+    import referencing.exceptions
+
+    dialect = schema.get("$schema")
+    name = _DIALECTS.get(dialect.rstrip("#")) if isinstance(dialect, str) else None
+    if name is None:
+        raise RelatedInvalid(
+            "the schema must name its dialect: draft 2020-12, 2019-09 or 7",
+            code="schema.unsupported",
+            pointer=pointer,
+        )
+    kind: Any = getattr(jsonschema, name)
+    try:
+        kind.check_schema(schema)
+        # Without a registry of its own it would fetch what a schema refers to.
+        validator = kind(schema, registry=referencing.Registry(), format_checker=None)
+        error = next(validator.iter_errors(document), None)
+    except (jsonschema.exceptions.SchemaError, referencing.exceptions.Unresolvable):
+        raise RelatedInvalid(
+            "the schema is not valid, or refers to another one",
+            code="schema.invalid",
+            pointer=pointer,
+        ) from None
+    except RecursionError:
+        raise RelatedInvalid(
+            "the schema refers to itself without end", code="schema.invalid", pointer=pointer
+        ) from None
+    if error is None:
+        return None
+    # The library's own message repeats the value that was refused; its place does not.
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.path)
+
+
+def _get(url: str, fetch: Fetch, pointer: str) -> bytes:
+    try:
+        return fetch(url)
+    except Exception as error:
+        raise RelatedInvalid(
+            "what the credential refers to could not be had",
+            code="related.unavailable",
+            hint="Try later.",
+            pointer=pointer,
+        ) from error
+
+
+def _digests(value: JsonObject, pointer: str) -> list[tuple[str, bytes]]:
+    """The digests of one reference: name of the hash, and its bytes; at least one."""
+    found: list[tuple[str, bytes]] = []
+    sri, multibase = value.get("digestSRI"), value.get("digestMultibase")
+    if isinstance(sri, str):
+        # Of several the strongest counts (SRI §3.3.4); all of one kind would do.
+        options = [option.partition("?")[0].partition("-") for option in sri.split()]
+        known = [(name, text) for name, _, text in options if name in _SRI]
+        if known:
+            strongest = max(_SRI[name] for name, _ in known)
+            found += [(n, _base64(t, pointer)) for n, t in known if _SRI[n] == strongest][:1]
+    if isinstance(multibase, str):
+        try:
+            data = multibase_decode(multibase)
+        except EncodingError:
+            data = b""
+        name = _MULTIHASH.get(data[:2])
+        if name is not None and len(data) == 2 + _SRI[name]:
+            found.append((name, data[2:]))
+    if not found or (multibase is not None and len(found) < 1 + (sri is not None)):
+        raise RelatedInvalid(
+            "a digest is of a kind that is not known here",
+            code="related.unsupported",
+            hint="Known are SHA-256, SHA-384 and SHA-512, as digestSRI or as a multihash.",
+            pointer=pointer,
+        )
+    return found
+
+
+def _base64(text: str, pointer: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise StructureInvalid(
+            "digestSRI is not base64", code="credential.value", pointer=pointer
+        ) from None
