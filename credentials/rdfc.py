@@ -38,7 +38,9 @@ Hash: TypeAlias = Literal["sha256", "sha384"]
 Contexts: TypeAlias = Callable[[str], bytes]
 
 # What a document may say in keywords of its own; the rest is left out of RDF, or moves things.
-_KEYWORDS: Final = frozenset({"@context", "@id", "@type", "@value", "@language", "@list", "@set"})
+_KEYWORDS: Final = frozenset(
+    {"@context", "@id", "@type", "@value", "@language", "@direction", "@list", "@set"}
+)
 # Resolved against this, a relative reference shows; no document has a use for the scheme.
 _RELATIVE: Final = "relative-reference:"
 _BASE: Final = _RELATIVE + "///"
@@ -148,8 +150,8 @@ def _check_keywords(value: JsonObject, contexts: Contexts) -> None:
     for key in value:
         if key.startswith("@") and key not in _KEYWORDS:
             raise RdfcRefused("the document uses a keyword it must not", code="rdfc.keyword")
-    if "@language" in value and "@value" not in value:
-        raise RdfcRefused("a language stands without a text", code="rdfc.dropped")
+    if not value.keys().isdisjoint({"@language", "@direction"}) and "@value" not in value:
+        raise RdfcRefused("a language or direction stands without a text", code="rdfc.dropped")
     if "@context" in value:
         named = value["@context"]
         for url in named if isinstance(named, list) else [named]:

@@ -93,7 +93,15 @@ def refused(code: str, value: dict[str, object]) -> None:
         ("rdfc.null", {"urn:a": {"@value": None}}),
         ("rdfc.null", {"urn:a": {"@value": "secret", "@language": None}}),
         ("rdfc.null", {"urn:a": {"@list": [None]}}),
-        ("rdfc.keyword", {"urn:a": {"@value": "secret", "@direction": "rtl"}}),
+        ("rdfc.syntax", {"urn:a": {"@value": "secret", "@direction": None}}),
+        ("rdfc.syntax", {"urn:a": {"@value": "secret", "@direction": "up"}}),
+        ("rdfc.syntax", {"urn:a": {"@value": "secret", "@direction": "rtl", "@type": "urn:b"}}),
+        ("rdfc.direction", {"urn:a": {"@value": 1, "@direction": "rtl"}}),
+        (
+            "rdfc.direction",
+            {"urn:a": {"@value": "secret", "@type": "https://www.w3.org/ns/i18n#ar_rtl"}},
+        ),
+        ("rdfc.dropped", {"urn:a": {"@direction": "rtl"}}),
         ("rdfc.keyword", {"urn:a": {"@value": "secret", "@index": "i"}}),
         ("rdfc.keyword", {"@graph": [{"id": "urn:secret"}]}),
         ("rdfc.keyword", {"@included": [{"id": "urn:secret"}]}),
@@ -118,6 +126,17 @@ def refused(code: str, value: dict[str, object]) -> None:
 def test_what_would_not_be_signed_is_refused(code, claims):
     """Each has its reason, and none says what it was."""
     refused(code, document(**claims))
+
+
+def test_the_direction_of_a_text_is_signed():
+    """Direction and language stand in the datatype (JSON-LD 1.1 API §8.2.2, i18n-datatype)."""
+    texts = [
+        {"@value": "a", "@language": "AR-eg", "@direction": "rtl"},
+        {"@value": "a", "@direction": "ltr"},
+    ]
+    canonical = canonicalize_jsonld(document(**{"urn:a": texts}))
+    for written in ("ar-eg_rtl", "_ltr"):
+        assert f'<urn:a> "a"^^<https://www.w3.org/ns/i18n#{written}> .\n' in canonical
 
 
 def test_a_document_of_too_many_levels_is_refused():
