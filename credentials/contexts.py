@@ -18,6 +18,7 @@ from did.json import Json, JsonObject
 
 CREDENTIALS_V1: Final = "https://www.w3.org/2018/credentials/v1"
 CREDENTIALS_V2: Final = "https://www.w3.org/ns/credentials/v2"
+DATA_INTEGRITY_V1: Final = "https://w3id.org/security/data-integrity/v1"
 DATA_INTEGRITY_V2: Final = "https://w3id.org/security/data-integrity/v2"
 PDS_V1: Final = "https://w3id.org/personal-data-store/v1"
 # Credentials and presentations of our own carry these, in this order, and nothing else.
@@ -29,7 +30,7 @@ _FILES: Final[Mapping[str, str]] = MappingProxyType(
     {
         CREDENTIALS_V1: "credentials-v1.jsonld",
         CREDENTIALS_V2: "credentials-v2.jsonld",
-        "https://w3id.org/security/data-integrity/v1": "data-integrity-v1.jsonld",
+        DATA_INTEGRITY_V1: "data-integrity-v1.jsonld",
         DATA_INTEGRITY_V2: "data-integrity-v2.jsonld",
         "https://w3id.org/security/jwk/v1": "jwk-v1.jsonld",
         "https://w3id.org/security/multikey/v1": "multikey-v1.jsonld",
@@ -42,6 +43,17 @@ KNOWN_CONTEXTS: Final = frozenset(_FILES)
 _MAX_CONTEXTS = 16
 # These change what every other name means, or fetch something.
 _UNSAFE_KEYWORDS = frozenset({"@vocab", "@base", "@import", "@propagate", "@language"})
+
+
+def with_proof_context(context: Json) -> Json:
+    """A context of VCDM 1.1 with one more, which defines Data Integrity proofs, unless it has it.
+
+    That of VCDM 2.0 defines them itself and is returned as it is.
+    """
+    if not isinstance(context, list) or not context or context[0] != CREDENTIALS_V1:
+        return context
+    defined = any(url in context for url in (DATA_INTEGRITY_V1, DATA_INTEGRITY_V2))
+    return context if defined else [*context, DATA_INTEGRITY_V2]
 
 
 class ContextFolder:

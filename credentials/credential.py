@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, Literal, Self, TypeAlias
 
 from credentials.contexts import CREDENTIALS_V1, check_foreign_context
+from credentials.errors import PresentationInvalid
 from credentials.forms import is_url, read_date_time_stamp
 from credentials.profile import refuse
 from did.json import Json, JsonObject
@@ -119,7 +120,11 @@ class Presentation:
 
     @classmethod
     def parse(cls, document: JsonObject) -> Self:
-        """Read a presentation. Raises ``StructureInvalid`` or ``ContextRefused``."""
+        """Read a presentation.
+
+        Raises ``StructureInvalid``, ``ContextRefused``, or ``PresentationInvalid``
+        (``presentation.credentials``).
+        """
         # §4.3 contexts
         version = read_version(document)
         # §4.13 id, type, holder
@@ -136,7 +141,11 @@ class Presentation:
         present = document.get("verifiableCredential", [])
         for item in present if isinstance(present, list) else [present]:
             if not isinstance(item, dict):
-                refuse("verifiableCredential must hold objects", at)
+                raise PresentationInvalid(
+                    "verifiableCredential must hold objects",
+                    code="presentation.credentials",
+                    pointer=at,
+                )
             kind = item.get("type")
             if _ENVELOPED[0] in (kind if isinstance(kind, list) else [kind]):
                 enveloped.append(read_envelope(item, _ENVELOPED[0], at))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from credentials.contexts import CREDENTIALS_V2, DATA_INTEGRITY_V2, context_bytes
+from credentials.contexts import CREDENTIALS_V2, context_bytes, with_proof_context
 from credentials.credential import Credential, read_version
 from credentials.errors import ProofInvalid
 from credentials.proof import add_proof
@@ -16,8 +16,6 @@ from did.time import format_time
 
 if TYPE_CHECKING:
     from credentials.proof import AnySigningKey
-
-_DATA_INTEGRITY = (DATA_INTEGRITY_V2, DATA_INTEGRITY_V2.replace("/v2", "/v1"))
 
 
 def issue_credential(
@@ -45,16 +43,13 @@ def issue_credential(
     document: JsonObject = {"@context": [CREDENTIALS_V2], **unsigned}
     older = read_version(document) == "1.1"
     first, last = ("issuanceDate", "expirationDate") if older else ("validFrom", "validUntil")
-    named = document["@context"]
-    if older and isinstance(named, list) and not any(url in named for url in _DATA_INTEGRITY):
-        document["@context"] = [*named, DATA_INTEGRITY_V2]
     document = {
-        "@context": document["@context"],
         "id": new_urn(),
         "type": ["VerifiableCredential"],
         "issuer": key.did,
         first: format_time(now),
         **document,
+        "@context": with_proof_context(document["@context"]),
     }
     if valid_for is not None and last not in document:
         document[last] = format_time(now + valid_for)

@@ -5,22 +5,41 @@ Sources: VCDM 2.0 §4.13, Data Integrity 1.0 §4.4 (challenge and domain).
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NoReturn
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from credentials.contexts import PROFILE_CONTEXT, check_foreign_context
-from credentials.credential import read_types
+from credentials.contexts import (
+    PROFILE_CONTEXT,
+    check_exact_context,
+    context_bytes,
+    with_proof_context,
+)
+from credentials.credential import Presentation, read_types
 from credentials.errors import PresentationInvalid, ProofInvalid
-from credentials.forms import is_url
 from credentials.profile import check_keys
 from credentials.proof import check_proof_times, read_document, sign_object, verify_parsed
-from credentials.suites.table import ALL_SUITES, JCS_ONLY
+from credentials.suites.suite import Contexts
+from credentials.suites.table import ALL_SUITES, EDDSA_JCS, JCS_ONLY
 from did.json import JsonObject
-from did.keys import SigningKey
 from did.resolve import OFFLINE, Resolver
 
+if TYPE_CHECKING:
+    from credentials.proof import AnySigningKey
+
+_TYPE: Final = "VerifiablePresentation"
 _REQUIRED = frozenset({"@context", "holder", "id", "proof", "type", "verifiableCredential"})
 _OPTIONAL = frozenset({"grantDigest", "lastReceipt", "sealed"})
 _WRONG_PLACE = {"proof.challenge": "presentation.challenge", "proof.domain": "presentation.domain"}
+
+
+class Unchecked(Enum):
+    """The type of ``UNCHECKED``."""
+
+    UNCHECKED = "unchecked"
+
+
+UNCHECKED: Final = Unchecked.UNCHECKED
+"""Says aloud that a presentation may have been made for another moment, or for another place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +47,8 @@ class VerifiedPresentation:
     """A presentation by ``holder`` for this challenge and domain.
 
     ``document`` is as signed, without its proof, and ``digest`` is over it. The credentials inside
-    are covered by the holder's proof and otherwise as they came: each is verified on its own.
+    are covered by the holder's proof and otherwise as they came: each is verified on its own. Those
+    in ``unverified_envelopes`` are ``data:`` URLs.
     """
 
     holder: str
@@ -36,45 +56,63 @@ class VerifiedPresentation:
     document: JsonObject
     unverified_credentials: tuple[JsonObject, ...]
     digest: str
+    unverified_envelopes: tuple[str, ...] = ()
 
 
 def sign_presentation(
     *,
-    holder_key: SigningKey,
+    holder_key: "AnySigningKey",
     presentation: JsonObject,
-    challenge: str,
-    domain: str,
+    challenge: str | None,
+    domain: str | None,
     created: datetime,
+    holder: str | None = None,
+    verification_method: str | None = None,
+    cryptosuite: str = EDDSA_JCS,
+    contexts: Contexts = context_bytes,
 ) -> JsonObject:
-    """Sign a presentation by the did:key of ``holder_key``, for ``authentication``.
+    """Sign a presentation for ``authentication``, by the did:key of ``holder_key``.
 
-    ``holder`` is filled in when it is absent. Raises ``PresentationInvalid``
-    (``presentation.holder``) when it names somebody else.
+    For another DID of the holder, ``holder`` names it and ``verification_method`` its key there.
+    The property ``holder`` is filled in when it is absent; in VCDM 1.1 also the context that
+    defines the proof. Raises ``PresentationInvalid`` (``presentation.holder``) when it names
+    somebody else.
     """
-    if presentation.get("holder", holder_key.did) != holder_key.did:
+    signer = holder or holder_key.did
+    if presentation.get("holder", signer) != signer:
         _refuse("holder", "the holder must be the one who signs")
+    document = {**presentation, "holder": signer}
+    if "@context" in document:
+        document["@context"] = with_proof_context(document["@context"])
     return sign_object(
-        {**presentation, "holder": holder_key.did},
+        document,
         holder_key,
         created=created,
         purpose="authentication",
+        verification_method=verification_method,
         challenge=challenge,
         domain=domain,
+        cryptosuite=cryptosuite,
+        contexts=contexts,
     )
 
 
 def verify_presentation(
     raw: bytes | str | JsonObject,
     *,
-    expected_challenge: str,
-    expected_domain: str,
+    expected_challenge: str | Unchecked,
+    expected_domain: str | Unchecked,
     now: datetime,
     resolver: Resolver = OFFLINE,
     exact_context: tuple[str, ...] | None = PROFILE_CONTEXT,
+    contexts: Contexts = context_bytes,
 ) -> VerifiedPresentation:
     """Verify that the holder signed this for exactly this challenge and domain.
 
-    Not checked: whether the challenge was used before, and the credentials inside.
+    ``UNCHECKED`` in the place of one leaves it open, and then the presentation may be a replay.
+    ``exact_context`` is for our own presentations; ``None`` reads any of VCDM 2.0 or 1.1, where
+    one that names no holder is by whoever signed it. Not checked: whether the challenge was used
+    before, and the credentials inside.
 
     Raises ``PresentationInvalid`` (``presentation.challenge``, ``presentation.domain``,
     ``presentation.holder``, ``presentation.credentials``), ``StructureInvalid``,
@@ -85,14 +123,13 @@ def verify_presentation(
         _refuse("expectation", "a challenge and a domain must be expected")
     document = read_document(raw)
     # 2. Shape (VCDM 2.0 §4.13).
-    types = read_types(document, "VerifiablePresentation")
-    if exact_context is None:
-        check_foreign_context(document)
-    else:
+    if exact_context is not None:
+        check_exact_context(document, exact_context)
+        read_types(document, _TYPE)
         check_keys(document, _REQUIRED, "", _OPTIONAL)
-    holder = document.get("holder")
-    named = holder.get("id") if isinstance(holder, dict) else holder
-    if not is_url(named) or not named.startswith("did:"):
+    presented = Presentation.parse(document)
+    holder = presented.holder
+    if holder is not None and not holder.startswith("did:"):
         _refuse("holder", "the holder must be a DID")
     # 3. Proof by the holder, for authentication, here and now.
     try:
@@ -100,13 +137,14 @@ def verify_presentation(
             document,
             resolver=resolver,
             now=now,
-            expected_controller=named,
+            expected_controller=holder,
             purpose="authentication",
-            expected_challenge=expected_challenge,
-            expected_domain=expected_domain,
+            expected_challenge=None if expected_challenge is UNCHECKED else expected_challenge,
+            expected_domain=None if expected_domain is UNCHECKED else expected_domain,
             exact_context=exact_context,
             # A relay reads ours: it neither loads nor runs what a proof over RDF would take.
             suites=ALL_SUITES if exact_context is None else JCS_ONLY,
+            contexts=contexts,
         )
     except ProofInvalid as error:
         if error.code in _WRONG_PLACE:
@@ -115,13 +153,17 @@ def verify_presentation(
             ) from None
         raise
     check_proof_times(verified.proofs, now)
-    # 4. What it carries.
-    value = verified.document.get("verifiableCredential", [])
-    inside = value if isinstance(value, list) else [value]
-    credentials = tuple(item for item in inside if isinstance(item, dict))
-    if len(credentials) != len(inside):
-        _refuse("credentials", "verifiableCredential must hold objects")
-    return VerifiedPresentation(named, types, verified.document, credentials, verified.digest)
+    # 4. What it carries, as it was signed.
+    if exact_context is None:
+        presented = Presentation.parse(verified.document)
+    return VerifiedPresentation(
+        holder or verified.controller,
+        presented.types,
+        verified.document,
+        presented.credentials,
+        verified.digest,
+        presented.enveloped,
+    )
 
 
 def _refuse(reason: str, message: str) -> NoReturn:

@@ -100,6 +100,7 @@ def sign_object(
     challenge: str | None = None,
     domain: str | None = None,
     cryptosuite: str = EDDSA_JCS,
+    contexts: Contexts = context_bytes,
 ) -> JsonObject:
     """A copy of an object with one proof (Data Integrity §4.2), of eddsa-jcs-2022 unless said.
 
@@ -117,6 +118,7 @@ def sign_object(
         challenge=challenge,
         domain=domain,
         cryptosuite=cryptosuite,
+        contexts=contexts,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final, NoReturn
 
 from credentials.errors import ContextRefused, ProofInvalid
-from credentials.suites.table import ALL_SUITES, EDDSA_JCS, suite_named
+from credentials.suites.table import ALL_SUITES, EDDSA_JCS, OVER_JSON, suite_named
 from did.json import Json, JsonObject
 
 PROOF_TYPE: Final = "DataIntegrityProof"
@@ -20,7 +20,7 @@ def sort_proofs(
 ) -> tuple[list[JsonObject], tuple[str, ...]]:
     """The proofs of a known suite, at least one, and the names of the suites of the others.
 
-    Those of eddsa-jcs-2022 come first: they are cheap to refuse by.
+    Those of eddsa-jcs-2022 come first, then others over JSON: they are cheap to refuse by.
 
     Raises ``ProofInvalid`` (``proof.missing``, ``proof.many``, ``proof.malformed``,
     ``proof.no_known_suite``).
@@ -57,7 +57,12 @@ def sort_proofs(
             hint="Known here: " + ", ".join(sorted(suites)) + ".",
             pointer="/proof",
         )
-    known.sort(key=lambda proof: proof["cryptosuite"] != EDDSA_JCS)
+    known.sort(
+        key=lambda proof: (
+            proof["cryptosuite"] != EDDSA_JCS,
+            proof["cryptosuite"] not in OVER_JSON,
+        )
+    )
     return known, tuple(unknown)
 
 

@@ -12,6 +12,7 @@ ECDSA_RDFC: Final = "ecdsa-rdfc-2019"
 
 # What is verified where a proof over RDF has no meaning, or costs more than its reader may spend.
 JCS_ONLY: Final = frozenset({EDDSA_JCS})
+OVER_JSON: Final = frozenset({EDDSA_JCS, ECDSA_JCS})
 ALL_SUITES: Final = frozenset({EDDSA_JCS, EDDSA_RDFC, ECDSA_JCS, ECDSA_RDFC})
 
 
