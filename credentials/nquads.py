@@ -5,6 +5,7 @@
 """
 
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from credentials.errors import RdfcRefused
@@ -54,6 +55,42 @@ class Quad(NamedTuple):
     predicate: Iri
     object: Iri | Blank | Literal
     graph: Iri | Blank | None = None
+
+
+def rename(quad: Quad, change: Callable[[Iri | Blank], Iri | Blank]) -> Quad:
+    """A quad with other names for its subject, its object and its graph."""
+    target = quad.object
+    return Quad(
+        change(quad.subject),
+        quad.predicate,
+        target if isinstance(target, Literal) else change(target),
+        None if quad.graph is None else change(quad.graph),
+    )
+
+
+_ESCAPED: Final = CONTROLS | {
+    0x09: "\\t",
+    0x0A: "\\n",
+    0x0D: "\\r",
+    0x22: '\\"',
+    0x5C: "\\\\",
+}
+
+
+def write(quad: Quad) -> str:
+    """The canonical line of a quad (RDFC-1.0 §5), with the labels that its blank nodes have."""
+    return " ".join([_written(term) for term in quad if term is not None]) + " .\n"
+
+
+def _written(term: Iri | Blank | Literal) -> str:
+    if isinstance(term, Iri):
+        return f"<{term.value}>"
+    if isinstance(term, Blank):
+        return f"_:{term.label}"
+    text = f'"{term.value.translate(_ESCAPED)}"'
+    if term.language:
+        return f"{text}@{term.language}"
+    return text if term.datatype == STRING else f"{text}^^<{term.datatype}>"
 
 
 def iri(value: object) -> Iri:

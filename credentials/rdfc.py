@@ -13,7 +13,8 @@ import hashlib
 import json
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final, Literal, TypeAlias
 
@@ -61,10 +62,17 @@ def canonicalize_jsonld(
     Raises ``ContextRefused`` (``context.unknown``) or ``RdfcRefused`` (``rdfc.*``), for what the
     canonical form would not cover and for what would cost too much.
     """
-    nulls = _survey(document, contexts, max_bytes)
-    expanded = _expand(document, contexts)
-    quads = to_quads(expanded, nulls=nulls, relative=_RELATIVE, max_quads=MAX_QUADS)
+    quads = quads_of(document, contexts=contexts, max_bytes=max_bytes)
     return canonicalize_quads(quads, hash_name=hash_name)
+
+
+def quads_of(
+    document: JsonObject, *, contexts: Contexts = context_bytes, max_bytes: int = MAX_BYTES
+) -> set[Quad]:
+    """The statements of a JSON-LD document; refuses what ``canonicalize_jsonld`` refuses."""
+    nulls = _survey(document, contexts, max_bytes)
+    expanded = expand(document, contexts)
+    return to_quads(expanded, nulls=nulls, relative=_RELATIVE, max_quads=MAX_QUADS)
 
 
 def canonicalize_nquads(text: str, *, hash_name: Hash = "sha256") -> str:
@@ -76,6 +84,15 @@ def canonicalize_nquads(text: str, *, hash_name: Hash = "sha256") -> str:
 
 def canonicalize_quads(quads: Iterable[Quad], *, hash_name: Hash = "sha256") -> str:
     """The canonical N-Quads of a set of quads (RDFC-1.0 §4.4). Raises ``RdfcRefused``."""
+    return _canonicalize(quads, hash_name)[0]
+
+
+def canonical_labels(quads: Iterable[Quad]) -> dict[Blank, Blank]:
+    """The label that each blank node has in the canonical form: ``c14n0`` and so on."""
+    return _canonicalize(quads, "sha256")[1]
+
+
+def _canonicalize(quads: Iterable[Quad], hash_name: Hash) -> tuple[str, dict[Blank, Blank]]:
     distinct = set(quads)
     if len(distinct) > MAX_QUADS:
         raise _too_much("statements", MAX_QUADS, "rdfc.quads")
@@ -94,11 +111,14 @@ def canonicalize_quads(quads: Iterable[Quad], *, hash_name: Hash = "sha256") -> 
                 "object": _component(quad.object, labels),
             }
         )
+    canonicaliser = _canonicaliser()(hash_name)
     try:
-        text: str = _canonicaliser()(hash_name).main(dataset, {"format": "application/n-quads"})
+        text: str = canonicaliser.main(dataset, {"format": "application/n-quads"})
     except RecursionError:
         raise _poison() from None
-    return "".join(sorted(_with_controls(text)))
+    issued: dict[str, str] = canonicaliser.canonical_issuer.existing
+    given = {term: Blank(issued[label].removeprefix("_:")) for term, label in labels.items()}
+    return "".join(sorted(_with_controls(text))), given
 
 
 def _component(term: tuple[str, ...], labels: dict[Blank, str]) -> dict[str, str]:
@@ -160,7 +180,8 @@ def _check_keywords(value: JsonObject, contexts: Contexts) -> None:
             contexts(url)
 
 
-def _expand(document: JsonObject, contexts: Contexts) -> object:
+def expand(document: JsonObject, contexts: Contexts) -> object:
+    """The expanded form (JSON-LD 1.1 API §5.1); not checked: that RDF has a form for all of it."""
     from pyld import jsonld
 
     def dropped(_name: object) -> None:
@@ -168,6 +189,24 @@ def _expand(document: JsonObject, contexts: Contexts) -> object:
             "no context defines a property, so it would not be signed", code="rdfc.dropped"
         )
 
+    with _errors():
+        return jsonld.expand(document, _options(contexts), on_property_dropped=dropped)
+
+
+def compact(expanded: object, context: Json, contexts: Contexts) -> JsonObject:
+    """The compact form (JSON-LD 1.1 API §6.1) of what ``expand`` returned.
+
+    Not checked: that it still says the same.
+    """
+    from pyld import jsonld
+
+    with _errors():
+        options = {**_options(contexts), "skipExpansion": True}
+        found: JsonObject = jsonld.compact(expanded, context, options)
+    return found
+
+
+def _options(contexts: Contexts) -> dict[str, Any]:
     def load(url: str, _options: object) -> dict[str, object]:
         return {
             "document": json.loads(contexts(url)),
@@ -177,9 +216,16 @@ def _expand(document: JsonObject, contexts: Contexts) -> object:
         }
 
     resolver = _resolver()(_shared() if contexts is context_bytes else {}, load)
-    options = {"base": _BASE, "documentLoader": load, "contextResolver": resolver}
+    return {"base": _BASE, "documentLoader": load, "contextResolver": resolver}
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """The library's errors as ours: they hold the input, and some of its checks fail otherwise."""
+    from pyld import jsonld
+
     try:
-        return jsonld.expand(document, options, on_property_dropped=dropped)
+        yield
     except CredentialError:
         raise
     except (
@@ -190,7 +236,6 @@ def _expand(document: JsonObject, contexts: Contexts) -> object:
         TypeError,
         ValueError,
     ):
-        # The library's errors hold the input, and some of its checks fail in other ways.
         raise RdfcRefused("the document is not valid JSON-LD", code="rdfc.syntax") from None
 
 

@@ -21,6 +21,7 @@ from did.time import parse_time
 
 if TYPE_CHECKING:
     from did.ecdsa import EcdsaVerifyKey
+    from did.mldsa import MldsaVerifyKey
 
 RELATIONSHIPS = (
     "authentication",
@@ -79,6 +80,12 @@ class VerificationMethod:
         if jwk.get("use", "sig") != "sig" or jwk.get("alg", key.curve.alg) != key.curve.alg:
             _wrong_kind()
         return key
+
+    def mldsa(self) -> "MldsaVerifyKey":
+        """The ML-DSA-44 key, published as a Multikey. Raises ``KeyFormatError`` (``key.kind``)."""
+        from did.mldsa import MldsaVerifyKey
+
+        return MldsaVerifyKey.from_multikey(self._multibase("Multikey"))
 
     def _multibase(self, older_type: str) -> str:
         if self.public_key_multibase is None or self.type not in ("Multikey", older_type):

@@ -16,7 +16,7 @@ from typing import Literal
 
 from did.errors import EncodingError, KeyFormatError
 
-# Base conversion takes quadratic time. The longest key in use (RSA-4096) needs 722 characters.
+# Base conversion takes quadratic time. The longest key in use (ML-DSA-44) needs 1796 characters.
 MAX_BASE58_TEXT = 4096
 MAX_BASE58_BYTES = 3000
 
@@ -42,6 +42,7 @@ class Codec(Enum):
     P384_PUB = ("p384-pub", 0x1201, 49)
     P521_PUB = ("p521-pub", 0x1202, 67)
     RSA_PUB = ("rsa-pub", 0x1205, 0)
+    MLDSA_44_PUB = ("mldsa-44-pub", 0x1210, 1312)
     ED25519_PRIV = ("ed25519-priv", 0x1300, 32)
     X25519_PRIV = ("x25519-priv", 0x1302, 32)
     P256_PRIV = ("p256-priv", 0x1306, 32)

@@ -82,8 +82,10 @@ LIBRARIES = {
     "rfc8785": ("did.json",),
     "orjson": ("did.json", "credentials.ours"),
     "pyld": ("credentials.rdfc",),
+    "cbor2": ("credentials.cbor",),
     "cryptography": (
         "did.ecdsa",
+        "did.mldsa",
         "pds.sealing",
         "pds.vault.keyslots",
         "pds.vault.derive",
