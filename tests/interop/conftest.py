@@ -92,6 +92,12 @@ def signing(request: pytest.FixtureRequest) -> Signing:
     return SIGNINGS[request.param]
 
 
+@pytest.fixture(scope="session")
+def selective_signing() -> Signing:
+    """The suite that discloses a part."""
+    return Signing("ecdsa-sd-2023", *P256)
+
+
 Claims = Callable[[datetime], JsonObject]
 DIGEST = "uEiDYsr8E75WPBXMiKtrKdTaKqvTM9yqBM37UDCggzO6CoQ"
 
@@ -193,3 +199,9 @@ JSON_CLAIMS: dict[str, Claims] = {
 def case(request: pytest.FixtureRequest) -> Case:
     """Each kind of claims, in each suite that can sign them, on each of its curves."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def claims() -> dict[str, Claims]:
+    """Claims by what they are."""
+    return CLAIMS
