@@ -67,6 +67,7 @@ class Case:
     """A credential to sign, and how."""
 
     signing: Signing
+    about: str
     claims: "Claims"
 
     def unsigned(self, now: datetime) -> JsonObject:
@@ -191,7 +192,7 @@ JSON_CLAIMS: dict[str, Claims] = {
 
 @pytest.fixture(
     params=[
-        pytest.param(Case(signing, claims), id=f"{name}, {about}")
+        pytest.param(Case(signing, about, claims), id=f"{name}, {about}")
         for name, signing in SIGNINGS.items()
         for about, claims in {**CLAIMS, **({} if signing.over_rdf else JSON_CLAIMS)}.items()
     ]
