@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from credentials.derive import derive_credential
     from credentials.errors import CredentialError
     from credentials.grant import GrantTerms, VerifiedGrant, issue_grant, verify_grant
     from credentials.issue import issue_credential
@@ -29,6 +30,7 @@ __all__ = [
     "VerifiedCredential",
     "VerifiedGrant",
     "VerifiedPresentation",
+    "derive_credential",
     "issue_credential",
     "issue_grant",
     "sign_presentation",
@@ -45,6 +47,7 @@ _HOME: Final = {
     "VerifiedCredential": "verify",
     "VerifiedGrant": "grant",
     "VerifiedPresentation": "presentation",
+    "derive_credential": "derive",
     "issue_credential": "issue",
     "issue_grant": "grant",
     "sign_presentation": "presentation",

@@ -20,6 +20,7 @@ CREDENTIALS_V1: Final = "https://www.w3.org/2018/credentials/v1"
 CREDENTIALS_V2: Final = "https://www.w3.org/ns/credentials/v2"
 DATA_INTEGRITY_V1: Final = "https://w3id.org/security/data-integrity/v1"
 DATA_INTEGRITY_V2: Final = "https://w3id.org/security/data-integrity/v2"
+STATUS_V1: Final = "https://www.w3.org/ns/credentials/status/v1"
 PDS_V1: Final = "https://w3id.org/personal-data-store/v1"
 # Credentials and presentations of our own carry these, in this order, and nothing else.
 PROFILE_CONTEXT: Final = (CREDENTIALS_V2, PDS_V1)
@@ -35,7 +36,7 @@ _FILES: Final[Mapping[str, str]] = MappingProxyType(
         "https://w3id.org/security/jwk/v1": "jwk-v1.jsonld",
         "https://w3id.org/security/multikey/v1": "multikey-v1.jsonld",
         "https://www.w3.org/ns/cid/v1": "cid-v1.jsonld",
-        "https://www.w3.org/ns/credentials/status/v1": "bitstring-status-list-v1.jsonld",
+        STATUS_V1: "bitstring-status-list-v1.jsonld",
         PDS_V1: "personal-data-store-v1.jsonld",
     }
 )
@@ -50,10 +51,18 @@ def with_proof_context(context: Json) -> Json:
 
     That of VCDM 2.0 defines them itself and is returned as it is.
     """
+    return _completed(context, DATA_INTEGRITY_V2, DATA_INTEGRITY_V1)
+
+
+def with_status_context(context: Json) -> Json:
+    """The same for entries of a Bitstring Status List."""
+    return _completed(context, STATUS_V1)
+
+
+def _completed(context: Json, url: str, *others: str) -> Json:
     if not isinstance(context, list) or not context or context[0] != CREDENTIALS_V1:
         return context
-    defined = any(url in context for url in (DATA_INTEGRITY_V1, DATA_INTEGRITY_V2))
-    return context if defined else [*context, DATA_INTEGRITY_V2]
+    return context if any(name in context for name in (url, *others)) else [*context, url]
 
 
 class ContextFolder:

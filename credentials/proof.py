@@ -45,10 +45,11 @@ from did.time import format_time
 if TYPE_CHECKING:
     from did.document import VerificationMethod
     from did.ecdsa import EcdsaSigningKey, EcdsaVerifyKey
+    from did.mldsa import MldsaSigningKey, MldsaVerifyKey
 
     # A key of any suite; which one a suite takes is checked where it is used.
     AnySigningKey: TypeAlias = SigningKey | EcdsaSigningKey
-    AnyVerifyKey: TypeAlias = VerifyKey | EcdsaVerifyKey
+    AnyVerifyKey: TypeAlias = VerifyKey | EcdsaVerifyKey | MldsaVerifyKey
 
 # How far ahead of ours another clock may run.
 SKEW: Final = timedelta(seconds=60)
@@ -124,7 +125,7 @@ def sign_object(
 
 def add_proof(
     obj: JsonObject,
-    key: "AnySigningKey",
+    key: "AnySigningKey | MldsaSigningKey",
     *,
     created: datetime,
     purpose: str = "assertionMethod",
@@ -155,12 +156,18 @@ def add_proof(
             "the cryptosuite does not go with this kind of key, or with mandatory pointers",
             code="proof.key_kind",
         )
+    # A key that has no did:key of its own must be said by its name.
+    method = verification_method or getattr(key, "verification_method", None)
+    if method is None:
+        raise ProofInvalid(
+            "which verification method the key is must be said", code="proof.key_kind"
+        )
     document = {name: value for name, value in obj.items() if name != "proof"}
     proof: JsonObject = {
         "type": PROOF_TYPE,
         "cryptosuite": cryptosuite,
         "created": format_time(created),
-        "verificationMethod": verification_method or key.verification_method,
+        "verificationMethod": method,
         "proofPurpose": purpose,
     }
     if id is not None:

@@ -17,7 +17,7 @@ import hashlib
 import hmac
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self, TypeAlias
 
 from credentials.contexts import context_bytes
@@ -42,7 +42,6 @@ MAX_POINTER: Final = 512  # characters
 LabelMaker: TypeAlias = Callable[[Iterable[str]], Mapping[str, str]]
 
 _SKOLEM: Final = "urn:bnid:"
-_Places: TypeAlias = dict[str, "_Places | None"]  # None: all that is there
 
 
 def label_by_hmac(key: bytes) -> LabelMaker:
@@ -86,11 +85,7 @@ class Statements:
         skolemised = skolemise(document, contexts=contexts)
         quads = _deskolemise(quads_of(skolemised, contexts=contexts))
         if canonicalize_quads(quads) != canonical:
-            raise RdfcRefused(
-                "the document has no compact form that says the same",
-                code="rdfc.compact",
-                hint="Ordered lists, graphs and contexts inside cannot be disclosed in part.",
-            )
+            raise _no_parts()
         given = canonical_labels(quads)
         made = label(node.label for node in given.values())
         labels = {node: made[name.label] for node, name in given.items()}
@@ -146,10 +141,12 @@ def skolemise(document: JsonObject, *, contexts: Contexts = context_bytes) -> Js
 
 
 def _deskolemise(quads: Iterable[Quad]) -> set[Quad]:
-    """toDeskolemizedNQuads: blank nodes again."""
+    """toDeskolemizedNQuads: blank nodes again. All had names, or parts would not fit together."""
 
     def bare(term: Iri | Blank) -> Iri | Blank:
-        if isinstance(term, Iri) and term.value.startswith(_SKOLEM):
+        if isinstance(term, Blank):
+            raise _no_parts()
+        if term.value.startswith(_SKOLEM):
             return Blank(term.value.removeprefix(_SKOLEM))
         return term
 
@@ -162,11 +159,21 @@ def select(document: JsonObject, pointers: Sequence[str]) -> JsonObject:
     Where two places are in one array they stay in order, without what was between them. Raises
     ``ProofInvalid`` (``proof.pointer``).
     """
-    places: _Places = {}
+    root = _Place()
     for pointer in pointers:
-        _place(places, parse_pointer(pointer))
-    selection = _select(document, places)
-    return {"@context": copy.deepcopy(document["@context"]), **selection}
+        place = root
+        for step in parse_pointer(pointer):
+            place = place.inner.setdefault(step, _Place())
+        place.whole = True
+    return {"@context": copy.deepcopy(document["@context"]), **_select(document, root)}
+
+
+@dataclass(slots=True)
+class _Place:
+    """A place on the way of a pointer, or at its end: then it is wanted whole."""
+
+    whole: bool = False
+    inner: "dict[str, _Place]" = field(default_factory=dict)
 
 
 def parse_pointer(pointer: str) -> tuple[str, ...]:
@@ -179,47 +186,45 @@ def parse_pointer(pointer: str) -> tuple[str, ...]:
     return tuple(step.replace("~1", "/").replace("~0", "~") for step in steps)
 
 
-def _place(places: _Places, path: Sequence[str]) -> None:
-    """Add a path to the tree of places, unless all around it is in there already."""
-    for step in path[:-1]:
-        inner = places.setdefault(step, {})
-        if inner is None:
-            return
-        places = inner
-    places[path[-1]] = None
-
-
-def _select(value: Json, places: _Places) -> JsonObject:
-    """selectPaths, for all places below one value at once."""
-    if not isinstance(value, dict):
-        raise _wrong_pointer()
+def _select(node: JsonObject, place: _Place) -> JsonObject:
+    """selectPaths, for all places below one node at once."""
     # createInitialSelection: a node keeps its id and its types, or it would be another one.
     selection: JsonObject = {
-        name: copy.deepcopy(value[name])
+        name: copy.deepcopy(node[name])
         for name in ("id", "type")
-        if name in value and not (name == "id" and str(value[name]).startswith("_:"))
+        if name in node and not (name == "id" and str(node[name]).startswith("_:"))
     }
-    for step, inner in places.items():
-        if step not in value or step == "@context":
+    for step, inner in place.inner.items():
+        if step not in node or step == "@context":
             raise _wrong_pointer()
-        chosen = _chosen(value[step], inner)
-        selection.setdefault(step, chosen)
+        selection.setdefault(step, _chosen(node[step], inner))
     return selection
 
 
-def _chosen(value: Json, places: "_Places | None") -> Json:
-    if places is None:
-        return copy.deepcopy(value)
-    if not isinstance(value, list):
-        return _select(value, places)
-    found: dict[int, Json] = {}
-    for step, inner in places.items():
-        if not (step.isascii() and step.isdigit() and step == str(int(step))):
+def _chosen(value: Json, place: _Place) -> Json:
+    chosen: Json = None
+    if isinstance(value, dict):
+        chosen = _select(value, place)
+    elif isinstance(value, list):
+        chosen = [
+            _chosen(item, place.inner[str(position)])
+            for position, item in enumerate(value)
+            if str(position) in place.inner
+        ]
+        if len(chosen) != len(place.inner):
             raise _wrong_pointer()
-        if int(step) >= len(value):
-            raise _wrong_pointer()
-        found[int(step)] = _chosen(value[int(step)], inner)
-    return [found[position] for position in sorted(found)]
+    elif place.inner:
+        raise _wrong_pointer()
+    # Pointers further in must lead somewhere even where all of it is wanted.
+    return copy.deepcopy(value) if place.whole else chosen
+
+
+def _no_parts() -> RdfcRefused:
+    return RdfcRefused(
+        "the document has no compact form that says the same in parts",
+        code="rdfc.compact",
+        hint="Ordered lists, graphs and contexts inside cannot be disclosed in part.",
+    )
 
 
 def _wrong_pointer(message: str = "a pointer must lead to a place in the document") -> ProofInvalid:

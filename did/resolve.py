@@ -5,14 +5,17 @@ resolver on and never come to use it.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from did.errors import MethodNotSupported
+from did.errors import DidDocumentError, MethodNotSupported
+from did.time import utc_now
 
 if TYPE_CHECKING:
     from did.document import DidDocument
     from did.identifier import Did
+    from did.methods.webvh import Proofs
 
 
 class Fetch(Protocol):
@@ -26,24 +29,37 @@ class Fetch(Protocol):
 
 
 class Resolver:
-    """Resolves did:key, did:jwk and did:peer always, and did:web when it was given a way to fetch.
+    """Resolves did:key, did:jwk and did:peer always, did:web when it was given a way to fetch, and
+    did:webvh when it was given one and the proofs of its logs (``credentials.webvh.PROOFS``).
 
     Up to ``cache_size`` did:key documents are kept: they cannot change, and are small. A did:web
-    is fetched each time, so that a key its owner has retired is seen as retired; caching with a
-    time limit is the business of ``fetch``.
+    or did:webvh is fetched each time, so that a key its owner has retired is seen as retired;
+    caching with a time limit is the business of ``fetch``. ``clock`` says what time it is when a
+    log is read.
     """
 
-    METHODS = ("key", "jwk", "peer", "web")
+    METHODS = ("key", "jwk", "peer", "web", "webvh")
 
-    def __init__(self, *, fetch: Fetch | None = None, cache_size: int = 1024) -> None:
+    def __init__(
+        self,
+        *,
+        fetch: Fetch | None = None,
+        webvh_proofs: "Proofs | None" = None,
+        clock: Callable[[], datetime] = utc_now,
+        cache_size: int = 1024,
+    ) -> None:
         self._fetch = fetch
+        self._webvh_proofs = webvh_proofs
+        self._clock = clock
         self._of_key: Callable[[str], DidDocument] = lru_cache(maxsize=cache_size)(_resolve_key)
 
     def resolve(self, did: "Did | str") -> "DidDocument":
         """The document of a DID; its ``id`` is the DID asked for.
 
         Raises ``DidSyntaxError``, ``MethodNotSupported`` (``did.method_not_supported``, or
-        ``did.network_needed`` without a way to fetch), and what the method raises.
+        ``did.network_needed`` without a way to fetch), and what the method raises. A did:webvh
+        is what its last version says, refused (``DidDocumentError``) with ``did.deactivated`` when
+        there is to be none any more, with ``did.wrong_id`` when it has moved.
         """
         text = str(did)
         if text.startswith("did:key:"):
@@ -59,19 +75,44 @@ class Resolver:
             from did.methods import peer
 
             return peer.resolve(parsed)
-        if parsed.method != "web":
+        if parsed.method not in ("web", "webvh"):
             raise MethodNotSupported(
                 f"of all DID methods, these are known here: {', '.join(self.METHODS)}"
             )
         if self._fetch is None:
-            raise MethodNotSupported(
-                "a did:web can only be resolved over the network, and this resolver is offline",
-                code="did.network_needed",
-                hint="Use a resolver that was given a way to fetch.",
-            )
+            _network_needed()
+        if parsed.method == "webvh":
+            return self._last_version(parsed, self._fetch)
         from did.methods import web
 
         return web.resolve(parsed, self._fetch)
+
+    def _last_version(self, did: "Did", fetch: Fetch) -> "DidDocument":
+        if self._webvh_proofs is None:
+            _network_needed()
+        from did.methods import webvh
+
+        resolved = webvh.resolve(did, fetch, proofs=self._webvh_proofs, now=self._clock())
+        if resolved.deactivated:
+            raise DidDocumentError(
+                "the DID was deactivated by its controller", code="did.deactivated"
+            )
+        if resolved.document.id != did:
+            raise DidDocumentError(
+                "the DID has moved, and its document is about its new name",
+                code="did.wrong_id",
+                hint="Ask for the DID by its new name.",
+            )
+        return resolved.document
+
+
+def _network_needed() -> NoReturn:
+    raise MethodNotSupported(
+        "a did:web or did:webvh is resolved over the network, and this resolver is offline, or"
+        " has no proofs for did:webvh",
+        code="did.network_needed",
+        hint="Use a resolver that was given a way to fetch, and for did:webvh webvh_proofs.",
+    )
 
 
 def _resolve_key(text: str) -> "DidDocument":
@@ -82,4 +123,4 @@ def _resolve_key(text: str) -> "DidDocument":
 
 
 OFFLINE = Resolver()
-"""Resolves without a network: every method but did:web."""
+"""Resolves without a network: every method but did:web and did:webvh."""

@@ -66,6 +66,7 @@ RULES = {
     ),
     "pds.vault": row("did", "credentials", *TALK, "pds.log", "pds.db", "pds.errors"),
     "pds.company": row("did", "credentials", *TALK, "pds.log", "pds.db", "pds.errors"),
+    "pds.vcapi": row("did", "credentials", never=GRANTS),
     "pds.portal": row("pds.vault", "pds.messages", "pds.serve", "pds.errors"),
     "pds.cli": row("did", "credentials", "pds"),
 }
@@ -95,8 +96,8 @@ LIBRARIES = {
     "urllib3": ("pds.net",),
     "sqlcipher3": ("pds.db",),
     "granian": ("pds.serve",),
-    "flask": ("pds.relay", "pds.company", "pds.portal"),
-    "werkzeug": ("pds.relay", "pds.company", "pds.portal"),
+    "flask": ("pds.relay", "pds.company", "pds.portal", "pds.vcapi"),
+    "werkzeug": ("pds.relay", "pds.company", "pds.portal", "pds.vcapi"),
     "jsonschema": ("pds.vault.schemas", "credentials.related"),
     "referencing": ("credentials.related",),
     "mnemonic": ("pds.vault.kit",),

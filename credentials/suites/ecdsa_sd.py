@@ -27,6 +27,7 @@ from credentials.suites.ecdsa_sd_values import (
 )
 from credentials.suites.eddsa_rdfc import hash_configuration
 from credentials.suites.signature import check_signature
+from credentials.suites.suite import Signed, Suite
 from did.ecdsa import Curve, EcdsaSigningKey, EcdsaVerifyKey
 from did.json import JsonObject
 
@@ -260,3 +261,41 @@ def _count() -> ProofInvalid:
         hint="A statement was added or taken away after the proof was made.",
         pointer="/proof/proofValue",
     )
+
+
+def _create(
+    signed: Signed, configuration: JsonObject, key: EcdsaSigningKey, pointers: Sequence[str]
+) -> str:
+    _refuse_chain(signed)
+    proof = create_base_proof(
+        signed.document, configuration, key, mandatory_pointers=pointers, contexts=signed.contexts
+    )
+    return str(proof["proofValue"])
+
+
+def _verify(signed: Signed, proof: JsonObject, key: EcdsaVerifyKey) -> None:
+    _refuse_chain(signed)
+    signed.budget.spend()
+    verify_derived(signed.document, proof, key, contexts=signed.contexts)
+
+
+def _refuse_chain(signed: Signed) -> None:
+    # Earlier proofs would be left out of what is disclosed, and a chain would say more than holds.
+    if "proof" in signed.document:
+        raise ProofInvalid(
+            f"a proof of {CRYPTOSUITE} cannot be over earlier proofs",
+            code="proof.previous",
+            pointer="/proof/previousProof",
+        )
+
+
+SUITE: Final = Suite(
+    CRYPTOSUITE,
+    EcdsaSigningKey,
+    EcdsaVerifyKey,
+    lambda method: method.ecdsa(),
+    _create,
+    _verify,
+    over_rdf=True,
+    derives=True,
+)

@@ -9,10 +9,12 @@ so a verifier who does not ask for both gains nothing.
 The steps are those of eddsa-jcs-2022 with another signature, in base64url for its length.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from credentials.suites.eddsa_jcs import hash_configuration
 from credentials.suites.signature import check_signature, malformed_value
+from credentials.suites.suite import Signed, Suite
 from did.errors import EncodingError
 from did.json import JsonObject
 from did.mldsa import SIGNATURE_BYTES, MldsaSigningKey, MldsaVerifyKey
@@ -46,3 +48,24 @@ def verify_value(proof: JsonObject, document_hash: bytes, key: MldsaVerifyKey) -
     signature = read_value(proof.get("proofValue"))
     configuration = {name: value for name, value in proof.items() if name != "proofValue"}
     check_signature(key, signature, hash_configuration(configuration) + document_hash)
+
+
+def _create(
+    signed: Signed, configuration: JsonObject, key: MldsaSigningKey, _: Sequence[str]
+) -> str:
+    return create_value(configuration, signed.json_hash(), key)
+
+
+def _verify(signed: Signed, proof: JsonObject, key: MldsaVerifyKey) -> None:
+    verify_value(proof, signed.json_hash(), key)
+
+
+SUITE: Final = Suite(
+    CRYPTOSUITE,
+    MldsaSigningKey,
+    MldsaVerifyKey,
+    lambda method: method.mldsa(),
+    _create,
+    _verify,
+    experimental=True,
+)

@@ -9,11 +9,14 @@ EDDSA_JCS: Final = "eddsa-jcs-2022"
 EDDSA_RDFC: Final = "eddsa-rdfc-2022"
 ECDSA_JCS: Final = "ecdsa-jcs-2019"
 ECDSA_RDFC: Final = "ecdsa-rdfc-2019"
+ECDSA_SD: Final = "ecdsa-sd-2023"
+# Ours, and an experiment: it adds to the proofs of others and never counts by itself.
+EXPERIMENTAL_MLDSA44: Final = "experimental-mldsa44-jcs-2026"
 
 # What is verified where a proof over RDF has no meaning, or costs more than its reader may spend.
 JCS_ONLY: Final = frozenset({EDDSA_JCS})
-OVER_JSON: Final = frozenset({EDDSA_JCS, ECDSA_JCS})
-ALL_SUITES: Final = frozenset({EDDSA_JCS, EDDSA_RDFC, ECDSA_JCS, ECDSA_RDFC})
+OVER_JSON: Final = frozenset({EDDSA_JCS, ECDSA_JCS, EXPERIMENTAL_MLDSA44})
+ALL_SUITES: Final = OVER_JSON | {EDDSA_RDFC, ECDSA_RDFC, ECDSA_SD}
 
 
 def suite_named(name: str) -> Suite:
@@ -31,6 +34,14 @@ def suite_named(name: str) -> Suite:
         from credentials.suites import ecdsa
 
         return ecdsa.SUITES[name]
+    if name == ECDSA_SD:
+        from credentials.suites import ecdsa_sd
+
+        return ecdsa_sd.SUITE
+    if name == EXPERIMENTAL_MLDSA44:
+        from credentials.suites import experimental_mldsa
+
+        return experimental_mldsa.SUITE
     raise ProofInvalid(
         "the cryptosuite is not one known here",
         code="proof.no_known_suite",

@@ -34,6 +34,7 @@ COMMANDS = {
     "sharing": ("pds.cli.sharing", "sharing", "What is shared now, with whom, until when."),
     "status": ("pds.cli.vault", "status", "How the vault is; unlocks it once."),
     "sync": ("pds.cli.exchange", "sync", "Send, collect and check everything once."),
+    "vcapi": ("pds.cli.vcapi", "vcapi", "The VC-API, for conformance suites."),
     "vault": ("pds.cli.vault", "vault", "Check the vault's files."),
     "verify": ("pds.cli.verify", "verify", "Verify a grant. Needs no vault."),
     "withdraw": ("pds.cli.sharing", "withdraw", "Withdraw consent, end sharing, object."),

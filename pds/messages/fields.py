@@ -43,6 +43,10 @@ _FORMS = {
 }
 
 
+# Alphabets with letters that look like those of another one.
+_LOOK_ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
+
+
 class Fields:
     """One JSON object, read strictly. Every member that is not asked for is refused by ``done``.
 
@@ -123,6 +127,19 @@ class Fields:
             raise self._bad(name, "text without control or direction characters")
         if pattern is not None and pattern.fullmatch(value) is None:
             raise self._bad(name, _FORMS.get(pattern, "text of another form"))
+        return value
+
+    def title(self, name: str, *, high: int = 200) -> str:
+        """The name of somebody, as a person will read it: no word of it mixes alphabets.
+
+        A Cyrillic letter among Latin ones looks like the name of somebody else (UTS #39 §5.1, by
+        the word). Whole words in any alphabet are taken: the domain says who it is.
+        """
+        value = self.text(name, high=high)
+        for word in value.split():
+            alphabets = {unicodedata.name(c, "?").partition(" ")[0] for c in word if c.isalpha()}
+            if len(alphabets & _LOOK_ALIKE) > 1:
+                raise self._bad(name, "a name whose words are each in one alphabet")
         return value
 
     def choice(self, name: str, options: frozenset[str]) -> str:

@@ -75,7 +75,7 @@ class Controller:
     def parse(cls, fields: Fields) -> "Controller":
         controller = cls(
             id=fields.did("id"),
-            name=fields.text("name", high=200),
+            name=fields.title("name"),
             address=fields.text("address", high=300),
             contact=fields.link("contact"),
             data_protection_contact=fields.link("dataProtectionContact"),
@@ -164,7 +164,7 @@ class Recipient:
         country = fields.text("country", high=2, pattern=COUNTRY)
         outside = _EEA.fullmatch(country) is None
         recipient = cls(
-            name=fields.text("name", high=200),
+            name=fields.title("name"),
             role=fields.choice("role", frozenset({"processor", "controller", "joint-controller"})),
             country=country,
             safeguard=fields.words("safeguard") if outside or fields.has("safeguard") else None,

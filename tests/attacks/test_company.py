@@ -18,8 +18,9 @@ from pds.company.client import Company
 from pds.company.errors import CompanyError, NoBasis
 from pds.log.errors import LogError
 from pds.mailbox import RelayError
-from pds.messages.errors import PackageRefused
+from pds.messages.errors import MessageError, PackageRefused
 from pds.messages.package import open_package
+from pds.messages.request import AccessRequest
 from pds.net import NetError
 from pds.relay.app import create_app
 from pds.sealing import SealingKey, open_sealed, seal
@@ -513,3 +514,27 @@ class _Hostile(Holder):
         if self.sequence == 0 or self.next_index == 100:
             return super().list_url
         return f"{HOSTILE}/v1/status/{self.list_id}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u0410mazon Ltd",  # Cyrillic A
+        "Sh\u03bfp Ltd",  # Greek omicron
+        "Shop\u202e dtL",  # what follows is shown from right to left
+        "Sh\u200bop Ltd",  # zero width
+        "Shop\nLtd",
+    ],
+)
+def test_attack_73_confusable_company_name(name: str) -> None:
+    """A name that looks like another's is not shown; whole words in any alphabet are."""
+    example = Path(__file__).parents[2] / "docs" / "examples" / "access-request.json"
+    raw = parse_object(example.read_bytes())
+    del raw["proof"]
+    controller = raw["controller"]
+    assert isinstance(controller, dict)
+    for honest in ("Szőlőskert Kft.", "ООО Ромашка Trading", "Α-Ω ΑΕ", "株式会社 Shop"):
+        AccessRequest.parse({**raw, "controller": {**controller, "name": honest}})
+    with pytest.raises(MessageError) as refused:
+        AccessRequest.parse({**raw, "controller": {**controller, "name": name}})
+    assert refused.value.code == "message.malformed"

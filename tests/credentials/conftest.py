@@ -1,6 +1,8 @@
 """What the tests of this package share: a holder, a moment, terms, and signed things."""
 
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import orjson
 import pytest
@@ -10,6 +12,8 @@ from credentials.status import BitString, StatusEntry, issue_status_list
 from did.json import JsonObject
 from did.keys import SigningKey
 from did.multikey import multihash_sha256
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 LIST_URL = "https://relay.example/v1/status/AAAAAAAAAAAAAAAAAAAAAA"
 

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from credentials.contexts import CREDENTIALS_V2
+from credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2, DATA_INTEGRITY_V2
 from credentials.credential import Credential
 from credentials.errors import (
     ContextRefused,
     CredentialError,
+    PolicyRefused,
     ProofInvalid,
     StatusUnchecked,
     StructureInvalid,
@@ -16,8 +17,10 @@ from credentials.errors import (
     Withdrawn,
 )
 from credentials.issue import issue_credential
+from credentials.proof import add_proof
 from credentials.status import WITHOUT_STATUS, BitString
 from credentials.verify import verify_credential
+from did.ecdsa import Curve, EcdsaSigningKey
 
 EXAMPLES = "https://www.w3.org/ns/credentials/examples/v2"
 LIST = "https://issuer.example/lists/3"
@@ -80,10 +83,24 @@ def test_properties_unknown_here_survive(key, now):
         {"evidence": {"id": "urn:x:1"}},
         {"termsOfUse": []},
         {"refreshService": "x"},
+        {"id": None},
+        {"name": 5},
+        {"name": None},
+        {"description": {"@language": "en"}},
+        {"name": {"@value": "x", "@language": "not a tag"}},
+        {"name": {"@value": "x", "@direction": "up"}},
+        {"name": {"@value": "x", "other": 1}},
+        {"name": [{"@value": "x"}, 5]},
+        {"issuer": {"id": "did:example:2", "name": 5}},
+        {"credentialSchema": {"id": "https://x.example/s"}},
+        {"relatedResource": {"id": "https://x.example", "digestSRI": 5}},
+        {"renderMethod": {"id": "urn:x:1"}},
+        {"confidenceMethod": 5},
+        {"@context": CREDENTIALS_V2},
     ],
 )
 def test_what_the_standard_forbids_is_refused(change, key, now):
-    with pytest.raises(StructureInvalid):
+    with pytest.raises((StructureInvalid, ContextRefused)):
         _issue(key, now, **change)
 
 
@@ -96,6 +113,10 @@ def test_what_the_standard_forbids_is_refused(change, key, now):
         {"credentialSubject": [SUBJECT, {"name": "x"}]},
         {"relatedResource": {"id": "https://x.example", "digestMultibase": "uEi"}},
         {"evidence": [{"type": "Evidence"}, {"type": ["A", "B"]}]},
+        {"name": "x", "description": {"@value": "y", "@language": "hu", "@direction": "ltr"}},
+        {"issuer": {"id": "did:example:2", "name": [{"@value": "A", "@language": "en-GB"}]}},
+        {"termsOfUse": {"type": "T"}, "refreshService": {"type": "R"}},
+        {"credentialSchema": [{"id": "https://x.example/s", "type": "JsonSchema"}]},
         {"@context": [CREDENTIALS_V2, EXAMPLES, {"more": "https://x.example/#more"}]},
     ],
 )
@@ -198,3 +219,133 @@ def test_a_list_for_another_purpose_is_refused(key, now):
     with pytest.raises(CredentialError) as caught:
         _verify(signed, now, status=_list(key, now))
     assert caught.value.code == "status.purpose"
+
+
+OLDER = {"@context": [CREDENTIALS_V1], "issuanceDate": "2026-01-31T09:30:00Z"}
+
+
+def test_a_credential_of_version_1_1_is_issued_and_read(key, now):
+    """Its dates have other names, and the context that defines the proof is added."""
+    for suite in ("eddsa-jcs-2022", "eddsa-rdfc-2022"):
+        signed = issue_credential(
+            {"@context": [CREDENTIALS_V1], "credentialSubject": {"id": "urn:x:1"}},
+            key,
+            now=now,
+            valid_for=timedelta(hours=1),
+            cryptosuite=suite,
+        )
+        assert signed["@context"] == [CREDENTIALS_V1, DATA_INTEGRITY_V2]
+        assert "validFrom" not in signed
+        found = _verify(signed, now)
+        assert found.credential.version == "1.1"
+        assert found.credential.valid_from == now
+        with pytest.raises(TimeInvalid):
+            _verify(signed, now + timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"issuanceDate": "yesterday"},
+        {"issuanceDate": None},
+        {"expirationDate": "2020-01-31T09:30:00Z"},
+        {"credentialStatus": {"type": "X"}},
+        {"refreshService": {"type": "X"}},
+        {"credentialSchema": {"type": "X"}},
+        {"@context": [CREDENTIALS_V1, {"issuanceDate": "urn:x:y"}]},
+        {"@context": [CREDENTIALS_V1, {"@vocab": "urn:x:y"}]},
+    ],
+)
+def test_what_version_1_1_forbids_is_refused(change, key, now):
+    with pytest.raises((StructureInvalid, ContextRefused)):
+        _issue(key, now, **{**OLDER, **change})
+
+
+def test_version_1_1_must_say_when_it_was_issued():
+    document = {**OLDER, "type": ["VerifiableCredential"], "issuer": "urn:x:1"}
+    document["credentialSubject"] = SUBJECT
+    assert Credential.parse(document).version == "1.1"
+    del document["issuanceDate"]
+    with pytest.raises(StructureInvalid) as caught:
+        Credential.parse(document)
+    assert caught.value.code == "credential.missing"
+
+
+@pytest.mark.parametrize(
+    ("expected", "code"),
+    [
+        ({"expected_types": ["Diploma"]}, "policy.type"),
+        ({"expected_subject": "did:example:2"}, "policy.subject"),
+    ],
+)
+def test_what_the_verifier_asked_for_is_kept(expected, code, key, now):
+    signed = _issue(key, now)
+    _verify(signed, now, expected_types=["VerifiableCredential"], expected_subject="did:example:1")
+    with pytest.raises(PolicyRefused) as caught:
+        _verify(signed, now, **expected)
+    assert caught.value.code == code
+
+
+def test_one_of_several_subjects_is_not_the_subject(key, now):
+    signed = _issue(key, now, credentialSubject=[SUBJECT, {"id": "did:example:2"}])
+    with pytest.raises(PolicyRefused):
+        _verify(signed, now, expected_subject="did:example:1")
+
+
+@pytest.mark.parametrize("curve", list(Curve))
+@pytest.mark.parametrize("suite", ["ecdsa-jcs-2019", "ecdsa-rdfc-2019"])
+def test_a_credential_may_be_of_any_suite(curve, suite, key, now):
+    signer = EcdsaSigningKey.from_secret(curve, bytes([3] * curve.size))
+    signed = issue_credential(
+        {"credentialSubject": {"id": "urn:x:1", "name": "A"}}, signer, now=now, cryptosuite=suite
+    )
+    assert _verify(signed, now).proofs[0].cryptosuite == suite
+    with pytest.raises(ProofInvalid) as caught:
+        _verify({**signed, "credentialSubject": {"id": "urn:x:1", "name": "B"}}, now)
+    assert caught.value.code == "proof.signature"
+    with pytest.raises(ProofInvalid) as caught:
+        issue_credential({"credentialSubject": SUBJECT}, key, now=now, cryptosuite=suite)
+    assert caught.value.code == "proof.key_kind"
+
+
+def test_a_key_of_another_kind_than_the_suite_is_refused(key, now):
+    """An Ed25519 key named in a proof of an ECDSA suite, and the other way round."""
+    signer = EcdsaSigningKey.from_secret(Curve.P256, bytes([3] * 32))
+    for one, suite in ((key, "ecdsa-jcs-2019"), (signer, "eddsa-jcs-2022")):
+        own = "eddsa-jcs-2022" if one is key else "ecdsa-jcs-2019"
+        signed = issue_credential({"credentialSubject": SUBJECT}, one, now=now, cryptosuite=own)
+        signed["proof"]["cryptosuite"] = suite
+        with pytest.raises(ProofInvalid) as caught:
+            _verify(signed, now)
+        assert caught.value.code == "key.kind"
+
+
+@pytest.mark.parametrize(
+    ("key_kind", "suites"),
+    [
+        ("ed25519", ("eddsa-jcs-2022", "eddsa-rdfc-2022")),
+        ("p256", ("ecdsa-jcs-2019", "ecdsa-rdfc-2019")),
+    ],
+)
+def test_a_chain_covers_the_proofs_before_it(key_kind, suites, key, now):
+    signer = key if key_kind == "ed25519" else EcdsaSigningKey.from_secret(Curve.P256, b"\3" * 32)
+    unsigned = {
+        "@context": [CREDENTIALS_V2],
+        "type": ["VerifiableCredential"],
+        "issuer": signer.did,
+        "credentialSubject": {"id": "urn:x:1"},
+    }
+    for suite in suites:
+        first = add_proof(unsigned, signer, created=now, id="urn:proof:1", cryptosuite=suite)
+        both = add_proof(first, signer, created=now, previous=["urn:proof:1"], cryptosuite=suite)
+        assert len(_verify(both, now).proofs) == 2
+        with pytest.raises(ProofInvalid) as caught:
+            _verify({**both, "proof": both["proof"][1]}, now)
+        assert caught.value.code == "proof.previous"
+        # Another valid proof in the place of the first one does not do.
+        again = add_proof(
+            unsigned, signer, created=now - timedelta(days=1), id="urn:proof:1", cryptosuite=suite
+        )
+        with pytest.raises(ProofInvalid) as caught:
+            _verify({**both, "proof": [again["proof"], both["proof"][1]]}, now)
+        assert caught.value.code == "proof.signature"

@@ -14,6 +14,7 @@ from credentials.contexts import (
     KNOWN_CONTEXTS,
     PDS_V1,
     PDS_V1_DIGEST,
+    ContextFolder,
     context_bytes,
 )
 from credentials.errors import ContextRefused, CredentialError
@@ -62,6 +63,47 @@ def test_an_unknown_context_is_not_fetched():
     with pytest.raises(ContextRefused) as caught:
         context_bytes("https://www.w3.org/ns/credentials/examples/v2")
     assert caught.value.code == "context.unknown"
+
+
+def _folder(tmp_path: Path, index: object, **files: bytes) -> Path:
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    for name, content in files.items():
+        (tmp_path / f"{name}.jsonld").write_bytes(content)
+    return tmp_path
+
+
+OTHER = b'{"@context": {"word": "https://x.example/#word"}}'
+ENTRY = {"file": "other.jsonld", "sha256": hashlib.sha256(OTHER).hexdigest()}
+
+
+def test_a_folder_adds_contexts_and_replaces_none(tmp_path):
+    """What is pinned here stays as it is, whatever the folder says of its URL."""
+    index = {"https://x.example/v1": ENTRY, CREDENTIALS_V2: ENTRY}
+    folder = ContextFolder(str(_folder(tmp_path, index, other=OTHER)))
+    assert folder("https://x.example/v1") == OTHER
+    assert folder(CREDENTIALS_V2) == context_bytes(CREDENTIALS_V2)
+    with pytest.raises(ContextRefused) as caught:
+        folder("https://x.example/v2")
+    assert caught.value.code == "context.unknown"
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        [],
+        {"https://x.example/v1": {"file": "other.jsonld"}},
+        {"https://x.example/v1": {**ENTRY, "sha256": "00"}},
+        {"https://x.example/v1": {**ENTRY, "file": "absent.jsonld"}},
+        {"https://x.example/v1": {**ENTRY, "file": "../other.jsonld"}},
+        {"http://x.example/v1": ENTRY},
+        {"https://x.example/v1": "other.jsonld"},
+    ],
+)
+def test_a_folder_that_is_not_what_it_says_is_refused(index, tmp_path):
+    (tmp_path.parent / "other.jsonld").write_bytes(OTHER)
+    with pytest.raises(ContextRefused) as caught:
+        ContextFolder(str(_folder(tmp_path, index, other=OTHER)))
+    assert caught.value.code == "context.folder"
 
 
 @pytest.mark.parametrize(

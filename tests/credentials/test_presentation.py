@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from credentials.contexts import CREDENTIALS_V2, PROFILE_CONTEXT
+from credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2, PROFILE_CONTEXT
 from credentials.errors import (
     ContextRefused,
     CredentialError,
@@ -12,7 +12,9 @@ from credentials.errors import (
     ProofInvalid,
     StructureInvalid,
 )
-from credentials.presentation import sign_presentation, verify_presentation
+from credentials.presentation import UNCHECKED, sign_presentation, verify_presentation
+from credentials.proof import sign_object
+from did.ecdsa import Curve, EcdsaSigningKey
 from did.json import digest
 
 RELAY = "https://relay.example"
@@ -98,3 +100,87 @@ def test_presentations_of_others_follow_the_standard_alone(key, now):
     found = _verify(signed, now, exact_context=None)
     assert found.unverified_credentials == ()
     assert found.holder == key.did
+
+
+def _of_others(key, now, **changes):
+    given = {"@context": [CREDENTIALS_V2], "type": "VerifiablePresentation"}
+    return _sign({**given, **changes}, key, now)
+
+
+@pytest.mark.parametrize("first", [CREDENTIALS_V1, CREDENTIALS_V2])
+@pytest.mark.parametrize("suite", ["ecdsa-jcs-2019", "ecdsa-rdfc-2019"])
+def test_presentations_of_any_suite_and_version(first, suite, now):
+    holder = EcdsaSigningKey.from_secret(Curve.P256, b"\5" * 32)
+    given = {"@context": [first], "type": "VerifiablePresentation"}
+    signed = _sign(given, holder, now, cryptosuite=suite)
+    assert _verify(signed, now, exact_context=None).holder == holder.did
+    for wrong in ({"expected_challenge": "c-2"}, {"expected_domain": "https://x.example"}):
+        with pytest.raises(PresentationInvalid):
+            _verify(signed, now, exact_context=None, **wrong)
+
+
+def test_leaving_challenge_or_domain_open_is_said_aloud(key, now):
+    signed = _of_others(key, now)
+    _verify(signed, now, exact_context=None, expected_domain=UNCHECKED)
+    with pytest.raises(PresentationInvalid):
+        _verify(signed, now, exact_context=None, expected_challenge="x", expected_domain=UNCHECKED)
+    with pytest.raises(PresentationInvalid):
+        _verify(signed, now, exact_context=None, expected_challenge=UNCHECKED, expected_domain="")
+
+
+def test_a_presentation_without_a_holder_is_by_whoever_signed_it(key, now):
+    given = {"@context": [CREDENTIALS_V2], "type": "VerifiablePresentation"}
+    signed = sign_object(
+        given, key, created=now, purpose="authentication", challenge="c-1", domain=RELAY
+    )
+    assert _verify(signed, now, exact_context=None).holder == key.did
+
+
+def test_one_of_several_domains_is_enough_for_others_and_not_for_ours(presentation, key, now):
+    """Data Integrity §2.1: a domain may be a set."""
+    several = ["https://x.example", RELAY]
+    given = {"@context": [CREDENTIALS_V2], "type": "VerifiablePresentation", "holder": key.did}
+    signed = sign_object(
+        given, key, created=now, purpose="authentication", challenge="c-1", domain=several
+    )
+    assert _verify(signed, now, exact_context=None).holder == key.did
+    with pytest.raises(PresentationInvalid):
+        _verify(signed, now, exact_context=None, expected_domain="https://y.example")
+    ours = sign_object(
+        {**presentation, "holder": key.did},
+        key,
+        created=now,
+        purpose="authentication",
+        challenge="c-1",
+        domain=several,
+    )
+    with pytest.raises(PresentationInvalid):
+        _verify(ours, now)
+
+
+ENVELOPE = {
+    "@context": [CREDENTIALS_V2],
+    "id": "data:application/vc+jwt,e30.e30.AA",
+    "type": "EnvelopedVerifiableCredential",
+}
+
+
+def test_enveloped_credentials_are_told_apart(grant, key, now):
+    signed = _of_others(key, now, verifiableCredential=[grant, ENVELOPE])
+    found = _verify(signed, now, exact_context=None)
+    assert found.unverified_credentials == (grant,)
+    assert found.unverified_envelopes == (ENVELOPE["id"],)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "https://x.example"},
+        {"@context": "https://x.example"},
+        {"type": ["EnvelopedVerifiableCredential", "X"]},
+    ],
+)
+def test_an_envelope_of_another_shape_is_refused(change, key, now):
+    signed = _of_others(key, now, verifiableCredential={**ENVELOPE, **change})
+    with pytest.raises(CredentialError):
+        _verify(signed, now, exact_context=None)

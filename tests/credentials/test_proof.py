@@ -14,8 +14,10 @@ from credentials.errors import (
     StructureInvalid,
 )
 from credentials.proof import add_proof, key_of_did_key, sign_object, verify_object
+from did.ecdsa import Curve, EcdsaSigningKey
 from did.json import canonicalize, digest
-from did.resolve import OFFLINE
+from did.mldsa import MldsaSigningKey
+from did.resolve import OFFLINE, Resolver
 
 EXAMPLES = "https://www.w3.org/ns/credentials/examples/v2"
 
@@ -253,3 +255,90 @@ def test_what_is_not_strict_json_is_refused(raw, now):
     with pytest.raises(StructureInvalid) as caught:
         _verify(raw, now)
     assert caught.value.code.startswith("json.")
+
+
+EXPERIMENT = "experimental-mldsa44-jcs-2026"
+
+
+def _both_kinds(key, now):
+    """A document by a DID that lists an Ed25519 key and an ML-DSA key, and its resolver."""
+    second = MldsaSigningKey.generate()
+    did = "did:web:issuer.example"
+    keys = {"a": key.verify_key.multikey, "b": second.verify_key.multikey}
+    document = {
+        "id": did,
+        "verificationMethod": [
+            {
+                "id": f"{did}#{name}",
+                "type": "Multikey",
+                "controller": did,
+                "publicKeyMultibase": multikey,
+            }
+            for name, multikey in keys.items()
+        ],
+        "assertionMethod": [f"{did}#a", f"{did}#b"],
+    }
+    resolver = Resolver(fetch=lambda _url: canonicalize(document))
+    obj = {"@context": [CREDENTIALS_V2], "name": "x"}
+    first = add_proof(obj, key, created=now, verification_method=f"{did}#a")
+    both = add_proof(
+        first, second, created=now, verification_method=f"{did}#b", cryptosuite=EXPERIMENT
+    )
+    return did, resolver, both
+
+
+def test_the_experimental_signature_adds_and_never_counts_alone(key, now):
+    did, resolver, both = _both_kinds(key, now)
+    expected = {"resolver": resolver, "exact_context": None, "expected_controller": did}
+    found = _verify(both, now, **expected)
+    assert [proof.cryptosuite for proof in found.proofs] == ["eddsa-jcs-2022", EXPERIMENT]
+    with pytest.raises(ProofInvalid) as caught:
+        _verify({**both, "proof": both["proof"][1]}, now, **expected)
+    assert caught.value.code == "proof.not_by_controller"
+    value = both["proof"][1]["proofValue"]
+    broken = {
+        **both["proof"][1],
+        "proofValue": value[:9] + ("B" if value[9] == "A" else "A") + value[10:],
+    }
+    with pytest.raises(ProofInvalid) as caught:
+        _verify({**both, "proof": [both["proof"][0], broken]}, now, **expected)
+    assert caught.value.code == "proof.signature"
+
+
+def test_a_key_without_a_did_of_its_own_is_named_by_whoever_signs(now):
+    with pytest.raises(ProofInvalid) as caught:
+        add_proof({}, MldsaSigningKey.generate(), created=now, cryptosuite=EXPERIMENT)
+    assert caught.value.code == "proof.key_kind"
+
+
+def test_a_selective_proof_is_in_no_chain(now):
+    """What is derived from it leaves earlier proofs out, so it must not claim to cover them."""
+    signer = EcdsaSigningKey.from_secret(Curve.P256, b"\3" * 32)
+    obj = {"@context": [CREDENTIALS_V2], "type": ["VerifiableCredential"], "id": "urn:x:1"}
+    first = add_proof(obj, signer, created=now, id="urn:p:1", cryptosuite="ecdsa-rdfc-2019")
+    with pytest.raises(ProofInvalid) as caught:
+        add_proof(first, signer, created=now, previous=["urn:p:1"], cryptosuite="ecdsa-sd-2023")
+    assert caught.value.code == "proof.previous"
+
+
+def test_canonical_forms_in_rdf_are_counted_over_all_proofs(now):
+    """Each hash of the document once, however many proofs; a fourth form is one too many."""
+    signers = [EcdsaSigningKey.from_secret(curve, b"\3" * curve.size) for curve in Curve]
+    signed = {"@context": [CREDENTIALS_V2], "type": ["VerifiableCredential"], "id": "urn:x:1"}
+    for number in range(6):
+        signed = add_proof(
+            signed,
+            signers[number % 2],
+            created=now,
+            id=f"urn:p:{number}",
+            cryptosuite="ecdsa-rdfc-2019",
+        )
+    assert len(_verify(signed, now, exact_context=None).proofs) == 6
+    for number in (1, 2):
+        previous = [f"urn:p:{number}"]
+        signed = add_proof(
+            signed, signers[0], created=now, previous=previous, cryptosuite="ecdsa-rdfc-2019"
+        )
+    with pytest.raises(ProofInvalid) as caught:
+        _verify(signed, now, exact_context=None)
+    assert caught.value.code == "proof.many"

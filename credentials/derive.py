@@ -1,0 +1,34 @@
+"""Showing a part of a credential: what its issuer lets a holder leave out, and no more."""
+
+from collections.abc import Sequence
+
+from credentials.contexts import context_bytes
+from credentials.credential import Credential
+from credentials.proof import read_document
+from credentials.suites.suite import Contexts
+from did.json import JsonObject
+
+
+def derive_credential(
+    raw: bytes | str | JsonObject,
+    *,
+    selective_pointers: Sequence[str],
+    contexts: Contexts = context_bytes,
+) -> JsonObject:
+    """A part of a credential that has one ecdsa-sd-2023 base proof, with a proof derived from it.
+
+    ``selective_pointers`` are JSON pointers (RFC 6901) to what is shown beside what the issuer
+    made mandatory. The result verifies as any credential does. Not checked: that the base proof
+    holds (``suites.ecdsa_sd.verify_base`` does).
+
+    Raises ``StructureInvalid``, ``ContextRefused``, ``RdfcRefused`` or ``ProofInvalid``
+    (``proof.missing``, ``proof.value``, ``proof.pointer``).
+    """
+    from credentials.suites import ecdsa_sd
+
+    document = read_document(raw)
+    Credential.parse(document)
+    derived = ecdsa_sd.derive(document, selective_pointers=selective_pointers, contexts=contexts)
+    # What was left out must leave a credential.
+    Credential.parse(derived)
+    return derived

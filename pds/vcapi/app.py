@@ -1,0 +1,226 @@
+"""The routes of the VC-API (W3C CCG) that issue, verify, derive and present.
+
+Each reads one strict JSON object, makes one call into ``credentials``, and renders. Errors become
+problem details in one place: 400 for what is wrong, 422 for what could not be checked.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from credentials.contexts import context_bytes
+from credentials.derive import derive_credential
+from credentials.errors import CredentialError, PresentationInvalid
+from credentials.presentation import UNCHECKED, sign_presentation, verify_presentation
+from credentials.suites.suite import Contexts
+from credentials.verify import VerifiedCredential, verify_credential
+from did.errors import DidError
+from did.json import Json, JsonObject, canonicalize, parse_object
+from did.resolve import OFFLINE, Resolver
+from did.time import utc_now
+from pds.vcapi.issuer import Issuers, pointers
+from pds.vcapi.problems import BadRequest, problem_of, status_of
+
+_PROBLEM: Final = "application/problem+json"
+MAX_BODY: Final = 1_048_576
+
+
+def create_app(
+    *,
+    base: str,
+    contexts: Contexts = context_bytes,
+    resolver: Resolver = OFFLINE,
+    fetch: Callable[[str], bytes] | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Flask:
+    """The adapter, at its own origin ``base``, with new keys.
+
+    ``contexts`` gives JSON-LD contexts by URL. ``resolver`` and ``fetch`` (for status lists of
+    others) reach no network unless they were made to.
+    """
+    issuers = Issuers(base=base, now=clock, contexts=contexts)
+    app = Flask(__name__, static_folder=None)
+    app.extensions["issuers"] = issuers
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+
+    def status(url: str) -> bytes:
+        own = issuers.own_list(url)
+        if own is not None:
+            return own
+        if fetch is None:
+            raise LookupError("no network")
+        return fetch(url)
+
+    def verified(credential: Json) -> VerifiedCredential:
+        return verify_credential(
+            _object(credential, "verifiableCredential"),
+            now=clock(),
+            status=status,
+            resolver=resolver,
+            contexts=contexts,
+        )
+
+    _issuing(app, issuers, contexts=contexts, clock=clock)
+    _verifying(app, verified, resolver=resolver, contexts=contexts, clock=clock)
+
+    @app.get("/conformance.json")
+    def conformance() -> Response:
+        return _json({"issuers": issuers.dids()}, 200)
+
+    @app.get("/status-lists/<name>")
+    def status_list(name: str) -> Response:
+        found = issuers.status_list(name)
+        if found is None:
+            return _refusal(BadRequest("there is no such status list"), 404)
+        return Response(found, content_type="application/vc")
+
+    for error in (CredentialError, DidError, BadRequest):
+        app.register_error_handler(error, _refusal)
+    app.register_error_handler(HTTPException, _http_refusal)
+    return app
+
+
+def _issuing(
+    app: Flask, issuers: Issuers, *, contexts: Contexts, clock: Callable[[], datetime]
+) -> None:
+    @app.post("/credentials/issue")
+    def issue() -> Response:
+        body = _body()
+        signed = issuers.issue(_object(body.get("credential"), "credential"), _options(body))
+        return _json({"verifiableCredential": signed}, 201)
+
+    @app.post("/credentials/derive")
+    def derive() -> Response:
+        body = _body()
+        derived = derive_credential(
+            _object(body.get("verifiableCredential"), "verifiableCredential"),
+            selective_pointers=pointers(_options(body), "selectivePointers"),
+            contexts=contexts,
+        )
+        return _json({"verifiableCredential": derived}, 201)
+
+    @app.post("/credentials/status")
+    def set_status() -> Response:
+        body = _body()
+        value = body.get("status")
+        if not isinstance(value, bool):
+            raise BadRequest("status must be true or false")
+        issuers.set_status(_object(body.get("credentialStatus"), "credentialStatus"), value=value)
+        return _json({"status": value}, 200)
+
+    @app.post("/presentations/prove")
+    def prove() -> Response:
+        body = _body()
+        options = _options(body)
+        key, suite = issuers.holder(options)
+        signed = sign_presentation(
+            holder_key=key,
+            presentation=_object(body.get("presentation"), "presentation"),
+            challenge=_optional(options, "challenge"),
+            domain=_optional(options, "domain"),
+            created=clock(),
+            cryptosuite=suite,
+            contexts=contexts,
+        )
+        return _json({"verifiablePresentation": signed}, 201)
+
+
+def _verifying(
+    app: Flask,
+    verified: Callable[[Json], VerifiedCredential],
+    *,
+    resolver: Resolver,
+    contexts: Contexts,
+    clock: Callable[[], datetime],
+) -> None:
+    @app.post("/credentials/verify")
+    def verify() -> Response:
+        body = _body()
+        _options(body)
+        return _json(_said(verified(body.get("verifiableCredential"))), 200)
+
+    @app.post("/presentations/verify")
+    def verify_presented() -> Response:
+        body = _body()
+        options = _options(body)
+        found = verify_presentation(
+            _object(body.get("verifiablePresentation"), "verifiablePresentation"),
+            expected_challenge=_optional(options, "challenge") or UNCHECKED,
+            expected_domain=_optional(options, "domain") or UNCHECKED,
+            now=clock(),
+            resolver=resolver,
+            exact_context=None,
+            contexts=contexts,
+        )
+        if found.unverified_envelopes:
+            raise PresentationInvalid(
+                "credentials in an envelope are not read here", code="presentation.credentials"
+            )
+        inside: list[Json] = [_said(verified(item)) for item in found.unverified_credentials]
+        return _json({"verified": True, "holder": found.holder, "credentialResults": inside}, 200)
+
+
+def _said(found: VerifiedCredential) -> JsonObject:
+    """What was found out about a credential, and what was not."""
+    warnings: list[Json] = []
+    if found.unknown_suites:
+        warnings.append("there are proofs of cryptosuites not known here")
+    checks: list[Json] = ["structure", "proof", "validity"]
+    if found.status_checked:
+        checks.append("credentialStatus")
+    statuses: list[Json] = [
+        {"statusPurpose": item.purpose, "status": item.value, "message": item.message}
+        for item in found.statuses
+    ]
+    return {
+        "verified": True,
+        "issuer": found.issuer,
+        "credential": found.credential.raw,
+        "checks": checks,
+        "statuses": statuses,
+        "warnings": warnings,
+    }
+
+
+def _body() -> JsonObject:
+    kind = request.mimetype
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise BadRequest("the body must be application/json")
+    return parse_object(request.get_data(), max_bytes=MAX_BODY)
+
+
+def _object(value: Json, name: str) -> JsonObject:
+    if not isinstance(value, dict):
+        raise BadRequest(f"{name} must be an object")
+    return value
+
+
+def _options(body: JsonObject) -> JsonObject:
+    return _object(body.get("options", {}), "options")
+
+
+def _optional(options: JsonObject, name: str) -> str | None:
+    value = options.get(name)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise BadRequest(f"options.{name} must be text, and not empty")
+    return value
+
+
+def _json(value: JsonObject, code: int) -> Response:
+    return Response(canonicalize(value), status=code, content_type="application/json")
+
+
+def _refusal(error: Exception, code: int | None = None) -> Response:
+    problem = problem_of(error)
+    code = code or status_of(error)
+    found: JsonObject = {**problem, "status": code, "verified": False, "problemDetails": [problem]}
+    return Response(canonicalize(found), status=code, content_type=_PROBLEM)
+
+
+def _http_refusal(error: HTTPException) -> Response:
+    # The library's own page would be HTML.
+    return _refusal(BadRequest(error.name, code="vcapi.http"), error.code or 500)

@@ -1,0 +1,304 @@
+"""The VC-API adapter: as an application, and once as a process over HTTP."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2
+from credentials.issue import issue_credential
+from credentials.status import WITHOUT_STATUS
+from credentials.statuslist import verify_general_list
+from credentials.verify import verify_credential
+from did.keys import SigningKey
+from pds.vcapi.app import create_app
+
+BASE = "http://127.0.0.1:8000"
+NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+SUBJECT = {"id": "did:example:1", "name": "A. Person"}
+SUITES = [
+    ("Ed25519", "eddsa-jcs-2022"),
+    ("Ed25519", "eddsa-rdfc-2022"),
+    ("P-256", "ecdsa-jcs-2019"),
+    ("P-256", "ecdsa-rdfc-2019"),
+    ("P-384", "ecdsa-jcs-2019"),
+    ("P-384", "ecdsa-rdfc-2019"),
+]
+
+
+class Api:
+    def __init__(self, **settings):
+        self._client = create_app(base=BASE, clock=lambda: NOW, **settings).test_client()
+
+    def get(self, path):
+        answer = self._client.get(path)
+        return answer.status_code, answer.get_json(force=True)
+
+    def post(self, path, body):
+        answer = self._client.post(path, json=body)
+        return answer.status_code, answer.get_json(force=True)
+
+    @property
+    def issuers(self):
+        return self.get("/conformance.json")[1]["issuers"]
+
+    def issue(self, kind="Ed25519", version=CREDENTIALS_V2, credential=None, **options):
+        given = {
+            "@context": [version],
+            "type": ["VerifiableCredential"],
+            "issuer": self.issuers[kind],
+            "credentialSubject": SUBJECT,
+        }
+        if version == CREDENTIALS_V1:
+            given["issuanceDate"] = "2026-01-01T00:00:00Z"
+            given["credentialSubject"] = {"id": "did:example:1"}
+        return self.post(
+            "/credentials/issue",
+            {"credential": {**given, **(credential or {})}, "options": options},
+        )
+
+    def verify(self, credential):
+        return self.post("/credentials/verify", {"verifiableCredential": credential})
+
+
+@pytest.fixture(scope="module")
+def api():
+    return Api()
+
+
+def test_it_names_its_issuers(api):
+    status, found = api.get("/conformance.json")
+    assert status == 200
+    assert {kind: did[:11] for kind, did in found["issuers"].items()} == {
+        "Ed25519": "did:key:z6M",
+        "P-256": "did:key:zDn",
+        "P-384": "did:key:z82",
+    }
+
+
+@pytest.mark.parametrize("version", [CREDENTIALS_V1, CREDENTIALS_V2])
+@pytest.mark.parametrize(("kind", "suite"), SUITES)
+def test_what_it_issues_verifies_here_and_by_the_library(kind, suite, version, api):
+    status, found = api.issue(kind, version, cryptosuite=suite, keyType=kind)
+    assert status == 201
+    signed = found["verifiableCredential"]
+    assert signed["proof"]["cryptosuite"] == suite
+    assert api.verify(signed)[0] == 200
+    assert verify_credential(signed, now=NOW, status=WITHOUT_STATUS).issuer == api.issuers[kind]
+    changed = {**signed, "credentialSubject": {"id": "did:example:2"}}
+    status, problem = api.verify(changed)
+    assert (status, problem["verified"]) == (400, False)
+    assert problem["type"] == "https://w3id.org/security#PROOF_VERIFICATION_ERROR"
+    assert problem["problemDetails"][0]["code"] == "proof.signature"
+
+
+def test_the_issuer_decides_the_key_when_nothing_else_does(api):
+    for kind, suite in (("Ed25519", "eddsa-rdfc-2022"), ("P-384", "ecdsa-rdfc-2019")):
+        signed = api.issue(kind)[1]["verifiableCredential"]
+        assert signed["proof"]["cryptosuite"] == suite
+        assert signed["proof"]["verificationMethod"].startswith(api.issuers[kind])
+
+
+@pytest.mark.parametrize("version", [CREDENTIALS_V1, CREDENTIALS_V2])
+@pytest.mark.parametrize("purpose", ["revocation", "suspension"])
+@pytest.mark.parametrize("kind", ["Ed25519", "P-256", "P-384"])
+def test_a_status_entry_is_given_out_and_kept(kind, purpose, version, api):
+    wanted = {"type": "BitstringStatusListEntry", "statusPurpose": purpose}
+    status, found = api.issue(kind, version, credentialStatus=wanted)
+    assert status == 201
+    signed = found["verifiableCredential"]
+    entry = signed["credentialStatus"]
+    path = entry["statusListCredential"].removeprefix(BASE)
+    assert verify_general_list(api.get(path)[1], now=NOW).purposes == {purpose}
+    status, found = api.verify(signed)
+    assert status == 200
+    assert "credentialStatus" in found["checks"]
+    update = {"credentialStatus": entry, "status": True}
+    assert api.post("/credentials/status", update)[0] == 200
+    status, problem = api.verify(signed)
+    assert status == 400
+    assert problem["code"] in ("status.withdrawn", "status.suspended")
+    status, _ = api.post("/credentials/status", {**update, "status": False})
+    assert status == (400 if purpose == "revocation" else 200)
+    assert api.verify(signed)[0] == (400 if purpose == "revocation" else 200)
+
+
+def test_the_status_list_of_somebody_else_is_not_fetched(api):
+    """Not a yes: 422, for nothing was found out."""
+    key = SigningKey.from_seed(b"\7" * 32)
+    entry = {
+        "type": "BitstringStatusListEntry",
+        "statusPurpose": "revocation",
+        "statusListIndex": "1",
+        "statusListCredential": "https://issuer.example/list",
+    }
+    signed = issue_credential(
+        {"credentialSubject": SUBJECT, "credentialStatus": entry}, key, now=NOW
+    )
+    status, problem = api.verify(signed)
+    assert (status, problem["code"]) == (422, "status.unavailable")
+    asked = []
+
+    def fetch(url):
+        asked.append(url)
+        raise OSError
+
+    assert Api(fetch=fetch).verify(signed)[0] == 422
+    assert asked == ["https://issuer.example/list"]
+
+
+def test_a_presentation_is_for_its_challenge_and_domain(api):
+    inside = api.issue("P-256")[1]["verifiableCredential"]
+    presentation = {
+        "@context": [CREDENTIALS_V2],
+        "type": ["VerifiablePresentation"],
+        "verifiableCredential": [inside],
+    }
+    options = {"challenge": "c-1", "domain": "https://shop.example"}
+    status, found = api.post(
+        "/presentations/prove", {"presentation": presentation, "options": options}
+    )
+    assert status == 201
+    signed = found["verifiablePresentation"]
+
+    def check(presented, **said):
+        body = {"verifiablePresentation": presented, "options": said}
+        return api.post("/presentations/verify", body)
+
+    status, found = check(signed, **options)
+    assert (status, found["holder"]) == (200, api.issuers["Ed25519"])
+    assert found["credentialResults"][0]["issuer"] == api.issuers["P-256"]
+    assert check(signed, challenge="c-1")[0] == 200
+    assert check(signed, **{**options, "challenge": "c-2"})[1]["type"].endswith(
+        "#INVALID_CHALLENGE_ERROR"
+    )
+    assert check(signed, **{**options, "domain": "x"})[1]["type"].endswith("#INVALID_DOMAIN_ERROR")
+    assert check(signed, challenge="")[0] == 400
+    # The credentials inside are verified too.
+    broken = {**inside, "credentialSubject": {"id": "did:example:2"}}
+    _, found = api.post(
+        "/presentations/prove",
+        {
+            "presentation": {**presentation, "verifiableCredential": [broken]},
+            "options": options,
+        },
+    )
+    status, problem = check(found["verifiablePresentation"], **options)
+    assert (status, problem["code"]) == (400, "proof.signature")
+
+
+@pytest.mark.parametrize(
+    ("credential", "options"),
+    [
+        ({"issuer": "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"}, {}),
+        ({"issuer": None}, {}),
+        ({"type": []}, {}),
+        ({"credentialSubject": {}}, {}),
+        ({"proof": {}}, {}),
+        ({"undefined": 1}, {"cryptosuite": "eddsa-rdfc-2022"}),
+        ({"validFrom": "now"}, {}),
+        ({"credentialStatus": {"type": "X"}}, {"credentialStatus": {}}),
+        ({}, {"cryptosuite": "none"}),
+        ({}, {"cryptosuite": 5}),
+        ({}, {"cryptosuite": "ecdsa-jcs-2019"}),
+        ({}, {"keyType": "P-256"}),
+        ({}, {"keyType": "RSA"}),
+        ({}, {"mandatoryPointers": ["/issuer"]}),
+        ({}, {"mandatoryPointers": "x"}),
+        ({}, {"credentialStatus": {"type": "Other"}}),
+        ({}, {"credentialStatus": {"statusPurpose": "message"}}),
+    ],
+)
+def test_what_must_not_be_issued_is_refused(credential, options, api):
+    status, problem = api.issue(credential=credential, **options)
+    assert status == 400
+    assert problem["code"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/credentials/issue", {}),
+        ("/credentials/issue", {"credential": []}),
+        ("/credentials/issue", {"credential": {}, "options": 5}),
+        ("/credentials/verify", {"verifiableCredential": 5}),
+        ("/credentials/verify", []),
+        ("/credentials/status", {"credentialStatus": {}, "status": 1}),
+        ("/credentials/status", {"credentialStatus": {}, "status": True}),
+        ("/presentations/verify", {"verifiablePresentation": None}),
+        ("/presentations/prove", {}),
+    ],
+)
+def test_a_body_of_another_shape_is_refused(path, body, api):
+    status, problem = api.post(path, body)
+    assert status == 400
+    assert problem["problemDetails"]
+
+
+def test_a_body_that_is_not_strict_json_is_refused(api):
+    client = api._client
+    for kind, body in (
+        ("application/json", b'{"a": 1, "a": 2}'),
+        ("application/json", b"\xff"),
+        ("text/plain", b"{}"),
+    ):
+        answer = client.post("/credentials/verify", data=body, content_type=kind)
+        assert answer.status_code == 400
+        assert answer.content_type == "application/problem+json"
+    assert client.get("/nowhere").status_code == 404
+    assert client.get("/status-lists/none").status_code == 404
+    assert client.get("/credentials/issue").status_code == 405
+
+
+def test_nothing_of_the_input_comes_back_in_a_problem(api):
+    secret = "Ágnes-1984-canary"
+    for credential in ({"name": {"@value": secret, "x": secret}}, {secret: secret}):
+        status, problem = api.issue(credential=credential)
+        assert status == 400
+        assert secret not in json.dumps(problem, ensure_ascii=False)
+
+
+def test_a_folder_of_contexts_is_used(vectors):
+    """The examples of the standard, whose contexts are not pinned here."""
+    from credentials.contexts import ContextFolder
+
+    credential = json.loads((vectors / "vc-di-eddsa" / "TestVectors" / "unsigned.json").read_text())
+    with_folder = Api(contexts=ContextFolder(str(vectors / "contexts")))
+    credential["issuer"] = with_folder.issuers["Ed25519"]
+    status, found = with_folder.issue(credential=credential, cryptosuite="eddsa-rdfc-2022")
+    assert status == 201
+    assert with_folder.verify(found["verifiableCredential"])[0] == 200
+    bare = Api()
+    status, problem = bare.issue(
+        credential={**credential, "issuer": bare.issuers["Ed25519"]}, cryptosuite="eddsa-rdfc-2022"
+    )
+    assert (status, problem["code"]) == (400, "context.unknown")
+    assert bare.verify(found["verifiableCredential"])[1]["code"] == "context.unknown"
+
+
+def test_a_part_is_derived_and_nothing_else_is_shown(api):
+    """ecdsa-sd-2023: a base proof is for the holder, a derived one for everybody."""
+    status, found = api.issue(
+        "P-256",
+        credential={"credentialSubject": {**SUBJECT, "description": "left out"}},
+        cryptosuite="ecdsa-sd-2023",
+        mandatoryPointers=["/issuer"],
+    )
+    assert status == 201
+    base = found["verifiableCredential"]
+    status, problem = api.verify(base)
+    assert (status, problem["code"]) == (400, "proof.base")
+    body = {
+        "verifiableCredential": base,
+        "options": {"selectivePointers": ["/credentialSubject/name"]},
+    }
+    status, found = api.post("/credentials/derive", body)
+    assert status == 201
+    derived = found["verifiableCredential"]
+    assert derived["credentialSubject"] == SUBJECT
+    assert api.verify(derived)[0] == 200
+    more = {**derived, "credentialSubject": {**SUBJECT, "description": "left out"}}
+    assert api.verify(more)[0] == 400
+    for wrong in (["/nothing"], ["no pointer"], "x", [5]):
+        body = {"verifiableCredential": base, "options": {"selectivePointers": wrong}}
+        assert api.post("/credentials/derive", body)[0] == 400
