@@ -269,6 +269,22 @@ def _resolver() -> Any:
     return Counted
 
 
+class _Alike(dict[str, list[str]]):
+    """Blank nodes by their hash, those of one hash in the order of the labels given them here.
+
+    The library has them in the order of a set, which is another one in each process. Of twins,
+    nodes that nothing tells apart, the first gets the first label; the canonical form is the same
+    either way, but whoever selects one of them (``selective``) must find it again.
+    """
+
+    def items(self) -> Any:
+        return [(name, sorted(nodes, key=_position)) for name, nodes in super().items()]
+
+
+def _position(label: str) -> int:
+    return int(label.removeprefix("_:b"))
+
+
 @cache
 def _canonicaliser() -> Any:
     from pyld.canon import URDNA2015  # RDFC-1.0 by its former name
@@ -285,6 +301,14 @@ def _canonicaliser() -> Any:
             super().__init__()
             self.hash_name = hash_name
             self.left = MAX_WORK
+
+        @property
+        def hash_to_blank_nodes(self) -> "_Alike":
+            return self._alike
+
+        @hash_to_blank_nodes.setter
+        def hash_to_blank_nodes(self, nodes: dict[str, list[str]]) -> None:
+            self._alike = _Alike(nodes)
 
         def create_hash(self) -> Any:
             return hashlib.new(self.hash_name)

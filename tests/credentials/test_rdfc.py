@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -348,3 +351,26 @@ def test_limits_are_such_that_ordinary_documents_pass():
     assert rdfc.MAX_BYTES >= 65_536
     claims = [{"id": f"urn:x:{i}", "urn:a": {"urn:b": i}} for i in range(200)]
     assert canonicalize_jsonld(document(**{"urn:c": claims})).count("\n") == 601
+
+
+TWINS = """
+from credentials.rdfc import canonical_labels
+from credentials.nquads import Blank, Iri, Literal, Quad, STRING
+twins = [Blank(f"n{number}") for number in range(6)]
+quads = [Quad(twin, Iri("urn:p"), Literal("alike", STRING), None) for twin in twins]
+print([canonical_labels(quads)[twin].label for twin in twins])
+"""
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+def test_twins_get_their_labels_in_order_in_every_process(seed):
+    """Python's hashes differ from process to process; who selects one twin must find it again."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", TWINS],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "['c14n0', 'c14n1', 'c14n2', 'c14n3', 'c14n4', 'c14n5']\n"

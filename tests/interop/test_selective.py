@@ -21,6 +21,7 @@ PARTS = {
     "everything": ("plain", ["/issuer"], ["/id", "/validFrom", "/credentialSubject"]),
     "items of arrays": ("nodes alike", ["/issuer", "/evidence/2"], ["/credentialSubject/1"]),
     "nodes alike": ("nodes alike", ["/credentialSubject/0"], ["/evidence/0", "/evidence/1"]),
+    "one of twins": ("nodes alike", ["/issuer", "/evidence/1"], ["/credentialSubject/0"]),
     "texts": ("languages and directions", ["/issuer", "/name"], ["/description"]),
     "one text of many": ("languages and directions", ["/issuer"], ["/name/1"]),
     "characters": ("characters", ["/issuer", "/name"], ["/description", "/evidence"]),
