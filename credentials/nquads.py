@@ -14,6 +14,8 @@ RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 LANGUAGE_STRING: Final = RDF + "langString"
 STRING: Final = XSD + "string"
+# Resolved against this, a relative reference shows; no document has a use for the scheme.
+RELATIVE: Final = "relative-reference:"
 
 # RFC 3987 leaves these out; so does the grammar of IRIREF.
 _IRI: Final = re.compile(

@@ -1,6 +1,7 @@
 """RDF dataset canonicalisation of JSON-LD documents and N-Quads (RDFC-1.0), safe to sign by.
 
-PyLD does the expansion and the canonical labelling; it is loaded when it is first needed. What
+Documents of a known shape go a short way (``compiled``). For all others PyLD does the expansion
+and the canonical labelling; it is loaded when it is first needed. What
 it would let through stops here: nothing is dropped in silence (``rdf``), no context is fetched,
 there is no base, and work is counted while it is done, because a few blank nodes that all point
 at each other would keep any canonicaliser busy for years (RDFC-1.0 §7.1).
@@ -17,10 +18,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final, Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
+from credentials.compiled import canonicalize_known
 from credentials.contexts import context_bytes
 from credentials.errors import CredentialError, RdfcRefused
-from credentials.nquads import CONTROLS, Blank, Iri, Quad, parse
+from credentials.nquads import CONTROLS, RELATIVE, Blank, Iri, Quad, parse
 from credentials.rdf import to_quads
 from did.errors import JsonError
 from did.json import Json, JsonObject, canonicalize
@@ -42,9 +45,7 @@ Contexts: TypeAlias = Callable[[str], bytes]
 _KEYWORDS: Final = frozenset(
     {"@context", "@id", "@type", "@value", "@language", "@direction", "@list", "@set"}
 )
-# Resolved against this, a relative reference shows; no document has a use for the scheme.
-_RELATIVE: Final = "relative-reference:"
-_BASE: Final = _RELATIVE + "///"
+_BASE: Final = RELATIVE + "///"
 
 
 def canonicalize_jsonld(
@@ -62,6 +63,21 @@ def canonicalize_jsonld(
     Raises ``ContextRefused`` (``context.unknown``) or ``RdfcRefused`` (``rdfc.*``), for what the
     canonical form would not cover and for what would cost too much.
     """
+    if contexts is context_bytes:
+        known = canonicalize_known(document, hash_name=hash_name, max_bytes=max_bytes)
+        if known is not None:
+            return known
+    return canonicalize_any(document, hash_name=hash_name, contexts=contexts, max_bytes=max_bytes)
+
+
+def canonicalize_any(
+    document: JsonObject,
+    *,
+    hash_name: Hash = "sha256",
+    contexts: Contexts = context_bytes,
+    max_bytes: int = MAX_BYTES,
+) -> str:
+    """``canonicalize_jsonld`` without its short way for documents of a known shape."""
     quads = quads_of(document, contexts=contexts, max_bytes=max_bytes)
     return canonicalize_quads(quads, hash_name=hash_name)
 
@@ -72,7 +88,7 @@ def quads_of(
     """The statements of a JSON-LD document; refuses what ``canonicalize_jsonld`` refuses."""
     nulls = _survey(document, contexts, max_bytes)
     expanded = expand(document, contexts)
-    return to_quads(expanded, nulls=nulls, relative=_RELATIVE, max_quads=MAX_QUADS)
+    return to_quads(expanded, nulls=nulls, relative=RELATIVE, max_quads=MAX_QUADS)
 
 
 def canonicalize_nquads(text: str, *, hash_name: Hash = "sha256") -> str:
@@ -215,7 +231,7 @@ def _options(contexts: Contexts) -> dict[str, Any]:
             "tag": "static",
         }
 
-    resolver = _resolver()(_shared() if contexts is context_bytes else {}, load)
+    resolver = _resolver()(_shared(contexts), load)
     return {"base": _BASE, "documentLoader": load, "contextResolver": resolver}
 
 
@@ -240,15 +256,16 @@ def _errors() -> Iterator[None]:
 
 
 # The library's own cache is one for the whole process and trusts whoever filled it; and what it
-# keeps there must not be used by two threads at once.
+# keeps there must not be used by two threads at once. One for each source of contexts, then, which
+# ends with the source.
 _local = threading.local()
 
 
-def _shared() -> dict[str, Any]:
-    if not hasattr(_local, "contexts"):
-        _local.contexts = {}
-    found: dict[str, Any] = _local.contexts
-    return found
+def _shared(contexts: Contexts) -> dict[str, Any]:
+    if not hasattr(_local, "of_source"):
+        _local.of_source = WeakKeyDictionary()
+    sources: WeakKeyDictionary[Contexts, dict[str, Any]] = _local.of_source
+    return sources.setdefault(contexts, {})
 
 
 @cache

@@ -91,14 +91,15 @@ class DigitalBazaar:
         cryptosuite: str,
         now: datetime,
         mandatory_pointers: Sequence[str] | None = None,
+        dated: bool = True,
     ) -> JsonObject:
-        """The document with a proof more."""
+        """The document with a proof more, which says when it was made unless told not to."""
         return self.call(
             "issue",
             document=document,
             key=multikey(key),
             cryptosuite=cryptosuite,
-            created=format_time(now),
+            created=format_time(now) if dated else None,
             now=format_time(now),
             mandatoryPointers=mandatory_pointers,
         )

@@ -75,7 +75,7 @@ async function signer({key, cryptosuite, created, mandatoryPointers}) {
     id: `${controller}#${key.publicKeyMultibase}`, type: 'Multikey', controller, ...key
   });
   const suite = SIGN[cryptosuite](mandatoryPointers);
-  return new DataIntegrityProof({signer: pair.signer(), date: created, cryptosuite: suite});
+  return new DataIntegrityProof({signer: pair.signer(), date: created ?? null, cryptosuite: suite});
 }
 
 function verifiers() {

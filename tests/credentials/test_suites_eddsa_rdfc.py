@@ -277,13 +277,20 @@ def _loaded(act: str, document: JsonObject) -> str:
     return ran.stdout.decode().strip()
 
 
-def test_the_library_is_loaded_for_such_a_proof_and_for_nothing_else(
+def test_the_library_is_loaded_for_other_shapes_under_such_a_proof_and_for_nothing_else(
     credential, grant, entry, key, now
 ):
     assert _loaded("credential", sign_object(credential, key, created=now)) == "verified False"
     assert _loaded("grant", grant) == "verified False"
+    # Nor for such a proof over a document of a known shape.
     rdfc = add_proof(credential, key, created=now, cryptosuite=RDFC)
-    assert _loaded("credential", rdfc) == "verified True"
+    assert _loaded("credential", rdfc) == "verified False"
+    assert _loaded("grant", add_proof(grant, key, created=now, cryptosuite=RDFC)) == (
+        "verified False"
+    )
+    other = {**credential, "name": {"@value": "A", "@language": "en"}}
+    other = add_proof(other, key, created=now, cryptosuite=RDFC)
+    assert _loaded("credential", other) == "verified True"
     # A relay reads tickets, and does not follow a proof over RDF at all.
     ticket = issue_ticket(
         key=key,

@@ -89,7 +89,7 @@ SIGNINGS = {
 
 @pytest.fixture(params=SIGNINGS)
 def signing(request: pytest.FixtureRequest) -> Signing:
-    """Each suite on each of its curves."""
+    """Each suite on each of its curves; a test may name some of them, with ``indirect``."""
     return SIGNINGS[request.param]
 
 
