@@ -112,10 +112,6 @@ class DigitalBazaar:
         """Why nothing can be derived from an ecdsa-sd-2023 base proof; empty when it can."""
         return _reasons(self.call("confirm", document=document, now=format_time(now)))
 
-    def verify_proof(self, document: JsonObject) -> list[str]:
-        """Why the proof on anything does not hold; empty when it does."""
-        return _reasons(self.call("verifyProof", document=document))
-
     def verify(
         self,
         document: JsonObject,

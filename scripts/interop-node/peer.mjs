@@ -15,7 +15,6 @@ import {createInterface} from 'node:readline';
 import {cryptosuite as ecdsaRdfc} from '@digitalbazaar/ecdsa-rdfc-2019-cryptosuite';
 import {cryptosuite as eddsaRdfc} from '@digitalbazaar/eddsa-rdfc-2022-cryptosuite';
 import {DataIntegrityProof} from '@digitalbazaar/data-integrity';
-import jsigs from 'jsonld-signatures';
 
 const SIGN = {
   'eddsa-jcs-2022': () => eddsaJcs.createSignCryptosuite(),
@@ -130,14 +129,6 @@ const COMMANDS = {
       cryptosuite: ecdsaSd.createDiscloseCryptosuite({selectivePointers})
     });
     return vc.derive({verifiableCredential: document, suite, documentLoader: loader(documents)});
-  },
-
-  // The proof by itself: a part of a credential need not be one.
-  async verifyProof({document, documents}) {
-    return verdict(await jsigs.verify(document, {
-      suite: verifiers(), purpose: new jsigs.purposes.AssertionProofPurpose(),
-      documentLoader: loader(documents)
-    }));
   },
 
   // Whether a base proof is one that can be derived from.

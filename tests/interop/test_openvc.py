@@ -17,6 +17,7 @@ from openvc.status.issue import build_status_list_credential
 
 from credentials import (
     CredentialError,
+    derive_credential,
     issue_credential,
     sign_presentation,
     verify_credential,
@@ -26,11 +27,9 @@ from credentials.bitstring import BitString
 from credentials.contexts import CREDENTIALS_V2, KNOWN_CONTEXTS, context_bytes
 from credentials.errors import Withdrawn
 from credentials.statuslist import issue_general_list
-from credentials.suites import ecdsa_sd
 from did.ecdsa import Curve
 from did.json import canonicalize
 from did.keys import SigningKey
-from did.time import format_time
 
 SUITES = {
     "eddsa-jcs-2022": EddsaJcsProofSuite,
@@ -235,15 +234,12 @@ def test_a_part_verifies_on_both_sides(selective_signing, now):
     signing = selective_signing
     document = signing.unsigned(now, description="Not shown", evidence={"type": "urn:x:evidence"})
     mandatory, selective = ["/issuer", "/validFrom"], ["/credentialSubject/name", "/evidence"]
-    configuration = {
-        "type": "DataIntegrityProof",
-        "cryptosuite": signing.cryptosuite,
-        "created": format_time(now),
-        "verificationMethod": signing.key.verification_method,
-        "proofPurpose": "assertionMethod",
-    }
-    proof = ecdsa_sd.create_base_proof(
-        document, configuration, signing.key, mandatory_pointers=mandatory
+    ours = issue_credential(
+        document,
+        signing.key,
+        now=now,
+        cryptosuite=signing.cryptosuite,
+        mandatory_pointers=mandatory,
     )
     theirs = EcdsaSdProofSuite().add_base_proof(
         document,
@@ -252,16 +248,22 @@ def test_a_part_verifies_on_both_sides(selective_signing, now):
         mandatory_pointers=mandatory,
         created=now,
     )
-    for base in ({**document, "proof": proof}, theirs):
+    for base in (ours, theirs):
+        there = EcdsaSdProofSuite().derive_proof(base, selective_pointers=selective)
+        # VCDM 2.0 §4.3: the contexts are a list. They make one context a text.
+        assert there["@context"] == CREDENTIALS_V2
+        with pytest.raises(CredentialError) as caught:
+            check_here(there, now)
+        assert caught.value.code == "context.first"
         for derived in (
-            ecdsa_sd.derive(base, selective_pointers=selective),
-            EcdsaSdProofSuite().derive_proof(base, selective_pointers=selective),
+            derive_credential(base, selective_pointers=selective),
+            {**there, "@context": [CREDENTIALS_V2]},
         ):
             assert "description" not in derived
             EcdsaSdProofSuite().verify(derived, now=now)
-            ecdsa_sd.verify_derived(derived, derived["proof"], signing.key.verify_key)
+            check_here(derived, now)
             changed = {**derived, **CHANGED}
             with pytest.raises(OpenvcError):
                 EcdsaSdProofSuite().verify(changed, now=now)
             with pytest.raises(CredentialError):
-                ecdsa_sd.verify_derived(changed, changed["proof"], signing.key.verify_key)
+                check_here(changed, now)
