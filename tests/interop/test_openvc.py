@@ -229,6 +229,29 @@ def test_a_status_list_is_read_on_the_other_side(signing, now):
             assert check_here(issued, now, status=their_list).status_checked is True
 
 
+def as_credential(derived):
+    """What they derive, written as a credential again.
+
+    ECDSA Cryptosuites §3.6.6 takes the part from the document as it came. They take it from its
+    compact form: one context is a text there and no list (VCDM 2.0 §4.3), and blank nodes have
+    ids, which are no URLs (§4.4).
+    """
+
+    def without_labels(value):
+        if isinstance(value, list):
+            return [without_labels(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: without_labels(item)
+            for name, item in value.items()
+            if not (name == "id" and item.startswith("_:"))
+        }
+
+    assert derived["@context"] == CREDENTIALS_V2
+    return {**without_labels(derived), "@context": [CREDENTIALS_V2]}
+
+
 def test_a_part_verifies_on_both_sides(selective_signing, now):
     """ecdsa-sd-2023: whoever issued and whoever derived, both sides verify, or refuse, a part."""
     signing = selective_signing
@@ -250,14 +273,11 @@ def test_a_part_verifies_on_both_sides(selective_signing, now):
     )
     for base in (ours, theirs):
         there = EcdsaSdProofSuite().derive_proof(base, selective_pointers=selective)
-        # VCDM 2.0 §4.3: the contexts are a list. They make one context a text.
-        assert there["@context"] == CREDENTIALS_V2
-        with pytest.raises(CredentialError) as caught:
+        with pytest.raises(CredentialError):
             check_here(there, now)
-        assert caught.value.code == "context.first"
         for derived in (
             derive_credential(base, selective_pointers=selective),
-            {**there, "@context": [CREDENTIALS_V2]},
+            as_credential(there),
         ):
             assert "description" not in derived
             EcdsaSdProofSuite().verify(derived, now=now)
