@@ -1,10 +1,11 @@
 """DID documents: which keys an identifier's controller uses, and for what.
 
 Sources: Controlled Identifiers 1.0 §2 (data model) and §3.3 (retrieving a verification method),
-DID Core 1.0 §5.
+DID Core 1.0 §5 and §6.3.1. Where the two differ the later one holds: a service may go without id.
 """
 
 import copy
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ from did.identifier import Did, DidUrl
 from did.json import Json, JsonObject
 from did.keys import VerifyKey
 from did.multikey import b64url_decode
-from did.time import parse_time
+from did.time import parse_date_time_stamp
 
 if TYPE_CHECKING:
     from did.ecdsa import EcdsaVerifyKey
@@ -31,6 +32,13 @@ RELATIONSHIPS = (
     "capabilityDelegation",
 )
 
+# DID Core 1.0 §6.3.1 and its successor: what the JSON-LD form of a document begins with.
+CONTEXTS = ("https://www.w3.org/ns/did/v1", "https://www.w3.org/ns/did/v1.1")
+
+# RFC 3986 §3, of which only the characters are checked; each comes in one way, so this is quick.
+_URI = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+"
+)
 _JWK_TYPES = ("JsonWebKey", "JsonWebKey2020")
 # RFC 7518 §6.2.2, §6.3.2, §6.4 and RFC 8037 §2: what only the owner may know.
 _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -140,10 +148,7 @@ class DidDocument:
         malformed, secret key material and repeated method ids included.
         """
         # 1. The subject (CID §2.1.1), and that it is the one asked for (§3.3, step 5).
-        try:
-            subject = Did.parse(_string(value.get("id"), "id"))
-        except DidSyntaxError:
-            _malformed("id must be a DID")
+        subject = Did.parse(_did(value.get("id"), "id"))
         if expected is not None and subject != expected:
             raise DidDocumentError(
                 "the document is about another identifier than the one asked for",
@@ -167,19 +172,38 @@ class DidDocument:
                 else:
                     method = _add_method(item, base, known)
                 if method is not None:
+                    if method.id in members:
+                        _malformed(f"{name} must not hold a method twice")
                     members[method.id] = method
             relationships[name] = MappingProxyType(members)
-        # 4. The rest (CID §2.1.2–2.1.4).
+        # 4. The rest (CID §2.1.2–2.1.4). Sets hold nothing twice; order means nothing.
+        services = tuple(_service(item, base) for item in _list(value, "service"))
+        named = [service.id for service in services if service.id is not None]
+        if len(set(named)) != len(named):
+            _malformed("two services must not have the same id")
+        controller = value.get("controller", [])
         return cls(
             id=subject,
-            also_known_as=_strings(value.get("alsoKnownAs"), "alsoKnownAs"),
-            controller=_strings(value.get("controller"), "controller"),
+            also_known_as=tuple(
+                _uri(item, "alsoKnownAs") for item in _set(value.get("alsoKnownAs", []))
+            ),
+            controller=tuple(
+                _did(item, "controller")
+                for item in _set([controller] if isinstance(controller, str) else controller)
+            ),
             verification_methods=methods,
-            services=tuple(_service(item, base) for item in _list(value, "service")),
+            services=services,
             _relationships=MappingProxyType(relationships),
             _known=MappingProxyType(known),
             _json=copy.deepcopy(value),
         )
+
+    @property
+    def is_json_ld(self) -> bool:
+        """Whether the context begins as the JSON-LD form of a document does (DID Core §6.3.1)."""
+        context = self._json.get("@context")
+        first = context[0] if isinstance(context, list) and context else context
+        return first in CONTEXTS
 
     def relationship(self, name: str) -> tuple[VerificationMethod, ...]:
         """The methods listed or embedded under one of ``RELATIONSHIPS``, whatever their dates."""
@@ -256,7 +280,7 @@ def _add_method(item: Json, base: str, known: dict[str, VerificationMethod]) -> 
     method = VerificationMethod(
         id=_absolute(_string(item.get("id"), "a method's id"), base),
         type=_string(item.get("type"), "a method's type"),
-        controller=_string(item.get("controller"), "a method's controller"),
+        controller=_did(item.get("controller"), "a method's controller"),
         public_key_multibase=multibase,
         public_key_jwk=copy.deepcopy(jwk),
         expires=_time(item, "expires"),
@@ -269,16 +293,29 @@ def _add_method(item: Json, base: str, known: dict[str, VerificationMethod]) -> 
 
 
 def _service(item: Json, base: str) -> Service:
-    if not isinstance(item, dict) or item.get("serviceEndpoint") is None:
-        _malformed("a service must be an object with a serviceEndpoint")
+    if not isinstance(item, dict):
+        _malformed("a service must be an object")
     identifier = item.get("id")
     if identifier is not None:
         identifier = _string(identifier, "a service's id")
-        identifier = base + identifier if identifier.startswith("#") else identifier
-    types = _strings(item.get("type"), "a service's type")
+        identifier = _uri(
+            base + identifier if identifier.startswith("#") else identifier, "a service's id"
+        )
+    kind = item.get("type")
+    types = tuple(
+        _string(each, "a service's type")
+        for each in _set([kind] if isinstance(kind, str) else kind)
+    )
     if not types:
         _malformed("a service must have a type")
-    return Service(identifier, types, copy.deepcopy(item["serviceEndpoint"]))
+    endpoint = item.get("serviceEndpoint")
+    endpoints = endpoint if isinstance(endpoint, list) else [endpoint]
+    for each in endpoints:
+        if not isinstance(each, dict):
+            _uri(each, "a serviceEndpoint")
+    if not endpoints:
+        _malformed("a service must have a serviceEndpoint")
+    return Service(identifier, types, copy.deepcopy(endpoint))
 
 
 def _absolute(text: str, base: str) -> str:
@@ -297,9 +334,9 @@ def _time(item: JsonObject, name: str) -> datetime | None:
     if value is None:
         return None
     try:
-        return parse_time(_string(value, name))
+        return parse_date_time_stamp(_string(value, name))
     except TimeFormatError:
-        _malformed(f"{name} must be a time written YYYY-MM-DDTHH:MM:SSZ")
+        _malformed(f"{name} must be an xsd:dateTimeStamp")
 
 
 def _list(value: JsonObject, name: str) -> list[Json]:
@@ -309,17 +346,32 @@ def _list(value: JsonObject, name: str) -> list[Json]:
     return items
 
 
+def _set(items: Json) -> list[Json]:
+    if not isinstance(items, list) or any(not isinstance(item, str) for item in items):
+        _malformed("a set of names must be a list of texts")
+    if len(set(items)) != len(items):
+        _malformed("a set must not hold a member twice")
+    return items
+
+
 def _string(value: Json, name: str) -> str:
     if not isinstance(value, str) or not value:
         _malformed(f"{name} must be a text")
     return value
 
 
-def _strings(value: Json, name: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    items = value if isinstance(value, list) else [value]
-    return tuple(_string(item, name) for item in items)
+def _did(value: Json, name: str) -> str:
+    try:
+        return str(Did.parse(_string(value, name)))
+    except DidSyntaxError:
+        _malformed(f"{name} must be a DID")
+
+
+def _uri(value: Json, name: str) -> str:
+    text = _string(value, name)
+    if _URI.fullmatch(text) is None:
+        _malformed(f"{name} must be a URI")
+    return text
 
 
 def _malformed(reason: str) -> NoReturn:

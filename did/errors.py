@@ -9,7 +9,7 @@
     ├── DidSyntaxError        did.syntax   not a DID, or not a DID URL; of one method:
     │                         did.web_syntax, did.jwk_syntax, did.peer_syntax
     ├── MethodNotSupported    did.method_not_supported, did.key_kind_not_supported,
-    │                         did.network_needed
+    │                         did.network_needed, did.versions_not_supported
     ├── DidNotFound           did.not_found, did.version_not_found
     ├── DidResolutionError    did.resolution
     │   └── DidLogError       a did:webvh whose history does not hold: did.webvh_log,

@@ -15,7 +15,13 @@ from did.time import utc_now
 if TYPE_CHECKING:
     from did.document import DidDocument
     from did.identifier import Did
-    from did.methods.webvh import Proofs
+    from did.json import JsonObject
+    from did.methods.webvh import At, Proofs, Resolved
+
+
+# The did:key of a P-384 key has 79 characters. Of longer ones (P-521, RSA, BLS12-381), which verify
+# nothing here, none is kept: the cache of a server stays small whatever strangers ask for.
+_CACHED_LENGTH = 80
 
 
 class Fetch(Protocol):
@@ -32,10 +38,10 @@ class Resolver:
     """Resolves did:key, did:jwk and did:peer always, did:web when it was given a way to fetch, and
     did:webvh when it was given one and the proofs of its logs (``credentials.webvh.PROOFS``).
 
-    Up to ``cache_size`` did:key documents are kept: they cannot change, and are small. A did:web
-    or did:webvh is fetched each time, so that a key its owner has retired is seen as retired;
-    caching with a time limit is the business of ``fetch``. ``clock`` says what time it is when a
-    log is read.
+    Up to ``cache_size`` did:key documents of the kinds that can verify are kept: they cannot
+    change, and are small. A did:web or did:webvh is fetched each time, so that a key its owner has
+    retired is seen as retired; caching with a time limit is the business of ``fetch``. ``clock``
+    says what time it is when a log is read.
     """
 
     METHODS = ("key", "jwk", "peer", "web", "webvh")
@@ -63,7 +69,7 @@ class Resolver:
         """
         text = str(did)
         if text.startswith("did:key:"):
-            return self._of_key(text)
+            return (self._of_key if len(text) <= _CACHED_LENGTH else _resolve_key)(text)
         from did.identifier import Did
 
         parsed = Did.parse(text)
@@ -82,28 +88,59 @@ class Resolver:
         if self._fetch is None:
             _network_needed()
         if parsed.method == "webvh":
-            return self._last_version(parsed, self._fetch)
+            resolved = self._webvh(parsed)
+            if resolved.deactivated:
+                raise DidDocumentError(
+                    "the DID was deactivated by its controller", code="did.deactivated"
+                )
+            return resolved.document
         from did.methods import web
 
         return web.resolve(parsed, self._fetch)
 
-    def _last_version(self, did: "Did", fetch: Fetch) -> "DidDocument":
-        if self._webvh_proofs is None:
+    def resolve_with_metadata(
+        self,
+        did: "Did | str",
+        *,
+        version_id: str | None = None,
+        version_time: datetime | None = None,
+    ) -> "tuple[DidDocument | None, JsonObject]":
+        """The document and what its method says about it (DID Resolution §4.3).
+
+        Only did:webvh says anything and keeps versions; of other methods, asking for one raises
+        ``MethodNotSupported`` (``did.versions_not_supported``). A DID that was deactivated has no
+        document unless a version is asked for.
+        """
+        asked = version_id is not None or version_time is not None
+        if str(did).startswith("did:webvh:"):
+            from did.identifier import Did
+            from did.methods.webvh import At
+
+            at = At(version_id=version_id, version_time=version_time)
+            resolved = self._webvh(Did.parse(str(did)), at)
+            gone = resolved.deactivated and not asked
+            return None if gone else resolved.document, resolved.metadata
+        if asked:
+            raise MethodNotSupported(
+                "the method of this DID keeps no versions", code="did.versions_not_supported"
+            )
+        return self.resolve(did), {}
+
+    def _webvh(self, did: "Did", at: "At | None" = None) -> "Resolved":
+        if self._fetch is None or self._webvh_proofs is None:
             _network_needed()
         from did.methods import webvh
 
-        resolved = webvh.resolve(did, fetch, proofs=self._webvh_proofs, now=self._clock())
-        if resolved.deactivated:
-            raise DidDocumentError(
-                "the DID was deactivated by its controller", code="did.deactivated"
-            )
+        resolved = webvh.resolve(
+            did, self._fetch, proofs=self._webvh_proofs, now=self._clock(), at=at
+        )
         if resolved.document.id != did:
             raise DidDocumentError(
                 "the DID has moved, and its document is about its new name",
                 code="did.wrong_id",
                 hint="Ask for the DID by its new name.",
             )
-        return resolved.document
+        return resolved
 
 
 def _network_needed() -> NoReturn:

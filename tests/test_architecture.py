@@ -86,6 +86,7 @@ LIBRARIES = {
     "cbor2": ("credentials.cbor",),
     "cryptography": (
         "did.ecdsa",
+        "did.keykinds",
         "did.mldsa",
         "pds.sealing",
         "pds.vault.keyslots",

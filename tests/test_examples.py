@@ -98,8 +98,8 @@ def test_the_readmes_lines_verify_a_grant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the README shows runs as it stands."""
-    found = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert found is not None
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
     (tmp_path / "grant.json").write_text((FOLDER / "access-grant.json").read_text())
     (tmp_path / "status-list.json").write_text((FOLDER / "status-list.json").read_text())
     monkeypatch.chdir(tmp_path)
@@ -108,6 +108,8 @@ def test_the_readmes_lines_verify_a_grant(
     def at_its_time(*args: object, **more: object) -> object:
         return really(*args, now=make.NOW + timedelta(days=1), **more)  # type: ignore[arg-type]
 
-    code = found[1].replace("from credentials import verify_grant", "")
+    code = blocks[0].replace("from credentials import verify_grant", "")
     exec(compile(code, "README.md", "exec"), {"verify_grant": at_its_time})
     assert "contact.name" in capsys.readouterr().out
+    exec(compile(blocks[1], "README.md", "exec"), {})
+    assert "A. Person" in capsys.readouterr().out

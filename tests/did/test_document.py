@@ -20,6 +20,9 @@ KEY = SigningKey.from_seed(b"\1" * 32).verify_key
 AGREEMENT = AgreementKey.from_seed(b"\1" * 32).public
 
 
+SERVICE = {"id": "#s", "type": "A", "serviceEndpoint": "https://a.example"}
+
+
 def method(name: str = "#a", **more: Any) -> dict[str, Any]:
     """A Multikey method of the document's subject."""
     return {
@@ -89,6 +92,36 @@ def test_a_key_lives_until_the_second_it_expires() -> None:
     assert caught.value.code == "key.expired"
 
 
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2026-01-01T00:00:00Z", NOW),
+        ("2026-01-01T00:00:00.25Z", NOW + timedelta(milliseconds=250)),
+        ("2026-01-01T14:00:00+14:00", NOW),
+        ("2025-12-31T24:00:00.0-00:00", NOW),
+    ],
+)
+@pytest.mark.parametrize(("name", "code"), [("expires", "expired"), ("revoked", "revoked")])
+def test_ends_are_read_in_every_form_of_the_standard(
+    name: str, code: str, text: str, at: datetime
+) -> None:
+    """An xsd:dateTimeStamp has fractions and zones (CID §2.2)."""
+    parsed = read(document(verificationMethod=[method(**{name: text})]))
+    parsed.method_for(
+        DID + "#a", relationship="assertionMethod", now=at - timedelta(milliseconds=1)
+    )
+    with pytest.raises(DidDocumentError) as caught:
+        parsed.method_for(DID + "#a", relationship="assertionMethod", now=at)
+    assert caught.value.code == f"key.{code}"
+
+
+def test_services_may_go_without_an_id() -> None:
+    """Two of them too (CID §2.1.4); endpoints are URLs, objects or a list of both."""
+    nameless = {"type": "A", "serviceEndpoint": ["https://a.example", {"uri": "x"}]}
+    parsed = read(document(service=[nameless, nameless]))
+    assert [service.id for service in parsed.services] == [None, None]
+
+
 @pytest.mark.parametrize("kind", ["Multikey", "Ed25519VerificationKey2020"])
 def test_ed25519_keys_as_multibase(kind: str) -> None:
     """Both types that hold a Multikey text are read."""
@@ -153,9 +186,40 @@ def test_a_key_of_another_kind_is_not_taken(bad: dict[str, Any]) -> None:
         document(assertionMethod="#a"),
         document(assertionMethod=[7]),
         document(assertionMethod=["key-1"]),
+        document(assertionMethod=["#a", DID + "#a"]),
+        document(verificationMethod=[method(controller="shop.example")]),
+        document(verificationMethod=[method(controller=DID + "#a")]),
+        document(verificationMethod=[method(controller=[DID])]),
+        document(verificationMethod=[method(expires="2026-01-01T00:00:00")]),
         document(alsoKnownAs=[1]),
+        document(alsoKnownAs="https://shop.example"),
+        document(alsoKnownAs=None),
+        document(alsoKnownAs=["shop"]),
+        document(alsoKnownAs=["https://shop.example/a b"]),
+        document(alsoKnownAs=["https://shop.example/%zz"]),
+        document(alsoKnownAs=["https://é.example"]),
+        document(alsoKnownAs=["https:"]),
+        document(alsoKnownAs=["urn:a", "urn:a"]),
         document(controller={}),
+        document(controller=None),
+        document(controller="https://shop.example"),
+        document(controller=[DID, DID]),
+        document(controller=[7]),
+        document(controller=[{}]),
         document(service=["x"]),
+        document(service={}),
+        document(service=[SERVICE, SERVICE]),
+        document(service=[SERVICE, SERVICE | {"id": DID + "#s"}]),
+        document(service=[SERVICE | {"id": "s"}]),
+        document(service=[SERVICE | {"id": 1}]),
+        document(service=[SERVICE | {"type": []}]),
+        document(service=[SERVICE | {"type": ["A", "A"]}]),
+        document(service=[SERVICE | {"type": {}}]),
+        document(service=[SERVICE | {"serviceEndpoint": "a"}]),
+        document(service=[SERVICE | {"serviceEndpoint": []}]),
+        document(service=[SERVICE | {"serviceEndpoint": [1]}]),
+        document(service=[SERVICE | {"serviceEndpoint": ["urn:a", "b"]}]),
+        document(service=[SERVICE | {"serviceEndpoint": None}]),
         document(service=[{"type": "A"}]),
         document(service=[{"serviceEndpoint": "https://a.example"}]),
     ],

@@ -2,9 +2,11 @@
 
 import pytest
 
+from did.ecdsa import Curve, EcdsaSigningKey
 from did.errors import DidSyntaxError, MethodNotSupported
 from did.identifier import Did
 from did.keys import SigningKey
+from did.multikey import Codec, encode_multikey
 from did.resolve import OFFLINE, Resolver
 
 KEY = SigningKey.from_seed(b"\5" * 32)
@@ -15,6 +17,14 @@ def test_a_did_key_is_resolved_offline_and_once() -> None:
     document = OFFLINE.resolve(KEY.did)
     assert str(document.id) == KEY.did
     assert OFFLINE.resolve(Did.parse(KEY.did)) is document
+
+
+def test_of_long_keys_none_is_kept() -> None:
+    """They verify nothing here, and would fill the cache with what strangers ask for."""
+    bls = "did:key:" + encode_multikey(Codec.BLS12_381_G2_PUB, bytes(96))
+    assert OFFLINE.resolve(bls) is not OFFLINE.resolve(bls)
+    p384 = EcdsaSigningKey.from_secret(Curve.P384, b"\5" * 48).did
+    assert OFFLINE.resolve(p384) is OFFLINE.resolve(p384)
 
 
 def test_the_cache_has_a_limit() -> None:

@@ -175,17 +175,18 @@ def resolve(
     *,
     proofs: Proofs,
     now: datetime,
+    at: At | None = None,
 ) -> Resolved:
     """Fetch and verify the log of a did:webvh, and its witnesses' proofs where it needs them.
 
-    A DID URL may name a version in its query. The document may be about another name of the same
-    DID when it has moved. Raises as ``read_history`` and ``History.at`` do, and whatever
-    ``fetch`` raises.
+    A DID URL may name a version in its query; otherwise ``at`` does. The document may be about
+    another name of the same DID when it has moved. Raises as ``read_history`` and ``History.at``
+    do, and whatever ``fetch`` raises.
     """
-    subject, at = (did.did, At.parse(did.query)) if isinstance(did, DidUrl) else (did, LAST)
+    subject, wanted = (did.did, At.parse(did.query)) if isinstance(did, DidUrl) else (did, at)
     log = read_log(fetch(url_of(subject)), subject, proofs=proofs, now=now)
     witness = fetch(witness_url_of(subject)) if log.needs_witnesses else None
-    return witnessed(log, witness, proofs=proofs).at(at)
+    return witnessed(log, witness, proofs=proofs).at(wanted or LAST)
 
 
 def error_metadata(error: DidError) -> JsonObject:

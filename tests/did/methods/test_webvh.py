@@ -53,6 +53,8 @@ from did.methods.webvh import (
     witness_url_of,
     witnessed,
 )
+from did.resolution import ResolutionOptions, SpecError
+from did.resolution import resolve as resolve_did
 from did.resolve import OFFLINE, Resolver
 from did.time import parse_time
 
@@ -442,3 +444,31 @@ def test_a_moved_did_keeps_its_history() -> None:
     with pytest.raises(DidDocumentError) as caught:
         resolver_for(moved.raw).resolve(old)
     assert caught.value.code == "did.wrong_id"
+
+
+def test_resolution_in_the_words_of_the_standard() -> None:
+    """Versions, metadata and a deactivated DID, through the interface for other programs."""
+    log = update(new_log(), key=ONE, proofs=PROOFS, now=day(2), parameters={})
+    name, first = str(log.did), log.versions[0]
+    last = resolve_did(name, resolver=resolver_for(log.raw))
+    assert last.did_document is not None
+    assert last.did_document_metadata["versionNumber"] == "2"
+    for asked in (
+        ResolutionOptions(version_id=first.version_id),
+        ResolutionOptions(version_time="2026-01-02T00:00:00Z"),
+    ):
+        found = resolve_did(name, asked, resolver=resolver_for(log.raw))
+        assert found.did_document_metadata["versionId"] == first.version_id
+    missing = resolve_did(
+        name, ResolutionOptions(version_id="9-Qm"), resolver=resolver_for(log.raw)
+    )
+    assert missing.error is SpecError.NOT_FOUND
+    ended = deactivate(log, key=ONE, proofs=PROOFS, now=day(3))
+    gone = resolve_did(name, resolver=resolver_for(ended.raw))
+    assert (gone.did_document, gone.error) == (None, None)
+    assert gone.did_document_metadata["deactivated"] is True
+    earlier = resolve_did(
+        name, ResolutionOptions(version_id=first.version_id), resolver=resolver_for(ended.raw)
+    )
+    assert earlier.did_document is not None
+    assert resolve_did(name).error is SpecError.METHOD_NOT_SUPPORTED
