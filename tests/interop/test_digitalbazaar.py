@@ -412,18 +412,39 @@ def test_we_read_no_inline_context_under_rdf(signing, peer, now):
     assert caught.value.code == "rdfc.context"
 
 
+BOOLEAN = "http://www.w3.org/2001/XMLSchema#boolean"
+
+
 @pytest.mark.parametrize("signing", OVER_RDF, indirect=True)
-def test_they_leave_noncharacters_as_they_are(signing, peer, now):
-    """RDFC-1.0 §5: what XML 1.1 does not let stand, as U+FFFE, is escaped. They do not."""
-    theirs = peer.issue(
-        signing.unsigned(now, name="\ufffe"),
-        signing.key,
-        cryptosuite=signing.cryptosuite,
-        now=now,
-    )
+@pytest.mark.parametrize(
+    "claims",
+    [
+        # RDFC-1.0 §5: what XML 1.1 does not let stand, as U+FFFE, is escaped.
+        {"name": "\ufffe"},
+        # RDFC-1.0 §4.4.3: statements are sorted by code points. They sort by UTF-16 code units.
+        {"name": ["\ue000", "\U0001f600"]},
+        # RDF 1.1 §4: a statement is in a dataset once, in whichever way it was written.
+        {
+            "evidence": {
+                "type": "https://example.org/E",
+                "https://example.org/p": [True, {"@value": "true", "@type": BOOLEAN}],
+            }
+        },
+        # Texts that differ in nothing but their direction: one of them is left out, unsigned.
+        {"name": ["a", {"@value": "a", "@direction": "rtl"}]},
+    ],
+    ids=["noncharacters", "order", "duplicates", "direction alone"],
+)
+def test_they_sign_other_statements(signing, claims, peer, now):
+    """Rare values that they make other canonical RDF of."""
+    document = signing.unsigned(now, **claims)
+    theirs = peer.issue(document, signing.key, cryptosuite=signing.cryptosuite, now=now)
     with pytest.raises(CredentialError) as caught:
         verify(theirs, now)
     assert caught.value.code == "proof.signature"
+    ours = issue_credential(document, signing.key, now=now, cryptosuite=signing.cryptosuite)
+    assert verify(ours, now).credential.raw == document
+    assert peer.verify(ours, now=now) != []
 
 
 @pytest.mark.parametrize("signing", OVER_JSON, indirect=True)
