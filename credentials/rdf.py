@@ -1,7 +1,7 @@
 """Expanded JSON-LD as RDF quads, with nothing left out (JSON-LD 1.1 API §8.2).
 
 The standard's own algorithm passes over what RDF has no form for: relative IRIs, blank nodes as
-predicates, malformed languages, directions, indexes. What is passed over is not signed, so here
+predicates, malformed languages, indexes. What is passed over is not signed, so here
 each of these is an error, and whatever is not named below is one too.
 """
 
@@ -28,6 +28,7 @@ _FIRST: Final = Iri(RDF + "first")
 _REST: Final = Iri(RDF + "rest")
 _NIL: Final = Iri(RDF + "nil")
 _JSON: Final = RDF + "JSON"
+_I18N: Final = "https://www.w3.org/ns/i18n#"
 _BOOLEAN: Final = XSD + "boolean"
 _INTEGER: Final = XSD + "integer"
 _INEXACT: Final = frozenset({XSD + "double", XSD + "float"})
@@ -119,15 +120,26 @@ class _Writer:
         return self.node(value, graph, bare=True)
 
     def _literal(self, value: Mapping[str, Any]) -> Literal:
-        if "@direction" in value:
-            raise RdfcRefused("a text direction has no form in RDF", code="rdfc.direction")
-        if not value.keys() <= {"@value", "@type", "@language"}:
+        if not value.keys() <= {"@value", "@type", "@language", "@direction"}:
             raise _keyword()
         content, kind = value["@value"], value.get("@type")
+        if "@direction" in value:
+            # Plain RDF has no direction. Of the forms that the standard offers (``rdfDirection``)
+            # others sign by the datatype, and so do we.
+            tag = language(value["@language"]) if "@language" in value else ""
+            if type(content) is not str or kind is not None:
+                raise RdfcRefused("only text has a direction", code="rdfc.direction")
+            return Literal(content, f"{_I18N}{tag.lower()}_{value['@direction']}")
         if kind == "@json":
             self.nulls += count_nulls(content)
             return Literal(canonicalize(content).decode(), _JSON)
         datatype = None if kind is None else iri(kind).value
+        if datatype is not None and datatype.startswith(_I18N):
+            raise RdfcRefused(
+                "a text direction must be written as one",
+                code="rdfc.direction",
+                hint="Use @language and @direction instead of a datatype.",
+            )
         if "@language" in value:
             if type(content) is not str or datatype is not None:
                 raise RdfcRefused("only text has a language", code="rdfc.language")

@@ -45,7 +45,9 @@ Hash: TypeAlias = Literal["sha256", "sha384"]
 Contexts: TypeAlias = Callable[[str], bytes]
 
 # What a document may say in keywords of its own; the rest is left out of RDF, or moves things.
-_KEYWORDS: Final = frozenset({"@context", "@id", "@type", "@value", "@language", "@list", "@set"})
+_KEYWORDS: Final = frozenset(
+    {"@context", "@id", "@type", "@value", "@language", "@direction", "@list", "@set"}
+)
 _BASE: Final = RELATIVE + "///"
 
 
@@ -213,8 +215,8 @@ def _check_keywords(value: JsonObject, contexts: Contexts) -> None:
     for key in value:
         if key.startswith("@") and key not in _KEYWORDS:
             raise RdfcRefused("the document uses a keyword it must not", code="rdfc.keyword")
-    if "@language" in value and "@value" not in value:
-        raise RdfcRefused("a language stands without a text", code="rdfc.dropped")
+    if not value.keys().isdisjoint({"@language", "@direction"}) and "@value" not in value:
+        raise RdfcRefused("a language or direction stands without a text", code="rdfc.dropped")
     if "@context" in value:
         named = value["@context"]
         for url in named if isinstance(named, list) else [named]:
@@ -313,6 +315,22 @@ def _resolver() -> Any:
     return Counted
 
 
+class _Alike(dict[str, list[str]]):
+    """Blank nodes by their hash, those of one hash in the order of the labels given them here.
+
+    The library has them in the order of a set, which is another one in each process. Of twins,
+    nodes that nothing tells apart, the first gets the first label; the canonical form is the same
+    either way, but whoever selects one of them (``selective``) must find it again.
+    """
+
+    def items(self) -> Any:
+        return [(name, sorted(nodes, key=_position)) for name, nodes in super().items()]
+
+
+def _position(label: str) -> int:
+    return int(label.removeprefix("_:b"))
+
+
 @cache
 def _canonicaliser() -> Any:
     from pyld.canon import URDNA2015  # RDFC-1.0 by its former name
@@ -329,6 +347,14 @@ def _canonicaliser() -> Any:
             super().__init__()
             self.hash_name = hash_name
             self.left = left
+
+        @property
+        def hash_to_blank_nodes(self) -> "_Alike":
+            return self._alike
+
+        @hash_to_blank_nodes.setter
+        def hash_to_blank_nodes(self, nodes: dict[str, list[str]]) -> None:
+            self._alike = _Alike(nodes)
 
         def create_hash(self) -> Any:
             return hashlib.new(self.hash_name)

@@ -6,6 +6,7 @@ ratio is the median over many rounds.
     scripts/bench              a table
     scripts/bench --json       a list of {name, workload, ratio, goal, met, machine}
     scripts/bench grant        only those whose name contains the word
+    scripts/bench --peers      other implementations too, measured beside ours in the same run
 """
 
 import argparse
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import nacl.signing
 import orjson
@@ -66,6 +68,36 @@ class Benchmark:
     rounds: Callable[[], Iterator[Round]]
     clock: Callable[[], int] = time.process_time_ns
 
+    def ratios(self) -> Iterator[float]:
+        clock = self.clock
+        for works, yardstick in self.rounds():
+            spent = base = 0
+            # One by one in turns: the workload leaves the processor's caches as it found them for
+            # neither, and a slow moment of a shared machine hits both.
+            for work in works:
+                begun = clock()
+                work()
+                between = clock()
+                yardstick()
+                spent += between - begun
+                base += clock() - between
+            yield spent / base
+
+    def is_met(self, ratio: float) -> bool:
+        return ratio <= self.goal
+
+
+class Measurable(Protocol):
+    """A goal for the ratio of two times; ``bench_peers`` has another kind than ``Benchmark``."""
+
+    name: str
+    workload: str
+    goal: float
+
+    def ratios(self) -> Iterator[float]: ...
+
+    def is_met(self, ratio: float) -> bool: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -77,27 +109,14 @@ class Result:
     machine: str
 
 
-def measure(benchmark: Benchmark, machine: str) -> Result:
-    ratios, clock = [], benchmark.clock
-    for works, yardstick in benchmark.rounds():
-        spent = base = 0
-        # One by one in turns: the workload leaves the processor's caches as it found them for
-        # neither, and a slow moment of a shared machine hits both.
-        for work in works:
-            begun = clock()
-            work()
-            between = clock()
-            yardstick()
-            spent += between - begun
-            base += clock() - between
-        ratios.append(spent / base)
-    ratio = statistics.median(ratios)
+def measure(benchmark: Measurable, machine: str) -> Result:
+    ratio = statistics.median(benchmark.ratios())
     return Result(
         benchmark.name,
         benchmark.workload,
         round(ratio, 3),
         benchmark.goal,
-        ratio <= benchmark.goal,
+        benchmark.is_met(ratio),
         machine,
     )
 
@@ -274,11 +293,19 @@ def machine() -> str:
 def main() -> None:
     reader = argparse.ArgumentParser(description="Benchmarks with a goal each.")
     reader.add_argument("--json", action="store_true", help="a list instead of a table")
+    reader.add_argument(
+        "--peers", action="store_true", help="measure other implementations beside ours too"
+    )
     reader.add_argument("words", nargs="*", help="run only those whose name contains one of these")
     options = reader.parse_args()
+    benchmarks: list[Measurable] = list(BENCHMARKS)
+    if options.peers:
+        from bench_peers import PEERS
+
+        benchmarks += PEERS
     chosen = [
         benchmark
-        for benchmark in BENCHMARKS
+        for benchmark in benchmarks
         if not options.words or any(word in benchmark.name for word in options.words)
     ]
     if not chosen:

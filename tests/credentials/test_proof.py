@@ -342,3 +342,14 @@ def test_canonical_forms_in_rdf_are_counted_over_all_proofs(now):
     with pytest.raises(ProofInvalid) as caught:
         _verify(signed, now, exact_context=None)
     assert caught.value.code == "proof.many"
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=pytest.fail.Exception,
+    reason="a number that is not whole is signed, and refused as soon as it comes back",
+)
+def test_what_no_verifier_here_would_read_is_not_signed(key, now):
+    """A document that ``read_document`` refuses gets no proof (json.float)."""
+    with pytest.raises(StructureInvalid):
+        add_proof({"height": 1.75}, key, created=now)

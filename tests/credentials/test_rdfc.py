@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,7 +96,15 @@ def refused(code: str, value: dict[str, object]) -> None:
         ("rdfc.null", {"urn:a": {"@value": None}}),
         ("rdfc.null", {"urn:a": {"@value": "secret", "@language": None}}),
         ("rdfc.null", {"urn:a": {"@list": [None]}}),
-        ("rdfc.keyword", {"urn:a": {"@value": "secret", "@direction": "rtl"}}),
+        ("rdfc.syntax", {"urn:a": {"@value": "secret", "@direction": None}}),
+        ("rdfc.syntax", {"urn:a": {"@value": "secret", "@direction": "up"}}),
+        ("rdfc.syntax", {"urn:a": {"@value": "secret", "@direction": "rtl", "@type": "urn:b"}}),
+        ("rdfc.direction", {"urn:a": {"@value": 1, "@direction": "rtl"}}),
+        (
+            "rdfc.direction",
+            {"urn:a": {"@value": "secret", "@type": "https://www.w3.org/ns/i18n#ar_rtl"}},
+        ),
+        ("rdfc.dropped", {"urn:a": {"@direction": "rtl"}}),
         ("rdfc.keyword", {"urn:a": {"@value": "secret", "@index": "i"}}),
         ("rdfc.keyword", {"@graph": [{"id": "urn:secret"}]}),
         ("rdfc.keyword", {"@included": [{"id": "urn:secret"}]}),
@@ -118,6 +129,17 @@ def refused(code: str, value: dict[str, object]) -> None:
 def test_what_would_not_be_signed_is_refused(code, claims):
     """Each has its reason, and none says what it was."""
     refused(code, document(**claims))
+
+
+def test_the_direction_of_a_text_is_signed():
+    """Direction and language stand in the datatype (JSON-LD 1.1 API §8.2.2, i18n-datatype)."""
+    texts = [
+        {"@value": "a", "@language": "AR-eg", "@direction": "rtl"},
+        {"@value": "a", "@direction": "ltr"},
+    ]
+    canonical = canonicalize_jsonld(document(**{"urn:a": texts}))
+    for written in ("ar-eg_rtl", "_ltr"):
+        assert f'<urn:a> "a"^^<https://www.w3.org/ns/i18n#{written}> .\n' in canonical
 
 
 def test_a_document_of_too_many_levels_is_refused():
@@ -346,3 +368,26 @@ def test_limits_are_such_that_ordinary_documents_pass():
     assert rdfc.MAX_BYTES >= 65_536
     claims = [{"id": f"urn:x:{i}", "urn:a": {"urn:b": i}} for i in range(200)]
     assert canonicalize_jsonld(document(**{"urn:c": claims})).count("\n") == 601
+
+
+TWINS = """
+from credentials.rdfc import canonical_labels
+from credentials.nquads import Blank, Iri, Literal, Quad, STRING
+twins = [Blank(f"n{number}") for number in range(6)]
+quads = [Quad(twin, Iri("urn:p"), Literal("alike", STRING), None) for twin in twins]
+print([canonical_labels(quads)[twin].label for twin in twins])
+"""
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+def test_twins_get_their_labels_in_order_in_every_process(seed):
+    """Python's hashes differ from process to process; who selects one twin must find it again."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", TWINS],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "['c14n0', 'c14n1', 'c14n2', 'c14n3', 'c14n4', 'c14n5']\n"
