@@ -33,25 +33,16 @@ _CONTEXT: Final[Json] = list(PROFILE_CONTEXT)
 _PURPOSE: Final = "assertionMethod"
 # What was verified is remembered by its bytes, so they must not be many.
 MAX_OWN_BYTES: Final = 65_536
-_PROOF = frozenset(
-    {
-        "@context",
-        "created",
-        "cryptosuite",
-        "proofPurpose",
-        "proofValue",
-        "type",
-        "verificationMethod",
-    }
-)
-# The canonical form of a proof without its value; and how much longer a whole document is than
-# its parts: the name of the proof, and the name and quotes of the value.
-_CONFIGURATION: Final = (
+# The canonical form of a proof, before and after its value; the value is left out of what is
+# signed.
+_BEFORE_VALUE: Final = (
     f'{{"@context":["{PROFILE_CONTEXT[0]}","{PROFILE_CONTEXT[1]}"],"created":"%s",'
     f'"cryptosuite":"{eddsa_jcs.CRYPTOSUITE}","proofPurpose":"{_PURPOSE}",'
-    f'"type":"{PROOF_TYPE}","verificationMethod":"%s"}}'
 )
-_JOINTS: Final = len(',"proof":' + ',"proofValue":""')
+_VALUE: Final = '"proofValue":"%s",'
+_AFTER_VALUE: Final = f'"type":"{PROOF_TYPE}","verificationMethod":"%s"}}'
+_CONFIGURATION: Final = _BEFORE_VALUE + _AFTER_VALUE
+_PROOF: Final = ',"proof":' + _BEFORE_VALUE + _VALUE + _AFTER_VALUE
 
 
 class OwnProofs(NamedTuple):
@@ -96,7 +87,7 @@ def verify_own(
     ``assertionMethod``, every proof of ``suites`` holds. The times of the proofs are left to
     ``check_proof_times``. Raises as ``verify_parsed`` does.
     """
-    quick = _verify_quickly(document, len(octets), controller)
+    quick = _verify_quickly(document, octets, controller)
     if quick is not None:
         return quick
     verified = verify_parsed(
@@ -111,40 +102,37 @@ def verify_own(
     return OwnProofs(verified.digest, verified.proofs, verified.unknown_suites)
 
 
-def _verify_quickly(document: JsonObject, length: int, controller: str) -> OwnProofs | None:
+def _verify_quickly(document: JsonObject, octets: bytes, controller: str) -> OwnProofs | None:
     proof = document["proof"]
     if (
         type(proof) is not dict
-        or proof.keys() != _PROOF
         or document["@context"] != _CONTEXT
-        or proof["@context"] != _CONTEXT
-        or proof["type"] != PROOF_TYPE
-        or proof["cryptosuite"] != eddsa_jcs.CRYPTOSUITE
-        or proof["proofPurpose"] != _PURPOSE
         or not controller.startswith("did:key:")
     ):
         return None
-    method, value = proof["verificationMethod"], proof["proofValue"]
-    if type(method) is not str or method.partition("#")[0] != controller:
-        return None
     try:
-        created = read_time(proof["created"], "")
-        signature = eddsa_jcs.read_value(value)
-        key = key_of_did_key(method, _PURPOSE)
-        unsecured = document.copy()
-        del unsecured["proof"]
+        created, value = proof.get("created"), proof.get("proofValue")
+        method = proof.get("verificationMethod")
+        if type(method) is not str or method.partition("#")[0] != controller:
+            return None
         # orjson's sorted form is the JCS form: all keys are known ASCII names, and the reader saw
-        # that all numbers are integers within 2^53. The proof's is written out: what varies in it
-        # was just read, and is text without anything to escape.
-        document_json = orjson.dumps(unsecured, option=orjson.OPT_SORT_KEYS)
-        configuration = _CONFIGURATION % (proof["created"], method)
+        # that all numbers are integers within 2^53.
+        canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         # Of all texts of one value the canonical one is the shortest, floats apart, which the
         # reader does not take. So a text of its length says no key twice, and says it plainly.
-        if length != len(document_json) + len(configuration) + len(value) + _JOINTS:  # type: ignore[arg-type]
+        if len(octets) != len(canonical):
             return None
-        document_hash = sha256(document_json).digest()
-        key.verify(signature, sha256(configuration.encode()).digest() + document_hash)
+        # The proof stands in it once, exactly as ours are written: inside a text there is no
+        # quote without a backslash, and no other object of ours has a property of this name.
+        before, found, after = canonical.partition((_PROOF % (created, value, method)).encode())
+        if not found:
+            return None
+        said = VerifiedProof(controller, method, read_time(created, ""), None)
+        document_hash = sha256(before + after).digest()
+        configuration = (_CONFIGURATION % (created, method)).encode()
+        key_of_did_key(method, _PURPOSE).verify(
+            eddsa_jcs.read_value(value), sha256(configuration).digest() + document_hash
+        )
     except (CredentialError, DidError, orjson.JSONEncodeError):
         return None
-    said = VerifiedProof(controller, method, created, None)
     return OwnProofs(multihash_of_sha256(document_hash), (said,), ())

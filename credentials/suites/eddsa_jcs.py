@@ -5,7 +5,6 @@ Nothing here knows whose key it is, what the proof is for or what time it is.
 """
 
 import hashlib
-import struct
 from typing import Final
 
 from credentials.errors import ProofInvalid, StructureInvalid
@@ -20,11 +19,11 @@ _MAX_VALUE: Final = 89
 _ALPHABET = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _NO_DIGIT: Final = 255
 _DIGITS = bytes(_ALPHABET.index(c) if c in _ALPHABET else _NO_DIGIT for c in range(256))
-_ELEVEN = struct.Struct(">11Q")
-_BASE_8: Final = 58**8
-# Width in bits, base, and a mask for the lower of each two lanes, in 88 bytes.
+# Width in bits, base, and a mask for the lower of each two lanes; at last one lane is left, of 128
+# digits.
 _JOINS: Final = tuple(
-    (8 * n, 58**n, int.from_bytes((bytes(n) + b"\xff" * n) * (44 // n))) for n in (1, 2, 4)
+    (8 * n, 58**n, int.from_bytes((bytes(n) + b"\xff" * n) * (64 // n)))
+    for n in (1, 2, 4, 8, 16, 32, 64)
 )
 
 
@@ -68,18 +67,15 @@ def _decode_64_bytes(text: str) -> bytes | None:
     """base58btc of exactly 64 bytes; ``None`` for anything else.
 
     Digit by digit this would be a tenth of a whole verification. Here all digits stand in one
-    integer, a byte each, and neighbours are joined three times over, all at once: to lanes of 2,
-    4 and 8 digits. Eleven lanes are left to be joined one by one.
+    integer, a byte each, and neighbours are joined, all at once: to lanes of 2 digits, of 4, and
+    so on until one lane holds the number.
     """
     digits = text.encode("ascii", "replace").translate(_DIGITS)
     if _NO_DIGIT in digits:
         return None
-    lanes = int.from_bytes(digits.rjust(88, b"\0"))
+    number = int.from_bytes(digits)
     for width, base, mask in _JOINS:
-        lanes = (lanes >> width & mask) * base + (lanes & mask)
-    number = 0
-    for lane in _ELEVEN.unpack(lanes.to_bytes(88)):
-        number = number * _BASE_8 + lane
+        number = (number >> width & mask) * base + (number & mask)
     # A leading 1 stands for a zero byte, and for nothing else.
     zeros = len(text) - len(text.lstrip("1"))
     if zeros + (number.bit_length() + 7 >> 3) != 64:
