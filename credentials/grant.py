@@ -24,7 +24,7 @@ from credentials.forms import (
     is_dpv_term,
     is_path,
 )
-from credentials.ours import read_own, verify_own
+from credentials.ours import read_own, sign_own, verify_own
 from credentials.profile import (
     HEAD_WITH_STATUS,
     check_keys,
@@ -38,7 +38,6 @@ from credentials.proof import (
     VerifiedProof,
     check_proof_times,
     document_bytes,
-    sign_object,
 )
 from credentials.purposes import is_same_or_narrower
 from credentials.status import WITHOUT_STATUS, Status, StatusEntry, check_status
@@ -146,7 +145,7 @@ def issue_grant(
     now: datetime,
     id: str | None = None,  # noqa: A002  # the name of the property
 ) -> JsonObject:
-    """A signed grant. What its own reader would refuse is not issued: ``StructureInvalid``."""
+    """A signed grant. What its own reader would refuse is not signed: ``StructureInvalid``."""
     from credentials.ticket import new_urn  # who only verifies needs no ticket
 
     subject: JsonObject = {
@@ -176,10 +175,10 @@ def issue_grant(
         "credentialStatus": status.to_json(),
         "relatedResource": [{"id": PDS_V1, "digestMultibase": PDS_V1_DIGEST}],
         "credentialSubject": subject,
+        "proof": None,  # to come; the reader leaves it to the verification
     }
-    signed = sign_object(document, key, created=now)
-    _read(signed)
-    return signed
+    _read(document)
+    return sign_own(document, key, created=now)
 
 
 def verify_grant(

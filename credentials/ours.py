@@ -26,23 +26,34 @@ from credentials.proofset import ALL_SUITES, PROOF_TYPE
 from credentials.suites import eddsa_jcs
 from did.errors import DidError
 from did.json import Json, JsonObject
-from did.multikey import multihash_of_sha256
+from did.keys import SigningKey
+from did.multikey import base58btc_encode, multihash_of_sha256
 from did.resolve import Resolver
+from did.time import format_time
 
 _CONTEXT: Final[Json] = list(PROFILE_CONTEXT)
 _PURPOSE: Final = "assertionMethod"
 # What was verified is remembered by its bytes, so they must not be many.
 MAX_OWN_BYTES: Final = 65_536
-# The canonical form of a proof, before and after its value; the value is left out of what is
-# signed.
-_BEFORE_VALUE: Final = (
+_PROOF = frozenset(
+    {
+        "@context",
+        "created",
+        "cryptosuite",
+        "proofPurpose",
+        "proofValue",
+        "type",
+        "verificationMethod",
+    }
+)
+# The canonical form of a proof without its value; and how much longer a whole document is than
+# its parts: the name of the proof, and the name and quotes of the value.
+_CONFIGURATION: Final = (
     f'{{"@context":["{PROFILE_CONTEXT[0]}","{PROFILE_CONTEXT[1]}"],"created":"%s",'
     f'"cryptosuite":"{eddsa_jcs.CRYPTOSUITE}","proofPurpose":"{_PURPOSE}",'
+    f'"type":"{PROOF_TYPE}","verificationMethod":"%s"}}'
 )
-_VALUE: Final = '"proofValue":"%s",'
-_AFTER_VALUE: Final = f'"type":"{PROOF_TYPE}","verificationMethod":"%s"}}'
-_CONFIGURATION: Final = _BEFORE_VALUE + _AFTER_VALUE
-_PROOF: Final = ',"proof":' + _BEFORE_VALUE + _VALUE + _AFTER_VALUE
+_JOINTS: Final = len(',"proof":' + ',"proofValue":""')
 
 
 class OwnProofs(NamedTuple):
@@ -87,7 +98,7 @@ def verify_own(
     ``assertionMethod``, every proof of ``suites`` holds. The times of the proofs are left to
     ``check_proof_times``. Raises as ``verify_parsed`` does.
     """
-    quick = _verify_quickly(document, octets, controller)
+    quick = _verify_quickly(document, len(octets), controller)
     if quick is not None:
         return quick
     verified = verify_parsed(
@@ -102,37 +113,70 @@ def verify_own(
     return OwnProofs(verified.digest, verified.proofs, verified.unknown_suites)
 
 
-def _verify_quickly(document: JsonObject, octets: bytes, controller: str) -> OwnProofs | None:
-    proof = document["proof"]
+def sign_own(document: JsonObject, key: SigningKey, *, created: datetime) -> JsonObject:
+    """A copy of a document of ours with the proof that ``sign_object`` would put on it.
+
+    Only for a document that its reader accepted, since nobody surveys its values here; the reader
+    wants a ``proof``, and whatever stands there is replaced.
+    """
+    made, method = format_time(created), key.verification_method
+    unsecured = document.copy()
+    unsecured.pop("proof", None)
+    signature = key.sign(
+        sha256((_CONFIGURATION % (made, method)).encode()).digest()
+        + sha256(_canonical(unsecured)).digest()
+    )
+    proof: JsonObject = {
+        "type": PROOF_TYPE,
+        "cryptosuite": eddsa_jcs.CRYPTOSUITE,
+        "created": made,
+        "verificationMethod": method,
+        "proofPurpose": _PURPOSE,
+        "@context": document["@context"],
+        "proofValue": "z" + base58btc_encode(signature),
+    }
+    unsecured["proof"] = proof
+    return unsecured
+
+
+def _canonical(unsecured: JsonObject) -> bytes:
+    # orjson's sorted form is the JCS form: all keys are known ASCII names, and the reader saw
+    # that all numbers are integers within 2^53.
+    return orjson.dumps(unsecured, option=orjson.OPT_SORT_KEYS)
+
+
+def _verify_quickly(document: JsonObject, length: int, controller: str) -> OwnProofs | None:
+    # Taken out of the caller's object for good: the general way reads the bytes anew.
+    proof = document.pop("proof")
     if (
         type(proof) is not dict
+        or proof.keys() != _PROOF
         or document["@context"] != _CONTEXT
+        or proof["@context"] != _CONTEXT
+        or proof["type"] != PROOF_TYPE
+        or proof["cryptosuite"] != eddsa_jcs.CRYPTOSUITE
+        or proof["proofPurpose"] != _PURPOSE
         or not controller.startswith("did:key:")
     ):
         return None
+    method, value = proof["verificationMethod"], proof["proofValue"]
+    if type(method) is not str or method.partition("#")[0] != controller:
+        return None
     try:
-        created, value = proof.get("created"), proof.get("proofValue")
-        method = proof.get("verificationMethod")
-        if type(method) is not str or method.partition("#")[0] != controller:
-            return None
-        # orjson's sorted form is the JCS form: all keys are known ASCII names, and the reader saw
-        # that all numbers are integers within 2^53.
-        canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        created = read_time(proof["created"], "")
+        signature = eddsa_jcs.read_value(value)
+        key = key_of_did_key(method, _PURPOSE)
+        document_json = _canonical(document)
+        # The proof's form is written out: what varies in it was just read, and is text without
+        # anything to escape.
+        configuration = _CONFIGURATION % (proof["created"], method)
         # Of all texts of one value the canonical one is the shortest, floats apart, which the
         # reader does not take. So a text of its length says no key twice, and says it plainly.
-        if len(octets) != len(canonical):
+        if length != len(document_json) + len(configuration) + len(value) + _JOINTS:  # type: ignore[arg-type]
             return None
-        # The proof stands in it once, exactly as ours are written: inside a text there is no
-        # quote without a backslash, and no other object of ours has a property of this name.
-        before, found, after = canonical.partition((_PROOF % (created, value, method)).encode())
-        if not found:
-            return None
-        said = VerifiedProof(controller, method, read_time(created, ""), None)
-        document_hash = sha256(before + after).digest()
-        configuration = (_CONFIGURATION % (created, method)).encode()
-        key_of_did_key(method, _PURPOSE).verify(
-            eddsa_jcs.read_value(value), sha256(configuration).digest() + document_hash
-        )
+        document_hash = sha256(document_json).digest()
+        key.verify(signature, sha256(configuration.encode()).digest() + document_hash)
     except (CredentialError, DidError, orjson.JSONEncodeError):
         return None
+    said = VerifiedProof(controller, method, created, None)
     return OwnProofs(multihash_of_sha256(document_hash), (said,), ())
