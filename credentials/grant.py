@@ -35,6 +35,7 @@ from credentials.profile import (
 )
 from credentials.proof import (
     ANY_TIME,
+    SKEW,
     VerifiedProof,
     check_proof_times,
     document_bytes,
@@ -211,11 +212,12 @@ def verify_grant(
     grant = _remembered(octets)
     if grant is None:
         grant = _open(read_own(octets), octets, resolver=resolver, now=moment)
-    verified, proofs = grant
+    verified, proofs, begins, ends = grant
     terms = verified.terms
-    # 2. Times (VCDM 2.0 §4.9).
-    check_proof_times(proofs, moment)
-    check_window(terms.valid_from, terms.valid_until, moment)
+    # 2. Times (VCDM 2.0 §4.9). Outside what all of them allow, one of these two says what is wrong.
+    if begins > moment + SKEW or moment >= ends:
+        check_proof_times(proofs, moment)
+        check_window(terms.valid_from, terms.valid_until, moment)
     # 3. This use.
     if purpose is not None and not is_same_or_narrower(terms.purpose, than=purpose):
         _refuse("purpose", "the grant is for another purpose")
@@ -237,8 +239,9 @@ def verify_grant(
 
 
 # What is known of some bytes whatever the time: the grant as it is returned once its times and its
-# status have been looked at too, and its proofs.
-_Found: TypeAlias = tuple[VerifiedGrant, tuple[VerifiedProof, ...]]
+# status have been looked at too, its proofs, and when the last of them all begins and the first
+# ends.
+_Found: TypeAlias = tuple[VerifiedGrant, tuple[VerifiedProof, ...], datetime, datetime]
 
 
 # By the exact bytes, and only for issuers whose keys cannot change. About 4 MB when full.
@@ -258,11 +261,19 @@ def _open(document: JsonObject, octets: bytes, *, resolver: Resolver, now: datet
     # The context is exact, so what the proof is over is this document and no other.
     identifier, issuer, terms, status = _read(document)
     found = verify_own(document, octets, controller=issuer, resolver=resolver, now=now)
+    begins, ends = terms.valid_from, terms.valid_until
+    for proof in found.proofs:
+        if proof.created is not None and proof.created > begins:
+            begins = proof.created
+        if proof.expires is not None and proof.expires < ends:
+            ends = proof.expires
     return (
         VerifiedGrant(
             terms, identifier, issuer, found.digest, status, True, found.unknown_suites, octets
         ),
         found.proofs,
+        begins,
+        ends,
     )
 
 
@@ -277,12 +288,10 @@ def _read(document: JsonObject) -> tuple[str, str, GrantTerms, StatusEntry]:
         refuse("sandbox is true, or absent", _AT + "/sandbox")
     processing = string_set(subject["processing"], _AT + "/processing")
     fields = string_set(subject["fields"], _AT + "/fields")
-    for term in processing:
-        if not is_dpv_term(term):
-            refuse("processing must be terms of DPV", _AT + "/processing")
-    for path in fields:
-        if not is_path(path):
-            refuse("fields must be categories or fields", _AT + "/fields")
+    if not all(map(is_dpv_term, processing)):
+        refuse("processing must be terms of DPV", _AT + "/processing")
+    if not all(map(is_path, fields)):
+        refuse("fields must be categories or fields", _AT + "/fields")
     shown = subject["textShown"]
     if not isinstance(shown, dict):
         refuse("textShown must be an object", _AT + "/textShown")

@@ -30,7 +30,6 @@ _JOINS = tuple(
     for n in (1, 2, 4, 8, 16, 32, 64)
 )
 _BASE_LANE = 58**_LANE
-_TEN_DIGITS = 58**10
 _DIGITS = bytes(_ALPHABET.find(chr(code)) & 0xFF for code in range(256))
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
@@ -104,11 +103,10 @@ def base58btc_encode(data: bytes) -> str:
     two_digits, pairs = _pairs(), list[str]()
     number = int.from_bytes(data, "big")
     while number:
-        # Dividing a long number is what takes time, so ten digits are taken off at once.
-        number, ten = divmod(number, _TEN_DIGITS)
-        for _ in range(5):
-            pairs.append(two_digits[ten % 3364])
-            ten //= 3364
+        # Dividing the long number is what takes time, so four digits are taken off at once.
+        number, four = divmod(number, 11_316_496)
+        pairs.append(two_digits[four % 3364])
+        pairs.append(two_digits[four // 3364])
     zeros = len(data) - len(data.lstrip(b"\0"))
     return "1" * zeros + "".join(reversed(pairs)).lstrip("1")
 
