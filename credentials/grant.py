@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import ClassVar, Final, Literal, NoReturn, TypeAlias
+from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias
 
 from credentials.contexts import PDS_V1, PDS_V1_DIGEST, PROFILE_CONTEXT
 from credentials.errors import ControllerUnresolved, GrantRefused
@@ -78,8 +78,9 @@ _SANDBOX = frozenset({"sandbox"})
 _TEXT_SHOWN = frozenset({"digestMultibase", "language"})
 _RELATED: Final[Json] = [{"id": PDS_V1, "digestMultibase": PDS_V1_DIGEST}]
 _AT = "/credentialSubject"
+_ID = re.compile(UUID_URN)
 # The texts that have a form of their own, in one go: no form takes a line break.
-_TEXTS = re.compile("\n".join((UUID_URN, DIGEST, PURPOSE_ID, DIGEST, LANGUAGE)))
+_TEXTS = re.compile("\n".join((DIGEST, PURPOSE_ID, DIGEST, LANGUAGE)))
 
 DecidedBy = Literal["person", "rule"]
 
@@ -88,7 +89,9 @@ DecidedBy = Literal["person", "rule"]
 class GrantTerms:
     """What was granted. ``min_interval`` is in seconds; ``request`` and ``text_digest`` are
     digests (``uEi…``); ``purpose``, ``basis`` and ``processing`` are IRIs of the Data Privacy
-    Vocabulary; ``fields`` are categories (``purchases``) or fields (``contact.email``)."""
+    Vocabulary; ``fields`` are categories (``purchases``) or fields (``contact.email``).
+
+    Making some that no grant can say raises ``StructureInvalid``."""
 
     company: str
     request: str
@@ -107,6 +110,35 @@ class GrantTerms:
     follows_changes: bool
     retention_days: int
     sandbox: bool = False
+
+    def __post_init__(self) -> None:
+        # Once, wherever the terms come from: a grant that was read, or one to be issued.
+        if not is_did(self.company):
+            refuse("the subject of a grant must be a DID", _AT + "/id")
+        texts = (self.request, self.request_purpose, self.text_digest, self.text_language)
+        if _TEXTS.fullmatch("\n".join(texts)) is None:
+            refuse(
+                "request and digestMultibase must be SHA-256 multihashes, requestPurpose a short "
+                "name and language a language tag",
+                _AT,
+                code="credential.form",
+            )
+        _check_term(self.purpose, "purpose")
+        _check_term(self.basis, "basis")
+        if not self.processing or not all(map(is_dpv_term, self.processing)):
+            refuse("processing must be terms of DPV", _AT + "/processing")
+        if not self.fields or not all(map(is_path, self.fields)):
+            refuse("fields must be categories or fields", _AT + "/fields")
+        if self.decided_by not in ("person", "rule"):
+            refuse("decidedBy must be person or rule", _AT + "/decidedBy")
+        if not is_count(self.max_uses, 1):
+            refuse("maxUses must be a number from 1", _AT + "/maxUses")
+        if not is_count(self.min_interval, 0):
+            refuse("minInterval must be a number of seconds from 0", _AT + "/minInterval")
+        if not is_count(self.retention_days, 0):
+            refuse("retentionDays must be a number from 0", _AT + "/retentionDays")
+        if type(self.follows_changes) is not bool:
+            refuse("followsChanges must be true or false", _AT + "/followsChanges")
 
     def covers(self, path: str) -> bool:
         """Whether a field is granted, by itself or by its whole category."""
@@ -166,19 +198,24 @@ def issue_grant(
     }
     if terms.sandbox:
         subject["sandbox"] = True
+    identifier, entry = id or new_urn(), status.to_json()
+    begins, ends = format_time(terms.valid_from), format_time(terms.valid_until)
+    # What else its own reader would refuse; the terms are sound since they were made.
+    _check_id(identifier)
+    StatusEntry.parse(entry)
+    if ends <= begins:
+        refuse("validUntil must be later than validFrom", "/validUntil", code="credential.window")
     document: JsonObject = {
         "@context": list(PROFILE_CONTEXT),
-        "id": id or new_urn(),
+        "id": identifier,
         "type": ["VerifiableCredential", _KIND],
         "issuer": key.did,
-        "validFrom": format_time(terms.valid_from),
-        "validUntil": format_time(terms.valid_until),
-        "credentialStatus": status.to_json(),
+        "validFrom": begins,
+        "validUntil": ends,
+        "credentialStatus": entry,
         "relatedResource": [{"id": PDS_V1, "digestMultibase": PDS_V1_DIGEST}],
         "credentialSubject": subject,
-        "proof": None,  # to come; the reader leaves it to the verification
     }
-    _read(document)
     return sign_own(document, key, created=now)
 
 
@@ -282,79 +319,56 @@ def _read(document: JsonObject) -> tuple[str, str, GrantTerms, StatusEntry]:
     status = StatusEntry.parse(document["credentialStatus"])
     if document["relatedResource"] != _RELATED:
         refuse("relatedResource must be our context and its digest", "/relatedResource")
-    subject = head.subject
+    _check_id(head.id)
+    subject: dict[str, Any] = head.subject  # what the terms check
     check_keys(subject, _SUBJECT, _AT, _SANDBOX)
     if subject.get("sandbox", True) is not True:
         refuse("sandbox is true, or absent", _AT + "/sandbox")
     processing = string_set(subject["processing"], _AT + "/processing")
     fields = string_set(subject["fields"], _AT + "/fields")
-    if not all(map(is_dpv_term, processing)):
-        refuse("processing must be terms of DPV", _AT + "/processing")
-    if not all(map(is_path, fields)):
-        refuse("fields must be categories or fields", _AT + "/fields")
     shown = subject["textShown"]
     if not isinstance(shown, dict):
         refuse("textShown must be an object", _AT + "/textShown")
     check_keys(shown, _TEXT_SHOWN, _AT + "/textShown")
+    company, purpose, basis = subject["id"], subject["purpose"], subject["basis"]
     request, request_purpose = subject["request"], subject["requestPurpose"]
     text_digest, language = shown["digestMultibase"], shown["language"]
-    if (
-        not isinstance(request, str)
-        or not isinstance(request_purpose, str)
-        or not isinstance(text_digest, str)
-        or not isinstance(language, str)
-        or _TEXTS.fullmatch(f"{head.id}\n{request}\n{request_purpose}\n{text_digest}\n{language}")
-        is None
+    if not (
+        type(company) is type(purpose) is type(basis) is str
+        and type(request) is type(request_purpose) is str
+        and type(text_digest) is type(language) is str
     ):
-        refuse(
-            "id must be a urn:uuid of version 4, request and digestMultibase SHA-256 multihashes, "
-            "requestPurpose a short name and language a language tag",
-            "",
-            code="credential.form",
-        )
-    decided_by: Json = subject["decidedBy"]
-    uses, interval = subject["maxUses"], subject["minInterval"]
-    follows, retention = subject["followsChanges"], subject["retentionDays"]
-    if decided_by not in ("person", "rule"):
-        refuse("decidedBy must be person or rule", _AT + "/decidedBy")
-    if not is_count(uses, 1):
-        refuse("maxUses must be a number from 1", _AT + "/maxUses")
-    if not is_count(interval, 0):
-        refuse("minInterval must be a number of seconds from 0", _AT + "/minInterval")
-    if not is_count(retention, 0):
-        refuse("retentionDays must be a number from 0", _AT + "/retentionDays")
-    if type(follows) is not bool:
-        refuse("followsChanges must be true or false", _AT + "/followsChanges")
-    company = subject["id"]
-    if not isinstance(company, str) or not is_did(company):
-        refuse("the subject of a grant must be a DID", _AT + "/id")
+        refuse("names, terms and digests must be texts", _AT, code="credential.form")
     terms = GrantTerms(
         company,
         request,
         request_purpose,
-        _term(subject, "purpose"),
-        _term(subject, "basis"),
+        purpose,
+        basis,
         processing,
         fields,
         text_digest,
         language,
-        decided_by,  # type: ignore[arg-type]  # one of the two, see above
+        subject["decidedBy"],
         head.valid_from,
         head.valid_until,
-        uses,
-        interval,
-        follows,
-        retention,
+        subject["maxUses"],
+        subject["minInterval"],
+        subject["followsChanges"],
+        subject["retentionDays"],
         "sandbox" in subject,
     )
     return head.id, head.issuer, terms, status
 
 
-def _term(value: JsonObject, name: str) -> str:
-    term = value[name]
-    if type(term) is not str or not is_dpv_term(term):
+def _check_id(identifier: str) -> None:
+    if _ID.fullmatch(identifier) is None:
+        refuse("id must be a urn:uuid of version 4", "/id", code="credential.form")
+
+
+def _check_term(term: str, name: str) -> None:
+    if not is_dpv_term(term):
         refuse(f"{name} must be a term of DPV", f"{_AT}/{name}", code="credential.form")
-    return term
 
 
 def _refuse(reason: str, message: str, *, hint: str = "") -> NoReturn:

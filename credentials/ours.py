@@ -116,15 +116,12 @@ def verify_own(
 def sign_own(document: JsonObject, key: SigningKey, *, created: datetime) -> JsonObject:
     """A copy of a document of ours with the proof that ``sign_object`` would put on it.
 
-    Only for a document that its reader accepted, since nobody surveys its values here; the reader
-    wants a ``proof``, and whatever stands there is replaced.
+    Only for a document that its reader would accept, since nobody surveys its values here.
     """
     made, method = format_time(created), key.verification_method
-    unsecured = document.copy()
-    unsecured.pop("proof", None)
     signature = key.sign(
         sha256((_CONFIGURATION % (made, method)).encode()).digest()
-        + sha256(_canonical(unsecured)).digest()
+        + sha256(_canonical(document)).digest()
     )
     proof: JsonObject = {
         "type": PROOF_TYPE,
@@ -135,8 +132,7 @@ def sign_own(document: JsonObject, key: SigningKey, *, created: datetime) -> Jso
         "@context": document["@context"],
         "proofValue": "z" + base58btc_encode(signature),
     }
-    unsecured["proof"] = proof
-    return unsecured
+    return {**document, "proof": proof}
 
 
 def _canonical(unsecured: JsonObject) -> bytes:
