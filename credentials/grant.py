@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import ClassVar, Final, Literal, NoReturn, TypeAlias
+from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias
 
 from credentials.contexts import PDS_V1, PDS_V1_DIGEST, PROFILE_CONTEXT
 from credentials.errors import ControllerUnresolved, GrantRefused
@@ -24,7 +24,7 @@ from credentials.forms import (
     is_dpv_term,
     is_path,
 )
-from credentials.ours import read_own, verify_own
+from credentials.ours import read_own, sign_own, verify_own
 from credentials.profile import (
     HEAD_WITH_STATUS,
     check_keys,
@@ -35,10 +35,10 @@ from credentials.profile import (
 )
 from credentials.proof import (
     ANY_TIME,
+    SKEW,
     VerifiedProof,
     check_proof_times,
     document_bytes,
-    sign_object,
 )
 from credentials.purposes import is_same_or_narrower
 from credentials.status import WITHOUT_STATUS, Status, StatusEntry, check_status
@@ -78,8 +78,9 @@ _SANDBOX = frozenset({"sandbox"})
 _TEXT_SHOWN = frozenset({"digestMultibase", "language"})
 _RELATED: Final[Json] = [{"id": PDS_V1, "digestMultibase": PDS_V1_DIGEST}]
 _AT = "/credentialSubject"
+_ID = re.compile(UUID_URN)
 # The texts that have a form of their own, in one go: no form takes a line break.
-_TEXTS = re.compile("\n".join((UUID_URN, DIGEST, PURPOSE_ID, DIGEST, LANGUAGE)))
+_TEXTS = re.compile("\n".join((DIGEST, PURPOSE_ID, DIGEST, LANGUAGE)))
 
 DecidedBy = Literal["person", "rule"]
 
@@ -88,7 +89,9 @@ DecidedBy = Literal["person", "rule"]
 class GrantTerms:
     """What was granted. ``min_interval`` is in seconds; ``request`` and ``text_digest`` are
     digests (``uEi…``); ``purpose``, ``basis`` and ``processing`` are IRIs of the Data Privacy
-    Vocabulary; ``fields`` are categories (``purchases``) or fields (``contact.email``)."""
+    Vocabulary; ``fields`` are categories (``purchases``) or fields (``contact.email``).
+
+    Making some that no grant can say raises ``StructureInvalid``."""
 
     company: str
     request: str
@@ -107,6 +110,35 @@ class GrantTerms:
     follows_changes: bool
     retention_days: int
     sandbox: bool = False
+
+    def __post_init__(self) -> None:
+        # Once, wherever the terms come from: a grant that was read, or one to be issued.
+        if not is_did(self.company):
+            refuse("the subject of a grant must be a DID", _AT + "/id")
+        texts = (self.request, self.request_purpose, self.text_digest, self.text_language)
+        if _TEXTS.fullmatch("\n".join(texts)) is None:
+            refuse(
+                "request and digestMultibase must be SHA-256 multihashes, requestPurpose a short "
+                "name and language a language tag",
+                _AT,
+                code="credential.form",
+            )
+        _check_term(self.purpose, "purpose")
+        _check_term(self.basis, "basis")
+        if not self.processing or not all(map(is_dpv_term, self.processing)):
+            refuse("processing must be terms of DPV", _AT + "/processing")
+        if not self.fields or not all(map(is_path, self.fields)):
+            refuse("fields must be categories or fields", _AT + "/fields")
+        if self.decided_by not in ("person", "rule"):
+            refuse("decidedBy must be person or rule", _AT + "/decidedBy")
+        if not is_count(self.max_uses, 1):
+            refuse("maxUses must be a number from 1", _AT + "/maxUses")
+        if not is_count(self.min_interval, 0):
+            refuse("minInterval must be a number of seconds from 0", _AT + "/minInterval")
+        if not is_count(self.retention_days, 0):
+            refuse("retentionDays must be a number from 0", _AT + "/retentionDays")
+        if type(self.follows_changes) is not bool:
+            refuse("followsChanges must be true or false", _AT + "/followsChanges")
 
     def covers(self, path: str) -> bool:
         """Whether a field is granted, by itself or by its whole category."""
@@ -146,7 +178,7 @@ def issue_grant(
     now: datetime,
     id: str | None = None,  # noqa: A002  # the name of the property
 ) -> JsonObject:
-    """A signed grant. What its own reader would refuse is not issued: ``StructureInvalid``."""
+    """A signed grant. What its own reader would refuse is not signed: ``StructureInvalid``."""
     from credentials.ticket import new_urn  # who only verifies needs no ticket
 
     subject: JsonObject = {
@@ -166,20 +198,25 @@ def issue_grant(
     }
     if terms.sandbox:
         subject["sandbox"] = True
+    identifier, entry = id or new_urn(), status.to_json()
+    begins, ends = format_time(terms.valid_from), format_time(terms.valid_until)
+    # What else its own reader would refuse; the terms are sound since they were made.
+    _check_id(identifier)
+    StatusEntry.parse(entry)
+    if ends <= begins:
+        refuse("validUntil must be later than validFrom", "/validUntil", code="credential.window")
     document: JsonObject = {
         "@context": list(PROFILE_CONTEXT),
-        "id": id or new_urn(),
+        "id": identifier,
         "type": ["VerifiableCredential", _KIND],
         "issuer": key.did,
-        "validFrom": format_time(terms.valid_from),
-        "validUntil": format_time(terms.valid_until),
-        "credentialStatus": status.to_json(),
+        "validFrom": begins,
+        "validUntil": ends,
+        "credentialStatus": entry,
         "relatedResource": [{"id": PDS_V1, "digestMultibase": PDS_V1_DIGEST}],
         "credentialSubject": subject,
     }
-    signed = sign_object(document, key, created=now)
-    _read(signed)
-    return signed
+    return sign_own(document, key, created=now)
 
 
 def verify_grant(
@@ -212,11 +249,12 @@ def verify_grant(
     grant = _remembered(octets)
     if grant is None:
         grant = _open(read_own(octets), octets, resolver=resolver, now=moment)
-    verified, proofs = grant
+    verified, proofs, begins, ends = grant
     terms = verified.terms
-    # 2. Times (VCDM 2.0 §4.9).
-    check_proof_times(proofs, moment)
-    check_window(terms.valid_from, terms.valid_until, moment)
+    # 2. Times (VCDM 2.0 §4.9). Outside what all of them allow, one of these two says what is wrong.
+    if begins > moment + SKEW or moment >= ends:
+        check_proof_times(proofs, moment)
+        check_window(terms.valid_from, terms.valid_until, moment)
     # 3. This use.
     if purpose is not None and not is_same_or_narrower(terms.purpose, than=purpose):
         _refuse("purpose", "the grant is for another purpose")
@@ -238,8 +276,9 @@ def verify_grant(
 
 
 # What is known of some bytes whatever the time: the grant as it is returned once its times and its
-# status have been looked at too, and its proofs.
-_Found: TypeAlias = tuple[VerifiedGrant, tuple[VerifiedProof, ...]]
+# status have been looked at too, its proofs, and when the last of them all begins and the first
+# ends.
+_Found: TypeAlias = tuple[VerifiedGrant, tuple[VerifiedProof, ...], datetime, datetime]
 
 
 # By the exact bytes, and only for issuers whose keys cannot change. About 4 MB when full.
@@ -259,11 +298,19 @@ def _open(document: JsonObject, octets: bytes, *, resolver: Resolver, now: datet
     # The context is exact, so what the proof is over is this document and no other.
     identifier, issuer, terms, status = _read(document)
     found = verify_own(document, octets, controller=issuer, resolver=resolver, now=now)
+    begins, ends = terms.valid_from, terms.valid_until
+    for proof in found.proofs:
+        if proof.created is not None and proof.created > begins:
+            begins = proof.created
+        if proof.expires is not None and proof.expires < ends:
+            ends = proof.expires
     return (
         VerifiedGrant(
             terms, identifier, issuer, found.digest, status, True, found.unknown_suites, octets
         ),
         found.proofs,
+        begins,
+        ends,
     )
 
 
@@ -272,81 +319,56 @@ def _read(document: JsonObject) -> tuple[str, str, GrantTerms, StatusEntry]:
     status = StatusEntry.parse(document["credentialStatus"])
     if document["relatedResource"] != _RELATED:
         refuse("relatedResource must be our context and its digest", "/relatedResource")
-    subject = head.subject
+    _check_id(head.id)
+    subject: dict[str, Any] = head.subject  # what the terms check
     check_keys(subject, _SUBJECT, _AT, _SANDBOX)
     if subject.get("sandbox", True) is not True:
         refuse("sandbox is true, or absent", _AT + "/sandbox")
     processing = string_set(subject["processing"], _AT + "/processing")
     fields = string_set(subject["fields"], _AT + "/fields")
-    for term in processing:
-        if not is_dpv_term(term):
-            refuse("processing must be terms of DPV", _AT + "/processing")
-    for path in fields:
-        if not is_path(path):
-            refuse("fields must be categories or fields", _AT + "/fields")
     shown = subject["textShown"]
     if not isinstance(shown, dict):
         refuse("textShown must be an object", _AT + "/textShown")
     check_keys(shown, _TEXT_SHOWN, _AT + "/textShown")
+    company, purpose, basis = subject["id"], subject["purpose"], subject["basis"]
     request, request_purpose = subject["request"], subject["requestPurpose"]
     text_digest, language = shown["digestMultibase"], shown["language"]
-    if (
-        not isinstance(request, str)
-        or not isinstance(request_purpose, str)
-        or not isinstance(text_digest, str)
-        or not isinstance(language, str)
-        or _TEXTS.fullmatch(f"{head.id}\n{request}\n{request_purpose}\n{text_digest}\n{language}")
-        is None
+    if not (
+        type(company) is type(purpose) is type(basis) is str
+        and type(request) is type(request_purpose) is str
+        and type(text_digest) is type(language) is str
     ):
-        refuse(
-            "id must be a urn:uuid of version 4, request and digestMultibase SHA-256 multihashes, "
-            "requestPurpose a short name and language a language tag",
-            "",
-            code="credential.form",
-        )
-    decided_by: Json = subject["decidedBy"]
-    uses, interval = subject["maxUses"], subject["minInterval"]
-    follows, retention = subject["followsChanges"], subject["retentionDays"]
-    if decided_by not in ("person", "rule"):
-        refuse("decidedBy must be person or rule", _AT + "/decidedBy")
-    if not is_count(uses, 1):
-        refuse("maxUses must be a number from 1", _AT + "/maxUses")
-    if not is_count(interval, 0):
-        refuse("minInterval must be a number of seconds from 0", _AT + "/minInterval")
-    if not is_count(retention, 0):
-        refuse("retentionDays must be a number from 0", _AT + "/retentionDays")
-    if type(follows) is not bool:
-        refuse("followsChanges must be true or false", _AT + "/followsChanges")
-    company = subject["id"]
-    if not isinstance(company, str) or not is_did(company):
-        refuse("the subject of a grant must be a DID", _AT + "/id")
+        refuse("names, terms and digests must be texts", _AT, code="credential.form")
     terms = GrantTerms(
         company,
         request,
         request_purpose,
-        _term(subject, "purpose"),
-        _term(subject, "basis"),
+        purpose,
+        basis,
         processing,
         fields,
         text_digest,
         language,
-        decided_by,  # type: ignore[arg-type]  # one of the two, see above
+        subject["decidedBy"],
         head.valid_from,
         head.valid_until,
-        uses,
-        interval,
-        follows,
-        retention,
+        subject["maxUses"],
+        subject["minInterval"],
+        subject["followsChanges"],
+        subject["retentionDays"],
         "sandbox" in subject,
     )
     return head.id, head.issuer, terms, status
 
 
-def _term(value: JsonObject, name: str) -> str:
-    term = value[name]
-    if type(term) is not str or not is_dpv_term(term):
+def _check_id(identifier: str) -> None:
+    if _ID.fullmatch(identifier) is None:
+        refuse("id must be a urn:uuid of version 4", "/id", code="credential.form")
+
+
+def _check_term(term: str, name: str) -> None:
+    if not is_dpv_term(term):
         refuse(f"{name} must be a term of DPV", f"{_AT}/{name}", code="credential.form")
-    return term
 
 
 def _refuse(reason: str, message: str, *, hint: str = "") -> NoReturn:

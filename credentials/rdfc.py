@@ -138,8 +138,11 @@ def _canonicalize(quads: Iterable[Quad], hash_name: Hash) -> tuple[str, dict[Bla
 def _labelled(
     distinct: set[Quad], blank: set[Blank], canonicaliser: Any, order: int
 ) -> tuple[Any, str, dict[Blank, Blank]]:
-    def place(term: tuple[object, ...]) -> bytes:
-        return hashlib.sha256(f"{order} {term!r}".encode()).digest()
+    def place(term: tuple[object, ...]) -> str:
+        # The first order is that of the labels given; the others only have to differ.
+        if not order:
+            return repr(term)
+        return hashlib.sha256(f"{order} {term!r}".encode()).hexdigest()
 
     # Labels of its own kind the library would leave as they are.
     labels = {term: f"_:b{position}" for position, term in enumerate(sorted(blank, key=place))}

@@ -8,19 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from credentials.contexts import PDS_V1_DIGEST
+from credentials.contexts import PDS_V1_DIGEST, PROFILE_CONTEXT
 from credentials.errors import (
+    ContextRefused,
     CredentialError,
     GrantRefused,
+    ProofInvalid,
     StatusUnchecked,
     StructureInvalid,
     TimeInvalid,
     Withdrawn,
 )
 from credentials.grant import WITHOUT_STATUS, issue_grant, verify_grant
-from credentials.proof import add_proof, sign_object
+from credentials.proof import add_proof, sign_object, verify_object
 from credentials.status import StatusEntry
 from did.json import canonicalize, digest
+from did.resolve import OFFLINE
 
 MARKETING = "https://w3id.org/dpv#Marketing"
 DIRECT = "https://w3id.org/dpv#DirectMarketing"
@@ -217,6 +220,109 @@ def test_the_verdict_is_the_same_by_the_general_way(grant, key, other_key, now):
     quick = _verify(orjson.dumps(grant), now)
     both = _verify(orjson.dumps(add_proof(grant, other_key, created=now)), now)
     assert (both.digest, both.terms, both.issuer) == (quick.digest, quick.terms, quick.issuer)
+
+
+def _places(value, place=()):
+    """Where something stands in a document."""
+    members = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, member in members:
+        yield (*place, name)
+        if isinstance(member, (dict, list)):
+            yield from _places(member, (*place, name))
+
+
+_VALUES = st.sampled_from(
+    [None, True, 0, 1, -1, 1.5, "", "x", "did:key:z6Mk", "2026-01-31T09:30:00Z", [], {}, ["x"]]
+)
+
+
+@st.composite
+def _changed_grants(draw, grant, keys, now):
+    """The bytes of a grant with a member or a few characters changed, signed again or not."""
+    document = orjson.loads(orjson.dumps(grant))
+    if draw(st.booleans()):
+        signed_again = draw(st.booleans())
+        if signed_again:
+            del document["proof"]
+        *place, name = draw(st.sampled_from(list(_places(document))))
+        target = document
+        for step in place:
+            target = target[step]
+        match draw(st.sampled_from(["set", "delete", "add", "double"])):
+            case "set":
+                target[name] = draw(_VALUES)
+            case "delete":
+                del target[name]
+            case "add" if isinstance(target, dict):
+                target[draw(st.sampled_from(["more", "sandbox", "expires", "proof"]))] = draw(
+                    _VALUES
+                )
+            case _ if isinstance(target, list):
+                target.append(target[0])
+        if signed_again:
+            document.pop("proof", None)
+            document = add_proof(document, draw(st.sampled_from(keys)), created=now)
+    option = draw(st.sampled_from([0, orjson.OPT_SORT_KEYS, orjson.OPT_INDENT_2]))
+    raw = orjson.dumps(document, option=option)
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(raw)))
+        what = draw(st.sampled_from([b"", b" ", b"0", b"x", b"1", b'"', b"\\u0031", b'"id":"x",']))
+        raw = raw[:at] + what + raw[at + draw(st.integers(0, 2)) :]
+    return raw
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=300)
+def test_a_changed_grant_has_the_same_verdict_by_the_general_way(data, grant, key, other_key, now):
+    """Whatever is believed of a proof here is what ``verify_object`` believes, and nothing more."""
+    raw = data.draw(_changed_grants(grant, [key, other_key], now))
+    try:
+        general = verify_object(
+            raw,
+            resolver=OFFLINE,
+            now=now,
+            expected_controller=key.did,
+            exact_context=PROFILE_CONTEXT,
+        )
+    except CredentialError:
+        general = None
+    found = refusal = None
+    try:
+        found = _verify(raw, now, purpose=None, audience=None, sandbox=True)
+    except CredentialError as error:
+        refusal = error
+    if found is not None:
+        assert general is not None
+        assert (found.digest, found.issuer) == (general.digest, general.controller)
+    elif general is not None:
+        # The proof holds, so it is the shape of a grant that is wrong.
+        assert not isinstance(refusal, ProofInvalid | ContextRefused)
+
+
+def test_a_window_that_whole_seconds_do_not_show_is_not_issued(terms, key, entry, now):
+    """Fractions of a second are cut off, and then it would end when it begins."""
+    short = replace(terms, valid_from=now, valid_until=now + timedelta(milliseconds=900))
+    with pytest.raises(StructureInvalid) as caught:
+        issue_grant(short, key=key, status=entry, now=now)
+    assert caught.value.code == "credential.window"
+
+
+def test_neither_another_id_nor_another_status_is_issued(terms, key, entry, now):
+    with pytest.raises(StructureInvalid):
+        issue_grant(terms, key=key, status=entry, now=now, id="urn:uuid:1")
+    for wrong in (
+        replace(entry, index=-1),
+        replace(entry, list_url="x"),
+        replace(entry, purpose="x"),
+    ):
+        with pytest.raises(CredentialError):
+            issue_grant(terms, key=key, status=wrong, now=now)
+
+
+def test_a_grant_has_the_proof_that_any_object_would_have(grant, key, now):
+    """Signing takes a short way too, to the same bytes."""
+    document = {name: value for name, value in grant.items() if name != "proof"}
+    assert grant == sign_object(document, key, created=now)
 
 
 def test_a_narrower_grant_satisfies_a_broader_wish_and_never_the_reverse(terms, key, entry, now):

@@ -107,7 +107,7 @@ def test_every_64_bytes_have_one_proof_value(signature):
 @given(st.text("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", max_size=88))
 @settings(deadline=None, max_examples=100)
 def test_a_proof_value_is_read_as_base58btc_is(text):
-    """The short way and the general one agree on every text."""
+    """Of all texts, those of exactly 64 bytes are taken."""
     expected = base58btc_decode(text)
     if len(expected) == 64:
         assert eddsa_jcs.read_value("z" + text) == expected

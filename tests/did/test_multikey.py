@@ -37,6 +37,18 @@ def test_base64url_round_trip(data: bytes) -> None:
     assert text == base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+@pytest.mark.parametrize("length", [1, 2, 127, 128, 129, 255, 256, 257, 1000])
+def test_base58btc_is_a_number_to_the_base_58(length: int) -> None:
+    """Digits are read many at once; the value is that of reading them one by one."""
+    digits = [(7 * place + length) % 57 + 1 for place in range(length)]
+    number = 0
+    for digit in digits:
+        number = number * 58 + digit
+    alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+    data = number.to_bytes((number.bit_length() + 7) // 8)
+    assert base58btc_decode("".join(alphabet[digit] for digit in digits)) == data
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 5), DATA)
 def test_base58btc_round_trip(zeros: int, data: bytes) -> None:
