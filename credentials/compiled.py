@@ -15,6 +15,8 @@ Sources: RDFC-1.0 §4.4–4.6, §5.
 import hashlib
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from credentials.contexts import CREDENTIALS_V2, PROFILE_CONTEXT
+from credentials.nquads import RDF, XSD
 from credentials.scopes import EMPTY, ID, Scope, UnknownShapeError, scope_of
 from credentials.shapes import ESCAPES, Property, check_iri, has_escapes, shape_of, word
 from did.json import MAX_INTEGER, Json, JsonObject
@@ -25,6 +27,25 @@ MAX_NODES: Final = 32
 MAX_BLANK_NODES: Final = 32
 MAX_LINES: Final = 1_024
 MAX_LEVELS: Final = 12
+
+# The usual proof configuration is a template as a whole: its keys; in which contexts its terms mean
+# this; its purposes; and its statements in their order, which the values do not change.
+_PROOF: Final = frozenset(
+    {"@context", "created", "cryptosuite", "proofPurpose", "type", "verificationMethod"}
+)
+_PROOF_CONTEXTS: Final = ([*PROFILE_CONTEXT], [CREDENTIALS_V2])
+_PURPOSES: Final = {
+    "assertionMethod": "https://w3id.org/security#assertionMethod",
+    "authentication": "https://w3id.org/security#authenticationMethod",
+}
+_PROOF_LINES: Final = (
+    f'_:c14n0 <http://purl.org/dc/terms/created> "%s"^^<{XSD}dateTime> .\n'
+    f"_:c14n0 <{RDF}type> <https://w3id.org/security#DataIntegrityProof> .\n"
+    '_:c14n0 <https://w3id.org/security#cryptosuite> "%s"'
+    "^^<https://w3id.org/security#cryptosuiteString> .\n"
+    "_:c14n0 <https://w3id.org/security#proofPurpose> <%s> .\n"
+    "_:c14n0 <https://w3id.org/security#verificationMethod> <%s> .\n"
+)
 
 # An IRI in angle brackets, or the number of a blank node.
 _Name: TypeAlias = str | int
@@ -55,6 +76,10 @@ def canonicalize_known(document: JsonObject, *, hash_name: str, max_bytes: int) 
     """
     writer = _Writer()
     try:
+        if document.keys() == _PROOF and document["type"] == "DataIntegrityProof":
+            found = _proof(document)
+            if found is not None and 2 * len(found) <= max_bytes:
+                return found
         writer.node(document, EMPTY, None, MAX_LEVELS)
         lines = writer.render(writer.labels(hash_name))
         length = sum(map(len, lines))
@@ -193,6 +218,28 @@ class _Writer:
                 name = subject if isinstance(subject, str) else labels[subject]
                 found.append(f"{name} {predicate} {labels[target]}{_end(labels, graph)}")
         return "\n".join(found).split("\n")
+
+
+def _proof(document: JsonObject) -> str | None:
+    created, suite, purpose, method = (
+        document["created"],
+        document["cryptosuite"],
+        document["proofPurpose"],
+        document["verificationMethod"],
+    )
+    if (
+        type(created) is not str
+        or type(suite) is not str
+        or type(method) is not str
+        or has_escapes(created)
+        or has_escapes(suite)
+        or not (created.isascii() and suite.isascii())
+        or purpose not in _PURPOSES
+        or document["@context"] not in _PROOF_CONTEXTS
+    ):
+        return None
+    check_iri(method)
+    return _PROOF_LINES % (created, suite, _PURPOSES[purpose], method)
 
 
 def _texts(value: Json) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from credentials.forms import (
     is_dpv_term,
     is_path,
 )
-from credentials.ours import read_own, verify_own
+from credentials.ours import read_own, sign_own, verify_own
 from credentials.profile import (
     HEAD_WITH_STATUS,
     check_keys,
@@ -38,7 +38,6 @@ from credentials.proof import (
     VerifiedProof,
     check_proof_times,
     document_bytes,
-    sign_object,
 )
 from credentials.purposes import is_same_or_narrower
 from credentials.status import WITHOUT_STATUS, Status, StatusEntry, check_status
@@ -149,14 +148,16 @@ def issue_grant(
     """A signed grant. What its own reader would refuse is not issued: ``StructureInvalid``."""
     from credentials.ticket import new_urn  # who only verifies needs no ticket
 
+    processing: list[Json] = [*sorted(terms.processing)]
+    fields: list[Json] = [*sorted(terms.fields)]
     subject: JsonObject = {
         "id": terms.company,
         "request": terms.request,
         "requestPurpose": terms.request_purpose,
         "purpose": terms.purpose,
         "basis": terms.basis,
-        "processing": list[Json](sorted(terms.processing)),
-        "fields": list[Json](sorted(terms.fields)),
+        "processing": processing,
+        "fields": fields,
         "textShown": {"digestMultibase": terms.text_digest, "language": terms.text_language},
         "decidedBy": terms.decided_by,
         "maxUses": terms.max_uses,
@@ -177,7 +178,7 @@ def issue_grant(
         "relatedResource": [{"id": PDS_V1, "digestMultibase": PDS_V1_DIGEST}],
         "credentialSubject": subject,
     }
-    signed = sign_object(document, key, created=now)
+    signed = sign_own(document, key, created=now)
     _read(signed)
     return signed
 

@@ -33,7 +33,7 @@ def format_time(t: datetime) -> str:
         raise TimeFormatError(
             "a time without a zone cannot be written", hint="Use datetime.now(UTC)."
         )
-    return t.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return t.astimezone(UTC).isoformat("T", "seconds")[:19] + "Z"
 
 
 def utc_now() -> datetime:

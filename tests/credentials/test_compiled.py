@@ -364,6 +364,25 @@ def test_so_it_is_for_our_own_with_something_changed(issued, data):
     compare(data.draw(spoiled(st.just(issued[name]))))
 
 
+@given(
+    st.fixed_dictionaries(
+        {
+            "@context": st.sampled_from(CONTEXTS),
+            "type": st.sampled_from(["DataIntegrityProof", ["DataIntegrityProof"]]),
+            "cryptosuite": texts,
+            "created": texts,
+            "verificationMethod": iris | odd_iris,
+            "proofPurpose": st.sampled_from(["assertionMethod", "authentication", "urn:a", "a"]),
+        },
+        optional={"expires": texts, "domain": texts},
+    )
+)
+@CHECKS
+def test_so_it_is_for_proofs(configuration):
+    """Which are one template, as long as nothing in them is out of the ordinary."""
+    compare(configuration)
+
+
 @given(documents, st.randoms(use_true_random=False))
 @settings(CHECKS, max_examples=max(EXAMPLES // 4, 1))
 def test_order_says_nothing(document, random):
