@@ -154,8 +154,10 @@ class _Writer:
                         self._links.append(_Link(subject, its.predicate, target, graph))
                 else:
                     raise UnknownShapeError
-        if lines:
-            self._say(subject, "\n".join(lines), graph)
+        if lines and graph is None and isinstance(subject, str):
+            self._named.append(_whole(subject, "\n".join(lines), " ."))
+        elif lines:
+            self._statements.append(_Statements(subject, "\n".join(lines), graph))
         elif not shape.properties:
             raise UnknownShapeError  # it says nothing
         return subject
@@ -181,12 +183,6 @@ class _Writer:
             raise UnknownShapeError
         check_iri(value)
         return f"<{value}>"
-
-    def _say(self, subject: _Name, lines: str, graph: int | None) -> None:
-        if isinstance(subject, str) and graph is None:
-            self._named.append(_whole(subject, lines, " ."))
-        else:
-            self._statements.append(_Statements(subject, lines, graph))
 
     def labels(self, hash_name: str) -> list[str]:
         """The canonical label of each blank node (RDFC-1.0 §4.4.3, steps 3 and 4)."""
