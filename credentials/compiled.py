@@ -174,11 +174,11 @@ class _Writer:
             inside = self._fresh()
             self.node(node, its.nodes, inside, room)
             return inside
-        if len(node) > 1:
+        if len(node) > 1 or "id" not in node:
             return self.node(node, its.nodes, graph, room)
         # With its id alone it is named, and need not say anything.
         self._nodes += 1
-        term, value = its.nodes.terms.get("id"), node.get("id")
+        term, value = its.nodes.terms.get("id"), node["id"]
         if self._nodes > MAX_NODES or term is None or term.iri != ID or type(value) is not str:
             raise UnknownShapeError
         check_iri(value)

@@ -436,6 +436,8 @@ def test_order_says_nothing(document, random):
         # Two blank nodes of which only their neighbours can tell which is which.
         {"evidence": [{"name": "a"}, {"name": "a"}]},
         {"evidence": [{"evidence": {"id": "urn:a"}, "name": "a"}] * 2},
+        # What is said twice is one statement, and would be hashed as two.
+        {"evidence": [{"name": ["a", "a"]}, {"name": "b"}]},
         {"@context": []},
         {"@context": {CREDENTIALS_V2: 1}},
         {"@context": [{"unknown": "urn:a"}]},
@@ -476,7 +478,8 @@ def test_it_has_limits_of_its_own():
     cases = [
         (deep, lambda: inner.update(evidence={"type": "VerifiableCredential"})),
         (wide, lambda: wide["name"].append("more")),
-        (nodes_ := _many(MAX_NODES - 1), lambda: nodes_.update(relatedResource={"id": "urn:a"})),
+        (few := _many(MAX_NODES - 1), lambda: few.update(relatedResource={"id": "urn:a"})),
+        (full := _many(MAX_NODES - 1), lambda: full["evidence"].append({"name": "more"})),
         (
             typed := _many(1),
             lambda: typed["type"].append("urn:c"),
