@@ -178,11 +178,11 @@ class _Writer:
             return self.node(node, its.nodes, graph, room)
         # With its id alone it is named, and need not say anything.
         self._nodes += 1
-        term, value = its.nodes.terms.get("id"), node["id"]
-        if self._nodes > MAX_NODES or term is None or term.iri != ID or type(value) is not str:
+        term = its.nodes.terms.get("id")
+        if self._nodes > MAX_NODES or term is None or term.iri != ID:
             raise UnknownShapeError
-        check_iri(value)
-        return f"<{value}>"
+        check_iri(node["id"])  # type: ignore[arg-type]  # which takes texts only
+        return f"<{node['id']}>"
 
     def labels(self, hash_name: str) -> list[str]:
         """The canonical label of each blank node (RDFC-1.0 §4.4.3, steps 3 and 4)."""
