@@ -15,6 +15,8 @@ Sources: RDFC-1.0 §4.4–4.6, §5.
 import hashlib
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from credentials.contexts import CREDENTIALS_V2, PROFILE_CONTEXT
+from credentials.nquads import RDF, XSD
 from credentials.scopes import EMPTY, ID, Scope, UnknownShapeError, scope_of
 from credentials.shapes import ESCAPES, Property, check_iri, has_escapes, shape_of, word
 from did.json import MAX_INTEGER, Json, JsonObject
@@ -25,6 +27,25 @@ MAX_NODES: Final = 32
 MAX_BLANK_NODES: Final = 32
 MAX_LINES: Final = 1_024
 MAX_LEVELS: Final = 12
+
+# The usual proof configuration is a template as a whole: its keys; in which contexts its terms mean
+# this; its purposes; and its statements in their order, which the values do not change.
+_PROOF: Final = frozenset(
+    {"@context", "created", "cryptosuite", "proofPurpose", "type", "verificationMethod"}
+)
+_PROOF_CONTEXTS: Final = ([*PROFILE_CONTEXT], [CREDENTIALS_V2])
+_PURPOSES: Final = {
+    "assertionMethod": "https://w3id.org/security#assertionMethod",
+    "authentication": "https://w3id.org/security#authenticationMethod",
+}
+_PROOF_LINES: Final = (
+    f'_:c14n0 <http://purl.org/dc/terms/created> "%s"^^<{XSD}dateTime> .\n'
+    f"_:c14n0 <{RDF}type> <https://w3id.org/security#DataIntegrityProof> .\n"
+    '_:c14n0 <https://w3id.org/security#cryptosuite> "%s"'
+    "^^<https://w3id.org/security#cryptosuiteString> .\n"
+    "_:c14n0 <https://w3id.org/security#proofPurpose> <%s> .\n"
+    "_:c14n0 <https://w3id.org/security#verificationMethod> <%s> .\n"
+)
 
 # An IRI in angle brackets, or the number of a blank node.
 _Name: TypeAlias = str | int
@@ -55,6 +76,10 @@ def canonicalize_known(document: JsonObject, *, hash_name: str, max_bytes: int) 
     """
     writer = _Writer()
     try:
+        if document.keys() == _PROOF and document["type"] == "DataIntegrityProof":
+            found = _proof(document)
+            if found is not None and 2 * len(found) <= max_bytes:
+                return found
         writer.node(document, EMPTY, None, MAX_LEVELS)
         lines = writer.render(writer.labels(hash_name))
         length = sum(map(len, lines))
@@ -129,8 +154,10 @@ class _Writer:
                         self._links.append(_Link(subject, its.predicate, target, graph))
                 else:
                     raise UnknownShapeError
-        if lines:
-            self._say(subject, "\n".join(lines), graph)
+        if lines and graph is None and isinstance(subject, str):
+            self._named.append(_whole(subject, "\n".join(lines), " ."))
+        elif lines:
+            self._statements.append(_Statements(subject, "\n".join(lines), graph))
         elif not shape.properties:
             raise UnknownShapeError  # it says nothing
         return subject
@@ -147,21 +174,15 @@ class _Writer:
             inside = self._fresh()
             self.node(node, its.nodes, inside, room)
             return inside
-        if len(node) > 1:
+        if len(node) > 1 or "id" not in node:
             return self.node(node, its.nodes, graph, room)
         # With its id alone it is named, and need not say anything.
         self._nodes += 1
-        term, value = its.nodes.terms.get("id"), node.get("id")
-        if self._nodes > MAX_NODES or term is None or term.iri != ID or type(value) is not str:
+        term = its.nodes.terms.get("id")
+        if self._nodes > MAX_NODES or term is None or term.iri != ID:
             raise UnknownShapeError
-        check_iri(value)
-        return f"<{value}>"
-
-    def _say(self, subject: _Name, lines: str, graph: int | None) -> None:
-        if isinstance(subject, str) and graph is None:
-            self._named.append(_whole(subject, lines, " ."))
-        else:
-            self._statements.append(_Statements(subject, lines, graph))
+        check_iri(node["id"])  # type: ignore[arg-type]  # which takes texts only
+        return f"<{node['id']}>"
 
     def labels(self, hash_name: str) -> list[str]:
         """The canonical label of each blank node (RDFC-1.0 §4.4.3, steps 3 and 4)."""
@@ -193,6 +214,28 @@ class _Writer:
                 name = subject if isinstance(subject, str) else labels[subject]
                 found.append(f"{name} {predicate} {labels[target]}{_end(labels, graph)}")
         return "\n".join(found).split("\n")
+
+
+def _proof(document: JsonObject) -> str | None:
+    created, suite, purpose, method = (
+        document["created"],
+        document["cryptosuite"],
+        document["proofPurpose"],
+        document["verificationMethod"],
+    )
+    if (
+        type(created) is not str
+        or type(suite) is not str
+        or type(method) is not str
+        or has_escapes(created)
+        or has_escapes(suite)
+        or not (created.isascii() and suite.isascii())
+        or purpose not in _PURPOSES
+        or document["@context"] not in _PROOF_CONTEXTS
+    ):
+        return None
+    check_iri(method)
+    return _PROOF_LINES % (created, suite, _PURPOSES[purpose], method)
 
 
 def _texts(value: Json) -> tuple[str, ...]:

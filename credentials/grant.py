@@ -181,14 +181,16 @@ def issue_grant(
     """A signed grant. What its own reader would refuse is not signed: ``StructureInvalid``."""
     from credentials.ticket import new_urn  # who only verifies needs no ticket
 
+    processing: list[Json] = [*sorted(terms.processing)]
+    fields: list[Json] = [*sorted(terms.fields)]
     subject: JsonObject = {
         "id": terms.company,
         "request": terms.request,
         "requestPurpose": terms.request_purpose,
         "purpose": terms.purpose,
         "basis": terms.basis,
-        "processing": list[Json](sorted(terms.processing)),
-        "fields": list[Json](sorted(terms.fields)),
+        "processing": processing,
+        "fields": fields,
         "textShown": {"digestMultibase": terms.text_digest, "language": terms.text_language},
         "decidedBy": terms.decided_by,
         "maxUses": terms.max_uses,

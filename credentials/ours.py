@@ -1,4 +1,4 @@
-"""Credentials of our own, read and verified by the shortest way that gives the same verdict.
+"""Credentials of our own, signed, read and verified by the shortest way to the same result.
 
 Two things make the general way slow: surveying every value of the JSON, and being ready for any
 proof. Our readers (``grant``, ``ticket``) look at every value anyway, each by its name; and nearly

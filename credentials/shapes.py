@@ -123,7 +123,7 @@ def shape_of(
         _picker(holes),
         subject,
         tuple(read[str]),
-        _picker(read[str]),
+        itemgetter(*read[str]) if len(read[str]) > 1 else _one_or_none(read[str]),
         tuple(read[ID]),
         tuple(read[bool]),
         tuple(read[int]),
@@ -145,6 +145,11 @@ def _around(term: Term, kind: type) -> tuple[str, str]:
 def _picker(positions: list[int]) -> Callable[[list[Any]], Any]:
     # Of one value it gives that value, which is as good: nothing here tells it from a tuple of it.
     return itemgetter(*positions) if positions else _nothing
+
+
+def _one_or_none(positions: list[int]) -> Callable[[list[Any]], Any]:
+    # As a list: the characters of a text by itself would be taken one by one.
+    return itemgetter(slice(positions[0], positions[0] + 1) if positions else slice(0))
 
 
 def _nothing(_values: object) -> tuple[()]:

@@ -22,7 +22,7 @@ from credentials.errors import (
     Withdrawn,
 )
 from credentials.forms import is_count, is_status_url
-from credentials.ours import MAX_OWN_BYTES
+from credentials.ours import MAX_OWN_BYTES, sign_own
 from credentials.profile import check_keys, read_head
 from credentials.proof import (
     ANY_TIME,
@@ -31,7 +31,6 @@ from credentials.proof import (
     check_proof_times,
     document_bytes,
     read_document,
-    sign_object,
     verify_parsed,
 )
 from credentials.suites.table import JCS_ONLY
@@ -186,7 +185,7 @@ def issue_status_list(
             "sequence": sequence,
         },
     }
-    signed = sign_object(document, key, created=now)
+    signed = sign_own(document, key, created=now)
     _read_profile(signed)
     return signed
 

@@ -5,7 +5,6 @@ grant by its digest. Of purpose and data it says nothing.
 """
 
 import secrets
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,14 +14,13 @@ from typing import Final
 from credentials.contexts import PROFILE_CONTEXT
 from credentials.errors import TicketInvalid
 from credentials.forms import DID_KEY, DIGEST, ID, RELAY, UUID_URN, has_form, is_count
-from credentials.ours import read_own, verify_own
+from credentials.ours import read_own, sign_own, verify_own
 from credentials.profile import HEAD_WITH_STATUS, check_keys, read_head, refuse
 from credentials.proof import (
     ANY_TIME,
     VerifiedProof,
     check_proof_times,
     document_bytes,
-    sign_object,
 )
 from credentials.status import StatusEntry
 from credentials.suites.table import JCS_ONLY
@@ -61,7 +59,12 @@ class VerifiedTicket:
 
 def new_urn(random: Callable[[int], bytes] = secrets.token_bytes) -> str:
     """A random ``urn:uuid:`` id, version 4."""
-    return uuid.UUID(bytes=random(16), version=4).urn
+    octets = bytearray(random(16))
+    octets[6] = octets[6] & 0x0F | 0x40  # the version, and below the variant (RFC 9562 §5.4)
+    octets[8] = octets[8] & 0x3F | 0x80
+    digits = octets.hex()
+    groups = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return "urn:uuid:" + "-".join(groups)
 
 
 def issue_ticket(
@@ -97,7 +100,7 @@ def issue_ticket(
             "grantDigest": grant_digest,
         },
     }
-    signed = sign_object(document, key, created=now)
+    signed = sign_own(document, key, created=now)
     _read(signed)
     return signed
 

@@ -30,6 +30,7 @@ _JOINS = tuple(
     for n in (1, 2, 4, 8, 16, 32, 64)
 )
 _BASE_LANE = 58**_LANE
+_BASE_4, _BASE_8 = 58**4, 58**8
 _DIGITS = bytes(_ALPHABET.find(chr(code)) & 0xFF for code in range(256))
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
@@ -101,15 +102,15 @@ def base58btc_encode(data: bytes) -> str:
     """base58btc, as Bitcoin writes it; at most 3000 bytes."""
     if len(data) > MAX_BASE58_BYTES:
         raise EncodingError("too many bytes for base58btc", code="encoding.too_long")
-    two_digits, pairs = _pairs(), list[str]()
+    two, parts = _pairs(), list[str]()
     number = int.from_bytes(data, "big")
+    # Few long divisions: eight digits each, which fit in one machine word.
     while number:
-        # Dividing the long number is what takes time, so four digits are taken off at once.
-        number, four = divmod(number, 11_316_496)
-        pairs.append(two_digits[four % 3364])
-        pairs.append(two_digits[four // 3364])
+        number, eight = divmod(number, _BASE_8)
+        high, low = divmod(eight, _BASE_4)
+        parts.append(two[high // 3364] + two[high % 3364] + two[low // 3364] + two[low % 3364])
     zeros = len(data) - len(data.lstrip(b"\0"))
-    return "1" * zeros + "".join(reversed(pairs)).lstrip("1")
+    return "1" * zeros + "".join(reversed(parts)).lstrip("1")
 
 
 def base58btc_decode(text: str) -> bytes:

@@ -33,7 +33,14 @@ import orjson
 import did.keys
 from credentials import proof
 from credentials.grant import GrantTerms, issue_grant, verify_grant
-from credentials.status import BitString, StatusEntry, issue_status_list, verify_status_list
+from credentials.status import (
+    BitString,
+    StatusEntry,
+    VerifiedStatusList,
+    issue_status_list,
+    verify_status_list,
+)
+from credentials.verify import verify_credential
 from did.json import canonicalize
 from did.keys import SigningKey
 from did.multikey import multihash_sha256
@@ -228,6 +235,55 @@ def issues() -> Iterator[Round]:
         )
 
 
+def grants_under(*suites: str, count: int = BATCH) -> list[bytes]:
+    """Different grants, each with a proof of each of these suites."""
+    key, found = one_key(0), []
+    for index in range(count):
+        grant = issue_grant(terms(index), key=key, status=StatusEntry(LIST_URL, index), now=NOW)
+        del grant["proof"]
+        for suite in suites:
+            grant = proof.add_proof(grant, key, created=NOW, cryptosuite=suite)
+        found.append(orjson.dumps(grant))
+    return found
+
+
+def verify_any(status: VerifiedStatusList, raw: bytes) -> None:
+    """All that ``verify_grant`` decides, of a credential that need not be one of ours."""
+    found = verify_credential(raw, now=NOW, status=status, expected_issuer=one_key(0).did)
+    subject = found.credential.subject
+    if subject["purpose"] != PURPOSE or subject["id"] != COMPANY:
+        raise ValueError
+
+
+def rounds_over_rdf() -> Iterator[Round]:
+    """Rounds of grants whose only proof is eddsa-rdfc-2022."""
+    status = verify_status_list(
+        status_list(one_key(0)), now=NOW, expected_issuer=None, expected_url=None
+    )
+    yardstick = verification()
+    for _ in range(ROUNDS):
+        raws = grants_under("eddsa-rdfc-2022")
+        yield [functools.partial(verify_any, status, raw) for raw in raws], yardstick
+
+
+def rounds_of_sets() -> Iterator[Round]:
+    """Rounds of grants with a proof of either suite."""
+    status, yardstick = status_list(one_key(0)), verification()
+    for _ in range(ROUNDS):
+        both = grants_under("eddsa-jcs-2022", "eddsa-rdfc-2022")
+        yield [functools.partial(verify, raw, status) for raw in both], yardstick
+
+
+def signs_over_rdf() -> Iterator[Round]:
+    key, signer = one_key(0), nacl.signing.SigningKey(bytes(32))
+    sign = functools.partial(proof.add_proof, key=key, created=NOW, cryptosuite="eddsa-rdfc-2022")
+    for _ in range(ROUNDS):
+        yield (
+            [functools.partial(sign, orjson.loads(raw)) for raw in grants_under()],
+            functools.partial(signer.sign, bytes(64)),
+        )
+
+
 def one_key(_index: int) -> SigningKey:
     return SigningKey.from_seed(b"\1" * 32)
 
@@ -298,6 +354,25 @@ BENCHMARKS = (
         "issue a grant, in full, in PyNaCl signatures",
         2.2,
         issues,
+    ),
+    Benchmark(
+        "grant.rdfc.verify",
+        "verify a credential of the grant's shape under eddsa-rdfc-2022 from bytes, in full, its "
+        "issuer's key and status list seen before, in PyNaCl verifications",
+        2.3,
+        rounds_over_rdf,
+    ),
+    Benchmark(
+        "grant.set.verify",
+        "verify a grant with proofs of both suites, in full (two signatures)",
+        3.9,
+        rounds_of_sets,
+    ),
+    Benchmark(
+        "grant.rdfc.issue",
+        "a proof of eddsa-rdfc-2022 on a credential of the grant's shape, in PyNaCl signatures",
+        4,
+        signs_over_rdf,
     ),
     Benchmark(
         "cli.help",

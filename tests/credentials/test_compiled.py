@@ -364,6 +364,25 @@ def test_so_it_is_for_our_own_with_something_changed(issued, data):
     compare(data.draw(spoiled(st.just(issued[name]))))
 
 
+@given(
+    st.fixed_dictionaries(
+        {
+            "@context": st.sampled_from(CONTEXTS),
+            "type": st.sampled_from(["DataIntegrityProof", ["DataIntegrityProof"]]),
+            "cryptosuite": texts,
+            "created": texts,
+            "verificationMethod": iris | odd_iris,
+            "proofPurpose": st.sampled_from(["assertionMethod", "authentication", "urn:a", "a"]),
+        },
+        optional={"expires": texts, "domain": texts},
+    )
+)
+@CHECKS
+def test_so_it_is_for_proofs(configuration):
+    """Which are one template, as long as nothing in them is out of the ordinary."""
+    compare(configuration)
+
+
 @given(documents, st.randoms(use_true_random=False))
 @settings(CHECKS, max_examples=max(EXAMPLES // 4, 1))
 def test_order_says_nothing(document, random):
@@ -417,6 +436,8 @@ def test_order_says_nothing(document, random):
         # Two blank nodes of which only their neighbours can tell which is which.
         {"evidence": [{"name": "a"}, {"name": "a"}]},
         {"evidence": [{"evidence": {"id": "urn:a"}, "name": "a"}] * 2},
+        # What is said twice is one statement, and would be hashed as two.
+        {"evidence": [{"name": ["a", "a"]}, {"name": "b"}]},
         {"@context": []},
         {"@context": {CREDENTIALS_V2: 1}},
         {"@context": [{"unknown": "urn:a"}]},
@@ -457,7 +478,12 @@ def test_it_has_limits_of_its_own():
     cases = [
         (deep, lambda: inner.update(evidence={"type": "VerifiableCredential"})),
         (wide, lambda: wide["name"].append("more")),
-        (nodes_ := _many(MAX_NODES - 1), lambda: nodes_.update(relatedResource={"id": "urn:a"})),
+        (
+            two := {"@context": CREDENTIALS_V2, "name": wide["name"][1:], "mediaType": "m"},
+            lambda: two.update(description="more"),
+        ),
+        (few := _many(MAX_NODES - 1), lambda: few.update(relatedResource={"id": "urn:a"})),
+        (full := _many(MAX_NODES - 1), lambda: full["evidence"].append({"name": "more"})),
         (
             typed := _many(1),
             lambda: typed["type"].append("urn:c"),
@@ -493,6 +519,33 @@ def test_the_size_of_a_document_is_not_underestimated(issued):
             length = size + len(json.dumps({"name": text}, ensure_ascii=False).encode())
             if known(changed) is not None:
                 assert known(changed, max_bytes=length) is None
+
+
+def test_what_a_proof_says_is_looked_at(issued):
+    """Nothing gets into the template that the general way would not take."""
+    proof = issued["grant.proof"]
+    assert known(proof, max_bytes=4_096) is not None
+    for changes in (
+        {"verificationMethod": "a"},
+        {"verificationMethod": "urn:a> ."},
+        {"verificationMethod": 7},
+        {"verificationMethod": "urn:" + "a" * 600},
+        {"created": "\U0001f600" * 1_200},
+        {"cryptosuite": "\U0001f600" * 1_200},
+        {"created": "\ud800"},
+        {"created": "a" * 2_000},
+        {"@context": PDS_V1},
+    ):
+        assert known(proof | changes, max_bytes=4_096) is None, changes
+    for changes in ({"created": 7}, {"cryptosuite": ["a"]}, {"proofPurpose": ["urn:a"]}):
+        found = known(proof | changes)
+        assert found in (None, canonicalize_any(proof | changes)), changes
+
+
+def test_a_reference_needs_a_name_for_ids():
+    """Our own context alone has none, so there it says nothing."""
+    assert known({"@context": PDS_V1, "basis": "urn:a"}) is not None
+    assert known({"@context": PDS_V1, "basis": {"id": "urn:a"}}) is None
 
 
 def test_scopes_are_few():

@@ -215,6 +215,21 @@ def test_a_signed_grant_of_another_shape_is_refused(change, grant, key, now):
     assert caught.value.code.split(".")[0] in {"credential", "status", "time", "json"}
 
 
+def test_what_is_issued_is_signed_as_any_object(grant, status_list, key, now):
+    """Issuing signs by a way of its own; Ed25519 is deterministic, so the bytes are the same."""
+    for issued in (grant, orjson.loads(status_list)):
+        document = {name: value for name, value in issued.items() if name != "proof"}
+        assert list(sign_object(document, key, created=now)["proof"].items()) == list(
+            issued["proof"].items()
+        )
+
+
+def test_half_of_a_surrogate_pair_is_not_issued(terms, key, entry, now):
+    with pytest.raises(StructureInvalid) as caught:
+        issue_grant(replace(terms, company="did:web:\ud800"), key=key, status=entry, now=now)
+    assert caught.value.code == "credential.value"
+
+
 def test_the_verdict_is_the_same_by_the_general_way(grant, key, other_key, now):
     """A proof set and a spaced text do not take the quick way; the answer is the same."""
     quick = _verify(orjson.dumps(grant), now)
