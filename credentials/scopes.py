@@ -78,7 +78,7 @@ class Scope:
     def typed(self, types: Iterable[str]) -> "Scope":
         """The scope of the properties of a node of these types, and not of the nodes below it."""
         names = tuple(
-            sorted(name for name in types if (term := self.terms.get(name)) and term.local)
+            sorted({name for name in types if (term := self.terms.get(name)) and term.local})
         )
         if not names:
             return self
@@ -90,9 +90,7 @@ class Scope:
                 if term is None or term.local is None or term.local.resets:
                     raise UnknownShapeError
                 found = _extend(found, term.local.terms, override=False)
-            # A type said more often is no other scope, but would be one more to remember.
-            if len(set(names)) == len(names):
-                self._typed[names] = found
+            self._typed[names] = found
         return found
 
 

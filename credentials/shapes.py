@@ -109,13 +109,12 @@ def shape_of(
                 )
             )
             continue
-        named = term.coercion in (ID, VOCAB)
-        if not plain or kind not in read or (named and kind is not str):
+        if not plain or kind not in read:
             raise UnknownShapeError
         if term.coercion == VOCAB:
             words.append((position, typed.entered(term)))
         else:
-            read[ID if named else kind].append(position)
+            read[ID if term.coercion == ID else kind].append(position)
         holes.append(position)
         lines.append(f"{before}%s{after}")
     return Shape(

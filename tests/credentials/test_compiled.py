@@ -422,6 +422,9 @@ def test_order_says_nothing(document, random):
         {"id": "urn:a b"},
         {"id": ["urn:a"]},
         {"issuer": True},
+        {"issuer": 7},
+        # What a type brings is for its own properties, and not for nodes below.
+        {"credentialSubject": {"validFrom": "2026-01-31T09:30:00Z"}},
         {"type": "Unknown"},
         {"type": "id"},
         {"type": []},
@@ -535,11 +538,17 @@ def test_what_a_proof_says_is_looked_at(issued):
         {"created": "\ud800"},
         {"created": "a" * 2_000},
         {"@context": PDS_V1},
+        {"proofPurpose": True},
+        {"proofPurpose": ["assertionMethod"]},
     ):
         assert known(proof | changes, max_bytes=4_096) is None, changes
     for changes in ({"created": 7}, {"cryptosuite": ["a"]}, {"proofPurpose": ["urn:a"]}):
         found = known(proof | changes)
         assert found in (None, canonicalize_any(proof | changes)), changes
+
+
+def test_a_percent_sign_is_itself():
+    assert compare({"@context": CREDENTIALS_V2, "type": "urn:%s%d%", "id": "urn:%s", "name": "%s"})
 
 
 def test_a_reference_needs_a_name_for_ids():
