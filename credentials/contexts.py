@@ -42,6 +42,7 @@ _FILES: Final[Mapping[str, str]] = MappingProxyType(
 )
 KNOWN_CONTEXTS: Final = frozenset(_FILES)
 _MAX_CONTEXTS = 16
+_OWN_CONTEXT = frozenset({"@context", "proof", "verifiableCredential"})
 # These change what every other name means, or fetch something.
 _UNSAFE_KEYWORDS = frozenset({"@vocab", "@base", "@import", "@propagate", "@language"})
 
@@ -170,21 +171,18 @@ def check_foreign_context(document: JsonObject) -> str:
                 code="context.inline",
                 pointer=pointer,
             )
-    for name, value in document.items():
-        # A proof repeats the context and credentials in a presentation bring their own.
-        if name not in ("@context", "proof", "verifiableCredential"):
-            _refuse_nested(value)
+    # A proof repeats the context and credentials in a presentation bring their own.
+    _refuse_nested([value for name, value in document.items() if name not in _OWN_CONTEXT])
     return first
 
 
 def _redefines(context: Json, standard: str) -> bool:
+    settled = _UNSAFE_KEYWORDS | _standard_terms(standard)
     waiting: list[Json] = [context]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            if not _UNSAFE_KEYWORDS.isdisjoint(value) or not _standard_terms(standard).isdisjoint(
-                value
-            ):
+            if not settled.isdisjoint(value):
                 return True
             waiting.extend(value.values())
         elif isinstance(value, list):
@@ -192,18 +190,20 @@ def _redefines(context: Json, standard: str) -> bool:
     return False
 
 
-def _refuse_nested(value: Json) -> None:
-    waiting: list[Json] = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            if "@context" in item:
-                raise ContextRefused(
-                    "a context must not stand inside a document", code="context.nested"
-                )
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
+def _refuse_nested(values: list[Json]) -> None:
+    # Level by level, so that most values, which are texts, are passed over at once.
+    while values:
+        deeper: list[Json] = []
+        for item in values:
+            if isinstance(item, dict):
+                if "@context" in item:
+                    raise ContextRefused(
+                        "a context must not stand inside a document", code="context.nested"
+                    )
+                deeper += item.values()
+            elif isinstance(item, list):
+                deeper += item
+        values = deeper
 
 
 @cache

@@ -74,21 +74,30 @@ class VerifiedProof:
     cryptosuite: str = EDDSA_JCS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class VerifiedObject:
     """A document as it was signed, without its proof, and who signed it.
 
     ``controller`` and ``verification_method`` are those of the expected signer (of the first
-    known proof when none was named); ``digest`` is over ``document``. ``unknown_suites`` names
-    proofs that could not be looked at, and of which nothing is known.
+    known proof when none was named). ``unknown_suites`` names proofs that could not be looked at,
+    and of which nothing is known.
     """
 
-    document: JsonObject
+    signed: Signed
     controller: str
     verification_method: str
-    digest: str
     proofs: tuple[VerifiedProof, ...]
     unknown_suites: tuple[str, ...]
+
+    @property
+    def document(self) -> JsonObject:
+        """The document as it was signed."""
+        return self.signed.document
+
+    @property
+    def digest(self) -> str:
+        """The digest over the document; made when it is asked for, unless a proof needed it."""
+        return multihash_of_sha256(self.signed.json_hash())
 
 
 def sign_object(
@@ -332,14 +341,7 @@ def verify_parsed(
     if "proof" in signed.document:  # it was over earlier proofs of a chain as well
         rest = {name: value for name, value in signed.document.items() if name != "proof"}
         signed = Signed(rest, contexts, budget)
-    return VerifiedObject(
-        signed.document,
-        said.controller,
-        said.verification_method,
-        multihash_of_sha256(signed.json_hash()),
-        tuple(proofs),
-        unknown,
-    )
+    return VerifiedObject(signed, said.controller, said.verification_method, tuple(proofs), unknown)
 
 
 def verify_proof_signature(

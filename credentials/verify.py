@@ -4,7 +4,7 @@ It knows nothing of grants: a relay verifies with this package and never loads w
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from credentials.proof import (
 from credentials.status import Status
 from credentials.statuslist import StatusFound, check_entries
 from credentials.suites.suite import Contexts
-from did.json import JsonObject
+from did.json import JsonObject, digest
 from did.resolve import OFFLINE, Resolver
 
 if TYPE_CHECKING:
@@ -42,13 +42,17 @@ class VerifiedCredential:
 
     credential: Credential
     issuer: str
-    digest: str
     proofs: tuple[VerifiedProof, ...]
     unknown_suites: tuple[str, ...]
     status_checked: bool | None
     statuses: tuple[StatusFound, ...] = ()
     checked_schemas: bool = False
     checked_resources: bool = False
+
+    @property
+    def digest(self) -> str:
+        """The digest of the credential without its proof: the name by which others refer to it."""
+        return digest(self.credential.raw)
 
 
 def verify_credential(
@@ -80,7 +84,8 @@ def verify_credential(
     """
     # 1. Structure of what came in.
     document = read_document(document_bytes(raw))
-    issuer = Credential.parse(document).issuer
+    parsed = Credential.parse(document)
+    issuer = parsed.issuer
     if expected_issuer is not None and issuer != expected_issuer:
         raise ProofInvalid(
             "the credential is by another issuer", code="proof.issuer", pointer="/issuer"
@@ -95,8 +100,14 @@ def verify_credential(
         contexts=contexts,
     )
     check_proof_times(verified.proofs, now)
-    # 3. From here on only what was signed counts.
-    credential = Credential.parse(verified.document)
+    # 3. From here on only what was signed counts. It differs from what came in by its contexts
+    #    alone, if at all.
+    signed = verified.document
+    credential = (
+        replace(parsed, raw=signed)
+        if signed["@context"] is document["@context"]
+        else Credential.parse(signed)
+    )
     # 4. Window (§4.9).
     check_window(credential.valid_from or now, credential.valid_until or now + SKEW, now)
     # 5. What this verifier asked for.
@@ -120,7 +131,6 @@ def verify_credential(
     return VerifiedCredential(
         credential,
         issuer,
-        verified.digest,
         verified.proofs,
         verified.unknown_suites,
         None if not credential.status else found is not None,

@@ -39,6 +39,8 @@ def parse_date_time_stamp(text: str) -> datetime:
     digits of a second; of these, what goes beyond microseconds is cut off. Raises
     ``TimeFormatError`` (``time.format``).
     """
+    if _FORM.fullmatch(text) is not None and text[11:13] != "24":
+        return parse_time(text)  # the common form, and the quicker reading
     found = _STAMP.fullmatch(text)
     if found is None:
         raise TimeFormatError("a time must be an xsd:dateTimeStamp with a zone", hint=_HINT)

@@ -249,7 +249,7 @@ def grants_under(*suites: str, count: int = BATCH) -> list[bytes]:
 
 def verify_any(status: VerifiedStatusList, raw: bytes) -> None:
     """All that ``verify_grant`` decides, of a credential that need not be one of ours."""
-    found = verify_credential(raw, now=NOW, status=status, expected_issuer=one_key(0).did)
+    found = verify_credential(raw, now=NOW, status=status, expected_issuer=status.issuer)
     subject = found.credential.subject
     if subject["purpose"] != PURPOSE or subject["id"] != COMPANY:
         raise ValueError
