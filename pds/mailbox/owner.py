@@ -8,7 +8,7 @@ from did.json import JsonObject, canonicalize, digest
 from did.keys import SigningKey
 from did.multikey import b64url_decode, b64url_encode, multihash_sha256
 from did.time import format_time
-from pds.mailbox.calls import DONE, MAX_PAGE, MAX_SMALL, RelayCalls
+from pds.mailbox.calls import DONE, MAX_IDENTITY, MAX_PAGE, MAX_SMALL, RelayCalls
 from pds.mailbox.errors import RelayNonsense, shape
 from pds.mailbox.reading import (
     MAX_PAGE_ENTRIES,
@@ -239,6 +239,16 @@ class OwnedMailbox:
             sha256=multihash_sha256(log),
             size=len(log),
         )
+
+    def identity(self, identity: str) -> bytes:
+        """The log as the relay has it, unverified; also while it shows it to nobody."""
+        return self.calls.call(
+            "GET",
+            f"/v1/identities/{check_id(identity)}",
+            {200},
+            signed=(self.key, self.epoch),
+            limit=MAX_IDENTITY,
+        ).body
 
     def delete_identity(self, identity: str) -> None:
         """Take an identity away from the relay for good."""

@@ -317,6 +317,13 @@ def _identity_routes(app: Flask, relay: Relay) -> None:
         caller = _caller(relay)
         return _json(identities.put(relay, forms.path_id(id_), request.get_data(), caller))
 
+    @app.get("/v1/identities/<id_>")
+    def get_identity(id_: str) -> Response:
+        caller = _caller(relay)
+        return Response(
+            identities.read(relay, forms.path_id(id_), caller), content_type="text/jsonl"
+        )
+
     @app.delete("/v1/identities/<id_>")
     def delete_identity(id_: str) -> Response:
         caller = _caller(relay)

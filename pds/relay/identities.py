@@ -12,7 +12,7 @@ from did.methods.webvh import read_history, url_of
 from did.multikey import multihash_sha256
 from pds.relay import forms, ledger
 from pds.relay.errors import Refused
-from pds.relay.mailboxes import check_quota, owned, writable
+from pds.relay.mailboxes import check_quota, owned, readable, writable
 from pds.relay.relay import Relay
 from pds.relay.store import identities as table
 from pds.relay.store import log
@@ -89,6 +89,16 @@ def get_witness(relay: Relay, id_: str) -> bytes:
     if witness is None:
         raise forms.not_found()
     return witness
+
+
+def read(relay: Relay, id_: str, caller: RequestSignature) -> bytes:
+    """The log for its owner, after a restore too: what is published next goes on from it."""
+    with relay.store.read() as conn:
+        row = table.identity(conn, id_)
+        if row is None or row.log is None:
+            raise forms.not_found()
+        readable(conn, row.mailbox, caller)
+    return row.log
 
 
 def delete(relay: Relay, id_: str, caller: RequestSignature) -> None:

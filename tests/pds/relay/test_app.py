@@ -50,6 +50,7 @@ ROUTES = [
     ("DELETE", "/v1/requests/{id}", True),
     ("GET", "/r/{id}", False),
     ("PUT", "/v1/identities/{id}", True),
+    ("GET", "/v1/identities/{id}", True),
     ("DELETE", "/v1/identities/{id}", True),
     ("GET", "/identities/{id}/did.jsonl", False),
     ("GET", "/identities/{id}/did-witness.json", False),

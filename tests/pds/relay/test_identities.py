@@ -343,6 +343,9 @@ def test_a_relay_from_a_backup_waits_for_the_owner(world: World, data: Path) -> 
     waiting = person.get()
     assert (waiting.status, waiting.code) == (503, "relay.suspended")
     assert waiting.headers["retry-after"] == "3600"
+    path = f"/v1/identities/{person.id}"
+    assert world.call("GET", path).body == log.raw  # its owner sees from what to go on
+    assert world.call("GET", path, key=world.holder).code == "relay.not_found"
     assert person.put(person.go_on(log)).status == 200
     assert other.put(same).status == 200
     assert (person.get().status, other.get().status) == (200, 200)
