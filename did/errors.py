@@ -10,11 +10,12 @@
     │                         did.web_syntax, did.jwk_syntax, did.peer_syntax
     ├── MethodNotSupported    did.method_not_supported, did.key_kind_not_supported,
     │                         did.network_needed
-    ├── DidNotFound           did.not_found, did.version_not_found, did.deactivated
+    ├── DidNotFound           did.not_found, did.version_not_found
     ├── DidResolutionError    did.resolution
     │   └── DidLogError       a did:webvh whose history does not hold: did.webvh_log,
     │                         did.webvh_scid, did.webvh_proof, did.webvh_witness
-    └── DidDocumentError      did.document, did.wrong_id, and the refusals of a method in it:
+    └── DidDocumentError      did.document, did.wrong_id, did.deactivated, and the refusals of a
+                              method in it:
                               key.unknown, key.not_authorised, key.foreign_controller,
                               key.revoked, key.expired
 

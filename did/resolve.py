@@ -5,11 +5,11 @@ resolver on and never come to use it.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from did.errors import DidDocumentError, DidNotFound, MethodNotSupported
+from did.errors import DidDocumentError, MethodNotSupported
 from did.time import utc_now
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class Resolver:
 
         Raises ``DidSyntaxError``, ``MethodNotSupported`` (``did.method_not_supported``, or
         ``did.network_needed`` without a way to fetch), and what the method raises. A did:webvh
-        is what its last version says: ``did.deactivated`` (``DidNotFound``) when there is to be
-        none any more, ``did.wrong_id`` (``DidDocumentError``) when it has moved.
+        is what its last version says, refused (``DidDocumentError``) with ``did.deactivated`` when
+        there is to be none any more, with ``did.wrong_id`` when it has moved.
         """
         text = str(did)
         if text.startswith("did:key:"):
@@ -94,7 +94,9 @@ class Resolver:
 
         resolved = webvh.resolve(did, fetch, proofs=self._webvh_proofs, now=self._clock())
         if resolved.deactivated:
-            raise DidNotFound("the DID was deactivated by its controller", code="did.deactivated")
+            raise DidDocumentError(
+                "the DID was deactivated by its controller", code="did.deactivated"
+            )
         if resolved.document.id != did:
             raise DidDocumentError(
                 "the DID has moved, and its document is about its new name",

@@ -17,8 +17,11 @@ def test_the_example_of_the_package_runs() -> None:
 
 
 def test_who_meets_only_ed25519_loads_no_second_library() -> None:
-    """Resolving and verifying with such keys leaves ``cryptography`` alone."""
-    program = f"import sys\n{EXAMPLE}\nprint('cryptography' in sys.modules)"
+    """Resolving and verifying with such keys leaves ``cryptography`` and did:webvh alone."""
+    program = (
+        f"import sys\n{EXAMPLE}\n"
+        "print(any(m in sys.modules for m in ('cryptography', 'did.methods.webvh')))"
+    )
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )

@@ -76,8 +76,6 @@ def update(
 
     Raises ``DidLogError`` for what would not resolve, and when the log itself has a fault.
     """
-    if log.fault is not None:
-        raise log.fault
     entry: JsonObject = {
         "versionId": log.last.version_id,
         "versionTime": format_time(now),

@@ -191,8 +191,7 @@ def resolve(
 def error_metadata(error: DidError) -> JsonObject:
     """``didResolutionMetadata`` for what ``resolve`` raised: ``notFound`` or ``invalidDid``, and
     problem details (RFC 9457) in which our code is the title."""
-    missing = isinstance(error, DidNotFound) and error.code != "did.deactivated"
     return {
-        "error": "notFound" if missing else "invalidDid",
+        "error": "notFound" if isinstance(error, DidNotFound) else "invalidDid",
         "problemDetails": {"type": "about:blank", "title": error.code, "detail": str(error)},
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, NoReturn, Self
 
-from did.errors import DidLogError, DidSyntaxError, JsonError
+from did.errors import DidLogError, DidSyntaxError, JsonError, MethodNotSupported
 from did.identifier import Did
 from did.json import JsonObject, parse_object
 from did.methods.webvh.entry import (
@@ -81,7 +81,9 @@ class Log:
         if self.fault is not None:
             raise self.fault
         version = _next(self.last, line, proofs=proofs, now=now)
-        return replace(self, versions=(*self.versions, version), raw=self.raw + line + b"\n")
+        # Others leave out the line break at the end.
+        raw = self.raw.removesuffix(b"\n") + b"\n" + line + b"\n"
+        return replace(self, versions=(*self.versions, version), raw=raw)
 
 
 def read_log(raw: bytes, did: Did, *, proofs: Proofs, now: datetime) -> Log:
@@ -190,7 +192,7 @@ def _subject(state: JsonObject, parameters: Parameters, previous: Version | None
     try:
         did = Did.parse(text if isinstance(text, str) else "")
         scid = scid_of(did)
-    except DidSyntaxError as error:
+    except (DidSyntaxError, MethodNotSupported) as error:
         raise DidLogError("the id of the document must be a did:webvh") from error
     if scid != parameters.scid:
         _refuse("the id of the document has another SCID", code="did.webvh_scid")

@@ -1,0 +1,6 @@
+"""The tests of did:webvh share keys and forged entries."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
