@@ -164,6 +164,8 @@ def test_only_its_owner_writes_an_identity(world: World) -> None:
     for mailbox in (world.mailbox, stranger.mailbox):
         taken = person.put(longer, mailbox=mailbox, key=stranger.owner)
         assert (taken.status, taken.code) == (404, "relay.not_found")
+    # Nor does the relay read a log for whoever has no mailbox.
+    assert person.put(longer, raw=b"x", key=stranger.owner).code == "relay.not_found"
     path = f"/v1/identities/{person.id}"
     assert world.call("DELETE", path, key=stranger.owner).code == "relay.not_found"
     second = new_id()

@@ -210,12 +210,12 @@ def test_attack_69_an_old_copy_is_fenced_off(holder: Holder, net: Net, tmp_path:
     with restored as vault:
         vault.reconcile()
         assert vault.identities.current().version == 2
-        days(net)
+        with holder.open() as old:  # at once, before the new one has published anything
+            days(net)
+            old.identities.rotate()
+            assert old.push().waiting == (("identity", "relay.epoch_superseded"),)
         third = vault.identities.rotate()
         assert vault.push().complete
-    with holder.open() as vault:
-        vault.identities.rotate()
-        assert vault.push().waiting == (("identity", "relay.epoch_superseded"),)
     with again.open() as vault:
         assert vault.identities.current() == vault.identities.all()[0]
         assert net.fetch(third.url) == vault.identities.log()

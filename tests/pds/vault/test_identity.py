@@ -308,11 +308,14 @@ def test_a_log_that_is_not_ours_is_not_taken(
         assert vault.identities.log() == mine
 
 
-def test_a_damaged_row_is_noticed(vault: Vault, holder: Holder) -> None:
-    """The vault verifies its own log before it goes on from it."""
+@pytest.mark.parametrize("word", ["people", "2-Qm"])
+def test_a_damaged_row_is_noticed(vault: Vault, holder: Holder, word: str) -> None:
+    """The vault verifies its own log, the first entry and the last, before it goes on from it."""
     vault.identities.create(folder=FOLDER)
-    conn = vault._ctx.conn
-    conn.execute("UPDATE identity SET log = CAST(replace(log, 'people', 'peopel') AS BLOB)")
+    vault.identities.rotate()
+    vault._ctx.conn.execute(
+        "UPDATE identity SET log = CAST(replace(log, ?, 'damaged') AS BLOB)", (word,)
+    )
     holder.clock.now += timedelta(days=1)
     with pytest.raises(VaultError) as refused:
         vault.identities.rotate()
