@@ -14,7 +14,10 @@ from credentials.presentation import verify_presentation
 from credentials.proof import verify_object
 from credentials.status import verify_stamp, verify_status_list
 from credentials.ticket import verify_ticket
+from credentials.webvh import PROOFS
+from did.identifier import Did
 from did.json import JsonObject, canonicalize, digest, parse_object
+from did.methods.webvh import read_history, url_of
 from did.multikey import b64url_encode
 from did.resolve import OFFLINE, Resolver
 from pds.log.entry import verify_receipt
@@ -90,6 +93,11 @@ def test_every_example_verifies() -> None:
         verify_object(
             read(name), resolver=OFFLINE, now=now, expected_controller=holder, exact_context=()
         )
+    entry = read("identity-entry")
+    did = Did.parse(str(entry["state"]["id"]))  # type: ignore[index,call-overload]
+    history = read_history(canonicalize(entry) + b"\n", did, proofs=PROOFS, now=now)
+    assert str(history.at().document.id) == str(did)
+    assert url_of(did) == f"{make.RELAY}/identities/{make.short_id('identity')}/did.jsonl"
     assert Package.parse(read("package")).grant == grant.digest
     assert Message.parse(read("message")).thread == request.request.id
 

@@ -11,8 +11,10 @@ from credentials.presentation import sign_presentation
 from credentials.proof import sign_object
 from credentials.status import BitString, StatusEntry, issue_status_list, sign_stamp
 from credentials.ticket import issue_ticket
+from credentials.webvh import PROOFS
 from did.json import JsonObject, digest, parse_object
-from did.keys import SigningKey
+from did.keys import AgreementKey, SigningKey
+from did.methods import webvh
 from did.multikey import b64url_encode, multihash_sha256
 from pds.log.checkpoint import Checkpoint, sign_checkpoint
 from pds.log.entry import Receipt, leaf_of
@@ -62,6 +64,7 @@ class Examples:
         self._grant()
         self._relay_side()
         self._inside()
+        self._identity()
         return self.objects
 
     def _request(self) -> None:
@@ -253,6 +256,45 @@ class Examples:
             body=PackageUpdated(grant.digest, short_id("package"), 2).to_json(),
         )
         self.objects["message"] = sign_message(message, self.holder)
+
+    def _identity(self) -> None:
+        """The first entry of a public identity: one line of its did.jsonl."""
+        update, signing, following = (
+            SigningKey.from_seed(secret(f"identity {name}")).verify_key.multikey
+            for name in ("update 1", "signing 1", "update 2")
+        )
+        agreement = AgreementKey.from_seed(secret("identity agreement 1")).public.multikey
+        did = webvh.placeholder_of("relay.example", path=["identities", short_id("identity")])
+        log = webvh.create(
+            {
+                "@context": [
+                    "https://www.w3.org/ns/did/v1",
+                    "https://w3id.org/security/multikey/v1",
+                ],
+                "id": did,
+                "verificationMethod": [
+                    {
+                        "id": f"{did}#{key}",
+                        "type": "Multikey",
+                        "controller": did,
+                        "publicKeyMultibase": key,
+                    }
+                    for key in (signing, agreement)
+                ],
+                "authentication": [f"{did}#{signing}"],
+                "assertionMethod": [f"{did}#{signing}"],
+                "keyAgreement": [f"{did}#{agreement}"],
+            },
+            key=SigningKey.from_seed(secret("identity update 1")),
+            proofs=PROOFS,
+            now=NOW,
+            parameters={
+                "updateKeys": [update],
+                "nextKeyHashes": [webvh.key_hash(following)],
+                "portable": True,
+            },
+        )
+        self.objects["identity-entry"] = parse_object(log.raw.removesuffix(b"\n"))
 
 
 def text_of(value: JsonObject) -> str:

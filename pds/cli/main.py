@@ -24,6 +24,7 @@ COMMANDS = {
     "decide": ("pds.cli.exchange", "decide", "Answer a request, purpose by purpose."),
     "grant": ("pds.cli.sharing", "grant", "Print a signed grant, for any verifier."),
     "help": ("pds.cli.help", "help_", "Show the help of a command."),
+    "identity": ("pds.cli.identity", "identity", "A public identity whose keys can be replaced."),
     "init": ("pds.cli.vault", "init", "Make a vault and its recovery kit."),
     "kit": ("pds.cli.vault", "kit", "Replace the recovery kit."),
     "open": ("pds.cli.exchange", "open_", "Open a company's request link."),

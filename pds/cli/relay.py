@@ -37,6 +37,9 @@ def relay() -> None:
     show_default=True,
     help="New mailboxes for one address range, where registration is open.",
 )
+@click.option(
+    "--dev-tls", is_flag=True, help="Use a throwaway CA and certificate, made in DATA/tls."
+)
 @click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True,
               help="Requests that are worked on at the same time.")  # fmt: skip
 @pass_settings
@@ -49,12 +52,16 @@ def serve(
     port: int | None,
     registration: str,
     registrations_per_hour: int,
+    dev_tls: bool,
     threads: int,
 ) -> None:
     """Run a relay in the foreground until SIGTERM or Ctrl-C.
 
     Behind a TLS proxy, --url is the public https address, and --host and --port are where the
     proxy forwards to. With --registration token, the token is in DATA/registration-token.
+
+    For development, --dev-tls serves an https --url without a proxy. Sandbox vaults then find it
+    by --dev-trust NAME=127.0.0.1:PORT,DATA/tls/ca.pem.
     """
     from pds.relay.app import create_app
     from pds.relay.limits import Limits
@@ -69,6 +76,14 @@ def serve(
         raise click.UsageError("--url has no port of its own: say with --port where to listen.")
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = _token(data) if registration == "token" else None
+    tls = None
+    if dev_tls:
+        from did.time import utc_now
+        from pds.company.tls import make_development_tls
+
+        if parts.scheme != "https":
+            raise click.UsageError("--dev-tls goes with an https --url.")
+        tls = make_development_tls(data / "tls", [parts.hostname or ""], now=utc_now())
     app = create_app(
         data,
         url=url,
@@ -92,6 +107,8 @@ def serve(
             host=host,
             port=listen,
             threads=threads,
+            tls_cert=None if tls is None else tls.certificate,
+            tls_key=None if tls is None else tls.key,
             allowed_hosts=frozenset(hosts),
             pass_address=True,
         ),

@@ -127,6 +127,19 @@ class Sentences:
                 return "The vault was restored from a backup and compared with its relay."
             case "unknown relationship":
                 return "The relay knows a relationship that is newer than the restored backup."
+            case "identity created":
+                return f"Your public identity began: {line.subject}"
+            case "identity rotated":
+                version = _number(detail.get("version"))
+                return f"Your public identity has new keys (version {version})."
+            case "identity deactivated":
+                return "You deactivated your public identity."
+            case "identity published":
+                return "The relay shows your public identity as it is here."
+            case "identity recovered":
+                return "Your public identity goes on from what was published."
+            case "identity signed":
+                return "You signed something with your public identity."
             case "problem":
                 return f"Something does not fit: {_reason(detail.get('code'))}"
         code = _reason(detail.get("code"))

@@ -25,6 +25,7 @@ from pds.wire.forms import text
 
 MAX_SMALL = 65_536
 MAX_STATUS_LIST = 1_048_576
+MAX_IDENTITY = 2_097_152
 MAX_ANSWER = 2 * MAX_SEALED
 MAX_PAGE = 8 * 1_048_576
 

@@ -11,6 +11,7 @@ from pds.errors import PdsError
 from pds.mailbox.calls import (
     DONE,
     MAX_ANSWER,
+    MAX_IDENTITY,
     MAX_PROBLEM,
     MAX_SMALL,
     MAX_STATUS_LIST,
@@ -124,6 +125,11 @@ class RelayClient:
         """The locked request behind a link."""
         path = f"/v1/requests/{check_id(request_id)}"
         return self._calls.call("GET", path, {200}, limit=MAX_SEALED).body
+
+    def identity(self, identity: str) -> bytes:
+        """The log of an identity that this relay hosts, unverified."""
+        path = f"/identities/{check_id(identity)}/did.jsonl"
+        return self._calls.call("GET", path, {200}, limit=MAX_IDENTITY).body
 
     def checkpoint(self) -> str:
         """The newest checkpoint of the relay's log: a signed note, unverified."""

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from did.json import JsonObject, canonicalize, digest
 from did.keys import SigningKey
-from did.multikey import b64url_decode, b64url_encode
+from did.multikey import b64url_decode, b64url_encode, multihash_sha256
 from did.time import format_time
-from pds.mailbox.calls import DONE, MAX_PAGE, MAX_SMALL, RelayCalls
+from pds.mailbox.calls import DONE, MAX_IDENTITY, MAX_PAGE, MAX_SMALL, RelayCalls
 from pds.mailbox.errors import RelayNonsense, shape
 from pds.mailbox.reading import (
     MAX_PAGE_ENTRIES,
@@ -221,6 +221,38 @@ class OwnedMailbox:
     def delete_request(self, request_id: str) -> None:
         """Take a request back."""
         self._call("DELETE", f"/v1/requests/{check_id(request_id)}", {204})
+
+    # --- identities ---
+
+    def put_identity(
+        self, identity: str, *, did: str, log: bytes, witness: bytes | None = None
+    ) -> JsonObject:
+        """Publish the log of a did:webvh at this relay; returns the receipt (``identity``)."""
+        body: JsonObject = {"mailbox": self.mailbox, "did": did, "log": log.decode()}
+        if witness is not None:
+            body["witness"] = witness.decode()
+        raw = self._json("PUT", f"/v1/identities/{check_id(identity)}", DONE, body)
+        return self.calls.receipt(
+            raw,
+            type="identity",
+            identity=identity,
+            sha256=multihash_sha256(log),
+            size=len(log),
+        )
+
+    def identity(self, identity: str) -> bytes:
+        """The log as the relay has it, unverified; also while it shows it to nobody."""
+        return self.calls.call(
+            "GET",
+            f"/v1/identities/{check_id(identity)}",
+            {200},
+            signed=(self.key, self.epoch),
+            limit=MAX_IDENTITY,
+        ).body
+
+    def delete_identity(self, identity: str) -> None:
+        """Take an identity away from the relay for good."""
+        self._call("DELETE", f"/v1/identities/{check_id(identity)}", {204})
 
     def _json(
         self,

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 TIMEOUT = 5.0
 MAX_BYTES = 8 * 1_048_576
 MAX_DOCUMENT_BYTES = 65_536
+MAX_HISTORY_BYTES = 2 * 1_048_576
 
+_HISTORY = ("/did.jsonl", "/did-witness.json")
 _ADDRESSES_TRIED = 4
 _IDLE_CONNECTIONS = 4
 
@@ -100,12 +102,17 @@ class Transport:
         return response
 
     def fetch(self, url: str) -> bytes:
-        """The body of a public document (a did:web document): at most 64 KiB, status 200.
+        """The body of a public document (a did:web document): at most 64 KiB, status 200. The
+        history of a did:webvh, known by the name of its files, may have 2 MiB.
 
         Raises ``NetError``. The form in which a resolver of DIDs takes its network.
         """
+        history = url.endswith(_HISTORY)
         response = self.request(
-            "GET", url, headers={"Accept": "application/json"}, max_bytes=MAX_DOCUMENT_BYTES
+            "GET",
+            url,
+            headers={"Accept": "*/*" if history else "application/json"},
+            max_bytes=MAX_HISTORY_BYTES if history else MAX_DOCUMENT_BYTES,
         )
         if response.status != 200:
             raise NetError(

@@ -18,7 +18,17 @@ from did.json import JsonObject, canonicalize
 from did.multikey import b64url_encode
 from did.time import format_time, utc_now
 from pds.db import DbError
-from pds.relay import challenge, forms, ledger, links, mailboxes, packages, redeem, status
+from pds.relay import (
+    challenge,
+    forms,
+    identities,
+    ledger,
+    links,
+    mailboxes,
+    packages,
+    redeem,
+    status,
+)
 from pds.relay.errors import Refused, RelayError
 from pds.relay.folder import challenge_key, open_folder
 from pds.relay.limits import Limits, RegistrationLimit
@@ -89,6 +99,7 @@ def create_app(
     _package_routes(app, relay)
     _redemption_routes(app, relay)
     _status_and_link_routes(app, relay)
+    _identity_routes(app, relay)
     _public_routes(app, relay)
     return app
 
@@ -298,6 +309,41 @@ def _status_and_link_routes(app: Flask, relay: Relay) -> None:
     @app.get("/r/<id_>")
     def open_link(id_: str) -> Response:  # noqa: ARG001  the page is the same for every id
         return Response(PAGE, content_type="text/html; charset=utf-8")
+
+
+def _identity_routes(app: Flask, relay: Relay) -> None:
+    @app.put("/v1/identities/<id_>")
+    def put_identity(id_: str) -> Response:
+        caller = _caller(relay)
+        return _json(identities.put(relay, forms.path_id(id_), request.get_data(), caller))
+
+    @app.get("/v1/identities/<id_>")
+    def get_identity(id_: str) -> Response:
+        caller = _caller(relay)
+        return Response(
+            identities.read(relay, forms.path_id(id_), caller), content_type="text/jsonl"
+        )
+
+    @app.delete("/v1/identities/<id_>")
+    def delete_identity(id_: str) -> Response:
+        caller = _caller(relay)
+        identities.delete(relay, forms.path_id(id_), caller)
+        return _nothing()
+
+    @app.get("/identities/<id_>/did.jsonl")
+    def get_log(id_: str) -> Response:
+        return _for_any_origin(identities.get(relay, forms.path_id(id_)), "text/jsonl")
+
+    @app.get("/identities/<id_>/did-witness.json")
+    def get_witness(id_: str) -> Response:
+        return _for_any_origin(identities.get_witness(relay, forms.path_id(id_)), _JSON)
+
+
+def _for_any_origin(octets: bytes, content_type: str) -> Response:
+    response = Response(octets, content_type=content_type)
+    # did:webvh 1.0, "Cross-Origin Resource Sharing": resolvers in browsers must be able to read.
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
 
 
 def _public_routes(app: Flask, relay: Relay) -> None:

@@ -30,6 +30,9 @@ class Limits:
     packages_per_mailbox: int = 1000
     lists_per_mailbox: int = 4
     requests_per_mailbox: int = 100
+    identities_per_mailbox: int = 4
+    identity_log: int = 524_288
+    """The log of an identity, and the file of its witnesses: as JSON text they fit in ``body``."""
     refusals_per_day: int = 50
     registrations_per_hour: int = 60
     envelope_days: int = 90

@@ -8,6 +8,7 @@ from pds.db import Connection
 from pds.relay import forms, ledger
 from pds.relay.errors import Refused
 from pds.relay.relay import Act, Relay
+from pds.relay.store import identities
 from pds.relay.store import mailboxes as table
 from pds.relay.store import packages as package_table
 from pds.relay.store.mailboxes import CapabilityRow, MailboxRow
@@ -94,8 +95,8 @@ def describe(relay: Relay, id_: str, caller: RequestSignature) -> JsonObject:
 
 
 def delete(relay: Relay, id_: str, caller: RequestSignature) -> None:
-    """End a mailbox with its packages, envelopes, capabilities and links. Status lists stay:
-    they say what was withdrawn."""
+    """End a mailbox with its packages, envelopes, capabilities, links and identities. Status
+    lists stay: they say what was withdrawn."""
     with relay.write_as(caller) as act:
         row = owned(act.conn, id_, caller)
         fence(act, row, caller)
@@ -104,6 +105,7 @@ def delete(relay: Relay, id_: str, caller: RequestSignature) -> None:
         for package in package_table.of_mailbox(act.conn, id_):
             if package.state != "ended":
                 package_table.end(act.conn, package.id, entry=None)
+        identities.end_all(act.conn, id_)
         table.end_mailbox(act.conn, id_)
 
 

@@ -2,8 +2,8 @@
 
 It may have released, counted and ended what its database no longer knows. So it begins a new log,
 which nobody can take for the old one, hands out no challenge of before, releases nothing until the
-owner of each package, who knows more, has staged it again, and stamps no status list until its
-owner has published it again.
+owner of each package, who knows more, has staged it again, and shows no status list and no
+identity until its owner has published it again.
 """
 
 import secrets
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pds.relay.errors import RelayError
 from pds.relay.folder import DATABASE, LOG_KEY, begin_log, check_key, read_log_key
-from pds.relay.store import Store, log
+from pds.relay.store import Store, identities, log
 from pds.relay.store import packages as table
 
 
@@ -37,6 +37,7 @@ def mark_restored(data: Path) -> str:
             begin_log(conn, url=url.decode(), key=key)
             log.set_fact(conn, "challenge-key", secrets.token_bytes(32))
             table.suspend_all(conn)
+            identities.suspend_all(conn)
             return log.current(conn).origin
     finally:
         store.close()

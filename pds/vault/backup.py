@@ -20,6 +20,7 @@ from pds.messages.package import verify_manifest
 from pds.vault import files
 from pds.vault.context import Context, HomeRelay
 from pds.vault.errors import VaultError
+from pds.vault.hosting import recover as recover_identities
 from pds.vault.keyslots import DataKey
 from pds.vault.report import SyncReport
 from pds.vault.staging import status_url
@@ -122,7 +123,8 @@ def reconcile(ctx: Context) -> ReconcileReport:
 
     1. raise the writer epoch: from here on the old copy of this vault is fenced off
     2. look at the mailboxes by derivation index until a gap of 100
-    3. what was revoked or ended stays so; sequences and versions go on from the relay's
+    3. what was revoked or ended stays so; sequences and versions go on from the relay's, and so
+       do public identities
     4. the next relationship starts at the highest index seen + 1000
 
     Raises the relay's errors; then the vault stays marked as restored and writes nothing.
@@ -151,6 +153,7 @@ def reconcile(ctx: Context) -> ReconcileReport:
                 with ctx.transaction():
                     ctx.log("unknown relationship", ctx.derive(index).did_key.did, {"index": index})
         index += 1
+    recover_identities(ctx)
     with ctx.transaction():  # 4
         start = int(ctx.setting("next_index"))
         report.next_index = max(start, highest + JUMP) if highest >= 0 else start

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from credentials.webvh import PROOFS
 from did.json import JsonObject
 from did.keys import VerifyKey
 from did.multikey import b64url_decode
@@ -14,11 +15,12 @@ from did.time import format_time, parse_time, utc_now
 from pds.db import Connection, transaction
 from pds.mailbox import OwnedMailbox, RelayClient, RelayUnreachable
 from pds.net import DevTrust, Transport
-from pds.vault.derive import RelationshipKeys, Root
+from pds.vault.derive import IdentityKeys, IdentityPlace, RelationshipKeys, Root
 from pds.vault.errors import ClockWrong, VaultError
 from pds.vault.records import Records
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HistoryStore
+from pds.vault.store.identities import IdentityStore
 from pds.vault.store.rows import Relationship
 
 SKEW = timedelta(seconds=60)
@@ -43,6 +45,7 @@ class Context:
     random: Callable[[int], bytes] = field(default=os.urandom, repr=False)
     exchange: ExchangeStore = field(init=False)
     history: HistoryStore = field(init=False)
+    identities: IdentityStore = field(init=False)
     records: Records = field(init=False)
     transport: Transport = field(init=False)
     resolver: Resolver = field(init=False)
@@ -51,6 +54,7 @@ class Context:
     def __post_init__(self) -> None:
         self.exchange = ExchangeStore(self.conn)
         self.history = HistoryStore(self.conn)
+        self.identities = IdentityStore(self.conn)
         self.records = Records(self.conn, clock=self.clock, random=self.random)
         self._root = Root(b64url_decode(self.setting("root")))
         self.connect()
@@ -61,7 +65,7 @@ class Context:
         self.transport = Transport(
             trusted_origins=() if relay is None else (relay,), dev_trust=self.dev_trust
         )
-        self.resolver = Resolver(fetch=self.transport.fetch)
+        self.resolver = Resolver(fetch=self.transport.fetch, webvh_proofs=PROOFS, clock=self.clock)
 
     # settings
     def setting(self, name: str) -> str:
@@ -132,6 +136,15 @@ class Context:
             )
 
     # changes
+    def ready(self) -> None:
+        """Refuse to write before a restored vault has looked at its relay (``vault.restoring``)."""
+        if self.exchange.setting("restoring") == "1":
+            raise VaultError(
+                "this vault was restored from a backup and has not looked at its relay yet",
+                code="vault.restoring",
+                hint="Run 'pds restore --finish' while the relay can be reached.",
+            )
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with transaction(self.conn):
@@ -149,6 +162,12 @@ class Context:
 
     def derive(self, index: int) -> RelationshipKeys:
         return self._root.relationship(self.generation, index)
+
+    def identity_place(self, generation: int, index: int) -> IdentityPlace:
+        return self._root.identity(generation, index)
+
+    def identity_keys(self, generation: int, index: int, version: int) -> IdentityKeys:
+        return self._root.identity_keys(generation, index, version)
 
     def client(self, relay: str) -> RelayClient:
         return RelayClient(relay, self.transport, clock=self.clock, random=self.random)

@@ -9,6 +9,9 @@ where ``u32`` is four bytes big-endian and ``LP(x)`` is ``u32(len(x)) ‖ x`` (R
 are used by role as :class:`Role` says. Nothing else enters: the root alone restores every
 relationship. Two derived keys show nobody that they have a root in common.
 
+A public identity has an index of its own, and keys that change: for these the number of the
+version of its log is a fourth part of ``info``, ``LP(u32(version))``.
+
 The generation is raised when the root's older keys may have been copied or a backup was restored;
 the index counts relationships within it.
 """
@@ -21,7 +24,7 @@ from enum import StrEnum
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from did.keys import SigningKey
+from did.keys import AgreementKey, SigningKey
 from did.multikey import b64url_encode
 from pds.errors import PdsError
 from pds.sealing import SealingKey, length_prefixed
@@ -46,6 +49,14 @@ class Role(StrEnum):
     MAILBOX_KEY = "mailbox-key"  # Ed25519 seed of the mailbox owner's key towards the relay
     MAILBOX_ID = "mailbox-id"  # the first 16 bytes, base64url: 22 characters
     STATUS_ID = "status-id"  # the first 16 bytes, base64url: 22 characters
+    # Of a public identity
+    IDENTITY_ID = "identity-id"  # the first 16 bytes, base64url: its place at a relay
+    IDENTITY_MAILBOX_KEY = "identity-mailbox-key"  # Ed25519 seed of the owner towards the relay
+    IDENTITY_MAILBOX_ID = "identity-mailbox-id"  # the first 16 bytes, base64url
+    # Of one version of it
+    IDENTITY_UPDATE = "identity-update"  # Ed25519 seed: signs this entry of the log, and no other
+    IDENTITY_SIGNING = "identity-signing"  # Ed25519 seed: authentication and assertions
+    IDENTITY_AGREEMENT = "identity-agreement"  # X25519 secret: key agreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,24 @@ class RelationshipKeys:
     mailbox_key: SigningKey
     mailbox_id: str
     status_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityPlace:
+    """Where an identity lies at a relay, and who may write there."""
+
+    id: str
+    mailbox_key: SigningKey
+    mailbox_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityKeys:
+    """The keys of one version of an identity."""
+
+    update: SigningKey
+    signing: SigningKey
+    agreement: AgreementKey
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +119,30 @@ class Root:
             status_id=self._id(generation, index, Role.STATUS_ID),
         )
 
+    def identity(self, generation: int, index: int) -> IdentityPlace:
+        """The place of a public identity; raises as ``relationship`` does."""
+        return IdentityPlace(
+            id=self._id(generation, index, Role.IDENTITY_ID),
+            mailbox_key=SigningKey.from_seed(
+                self._derive(generation, index, Role.IDENTITY_MAILBOX_KEY)
+            ),
+            mailbox_id=self._id(generation, index, Role.IDENTITY_MAILBOX_ID),
+        )
+
+    def identity_keys(self, generation: int, index: int, version: int) -> IdentityKeys:
+        """The keys of the version of a public identity; raises as ``relationship`` does."""
+        return IdentityKeys(
+            update=SigningKey.from_seed(
+                self._derive(generation, index, Role.IDENTITY_UPDATE, version)
+            ),
+            signing=SigningKey.from_seed(
+                self._derive(generation, index, Role.IDENTITY_SIGNING, version)
+            ),
+            agreement=AgreementKey.from_seed(
+                self._derive(generation, index, Role.IDENTITY_AGREEMENT, version)
+            ),
+        )
+
     def unsafe_export(self) -> bytes:
         """The 32 secret bytes, for the encrypted database and for nothing else."""
         return self._secret
@@ -97,10 +150,13 @@ class Root:
     def _id(self, generation: int, index: int, role: Role) -> str:
         return b64url_encode(self._derive(generation, index, role)[:_ID_BYTES])
 
-    def _derive(self, generation: int, index: int, role: Role) -> bytes:
-        if not (0 <= generation <= _U32_MAX and 0 <= index <= _U32_MAX):
-            raise DeriveError("Generation and index are whole numbers from 0 to 2^32 - 1.")
+    def _derive(self, generation: int, index: int, role: Role, *version: int) -> bytes:
+        if not all(0 <= number <= _U32_MAX for number in (generation, index, *version)):
+            raise DeriveError("Generation, index and version are numbers from 0 to 2^32 - 1.")
         info = length_prefixed(
-            generation.to_bytes(4, "big"), index.to_bytes(4, "big"), role.value.encode("ascii")
+            generation.to_bytes(4, "big"),
+            index.to_bytes(4, "big"),
+            role.value.encode("ascii"),
+            *(number.to_bytes(4, "big") for number in version),
         )
         return HKDF(algorithm=SHA256(), length=32, salt=_SALT, info=info).derive(self._secret)

@@ -21,6 +21,16 @@ class ConsentError(VaultError):
     default_code = "consent.invalid"
 
 
+class IdentityError(VaultError):
+    """A public identity that is not as it has to be for this: ``identity.*``.
+
+    Codes: ``identity.none``, ``identity.exists``, ``identity.deactivated``, ``identity.place``,
+    ``identity.unchecked``, ``identity.foreign``.
+    """
+
+    default_code = "identity.none"
+
+
 class NotFound(VaultError):
     """No request, grant or company of that name: ``vault.not_found``."""
 

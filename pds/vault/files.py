@@ -17,13 +17,17 @@ from pds.vault.errors import VaultError
 from pds.vault.keyslots import Argon2Params, DataKey
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HISTORY_SQL
+from pds.vault.store.identities import IDENTITY_SQL
 from pds.vault.store.records import RECORDS_SQL
 from pds.vault.store.schema import EXCHANGE_SQL
 from pds.wire import parse_relay_url
 
 SLOTS, DATABASE = "slots.json", "vault.db"
 APPLICATION_ID = 0x50445356  # "PDSV"
-MIGRATIONS = (Migration(1, RECORDS_SQL + EXCHANGE_SQL + HISTORY_SQL),)
+MIGRATIONS = (
+    Migration(1, RECORDS_SQL + EXCHANGE_SQL + HISTORY_SQL),
+    Migration(2, IDENTITY_SQL),
+)
 
 
 def check_place(folder: Path) -> None:

@@ -9,6 +9,7 @@ one thing cannot hold back another:
     end of a package        nothing
     Decision                everything its relationship has yet to stage
     PackageUpdated          its package
+    public identity         nothing; it is no job, but waits until the relay has its log
     every message           the earlier ones of its own thread
     Withdrawal              nothing else: it goes out even while our own relay fails
 """
@@ -25,6 +26,7 @@ from pds.log.entry import Receipt
 from pds.mailbox import OwnedMailbox, RelayError
 from pds.vault.context import Context, other_copy
 from pds.vault.errors import VaultError
+from pds.vault.hosting import publish as publish_identity
 from pds.vault.logwatch import keep_receipt
 from pds.vault.staging import queue_mailbox, sign_status
 from pds.vault.store.rows import Job, Relationship
@@ -107,8 +109,8 @@ class _Held:
 def push(ctx: Context) -> PushReport:
     """Send what is queued. Never raises for a relay's refusal or absence: what waits is in the
     report and stays queued; what can never be sent is dropped, with evidence."""
-    jobs = ctx.exchange.jobs()
-    if not jobs:
+    jobs, identities = ctx.exchange.jobs(), ctx.identities.waiting()
+    if not jobs and not identities:
         return PushReport(0, ())
     home = _home_problem(ctx)
     sent, held = 0, _Held()
@@ -132,6 +134,16 @@ def push(ctx: Context) -> PushReport:
         held.add(job)
         with ctx.transaction():
             ctx.exchange.set_problem(job.n, code)
+    for identity in identities:
+        code = home
+        if code is None:
+            try:
+                publish_identity(ctx, identity)
+                sent += 1
+                continue
+            except PdsError as error:
+                code = error.code
+        waiting.append(("identity", code))
     return PushReport(sent, tuple(waiting), tuple(dropped))
 
 

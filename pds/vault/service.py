@@ -24,13 +24,14 @@ from pds.links import RequestLink, open_request
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
 from pds.vault import backup as backups
-from pds.vault import consent, decide, files, keyslots, outbox, staging, withdraw
+from pds.vault import consent, decide, files, hosting, keyslots, outbox, staging, withdraw
 from pds.vault.activity import Activity, Sharing, activity, sharing
 from pds.vault.backup import ReconcileReport
 from pds.vault.consent import Answer, PurposeView
 from pds.vault.context import Context
 from pds.vault.decide import Outcome
 from pds.vault.errors import NotFound, VaultError
+from pds.vault.identity import Identities
 from pds.vault.imports import ImportPlan, apply, detect, load, make_plan, read_csv, read_vcard
 from pds.vault.imports.plan import About, Applied
 from pds.vault.keyslots import Argon2Params, DataKey
@@ -175,7 +176,7 @@ class Vault:
             items=sum(self._ctx.records.counts().values()),
             relationships=len(store.relationships()),
             live_grants=len(staging.live_grants(self._ctx)),
-            waiting=len(store.jobs()),
+            waiting=len(store.jobs()) + len(self._ctx.identities.waiting()),
             restoring=self._restoring,
             last_sync=None if last is None else datetime.fromisoformat(last),
         )
@@ -205,12 +206,14 @@ class Vault:
             self._ctx.log("slots changed", "vault")
 
     def use_relay(self, url: str, *, token: str | None = None) -> None:
-        """Choose the relay. Refused (``vault.relay_in_use``) once there are relationships."""
+        """Choose the relay. Refused (``vault.relay_in_use``) once something of the vault is at
+        another."""
         relay = parse_relay_url(url)
         current = self._ctx.exchange.setting("relay")
-        if self._ctx.exchange.relationships() and current != relay:
+        hosted = any(row.relay is not None for row in self._ctx.identities.all())
+        if (self._ctx.exchange.relationships() or hosted) and current != relay:
             raise VaultError(
-                "this vault has relationships at another relay",
+                "this vault has relationships or an identity at another relay",
                 code="vault.relay_in_use",
                 hint="Moving to another relay is not possible yet.",
             )
@@ -419,6 +422,12 @@ class Vault:
         """The signed grant, as any verifier can check it."""
         return withdraw.find_grant(self._ctx, name).raw
 
+    # the public identity
+    @property
+    def identities(self) -> Identities:
+        """Public identities; what they change is sent by ``push``."""
+        return Identities(self._ctx)
+
     # backups
     def backup(self, target: Path) -> int:
         """Write an encrypted backup; returns its size in bytes."""
@@ -427,6 +436,7 @@ class Vault:
     def reconcile(self) -> ReconcileReport:
         """Bring a restored vault up to what its relay knows; nothing is written before."""
         if self._ctx.exchange.setting("relay") is None:
+            hosting.recover(self._ctx)
             with self._ctx.transaction():
                 self._ctx.exchange.set_setting("restoring", "0")
             return ReconcileReport()
@@ -437,12 +447,7 @@ class Vault:
         return self._ctx.exchange.setting("restoring") == "1"
 
     def _ready(self) -> None:
-        if self._restoring:
-            raise VaultError(
-                "this vault was restored from a backup and has not looked at its relay yet",
-                code="vault.restoring",
-                hint="Run 'pds restore --finish' while the relay can be reached.",
-            )
+        self._ctx.ready()
 
 
 def purpose_words(iri: str) -> str:

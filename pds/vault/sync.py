@@ -13,11 +13,13 @@ from did.errors import DidError
 from pds.errors import PdsError
 from pds.log.errors import LogMisbehaved
 from pds.vault.context import Context, HomeRelay
+from pds.vault.hosting import is_shown
 from pds.vault.inbox import collect
 from pds.vault.logwatch import LogWatch
 from pds.vault.outbox import push
 from pds.vault.report import SyncReport, report_evidence
 from pds.vault.staging import renew_status_lists, restage, status_url
+from pds.vault.store.identities import StoredIdentity
 from pds.vault.store.rows import Relationship
 from pds.vault.watch import PackageWatch
 
@@ -43,11 +45,16 @@ def sync(ctx: Context) -> SyncReport:
             relationship.company,
             partial(_look_at_list, ctx, relationship, report),
         )
+    for identity in ctx.identities.all():
+        if identity.relay is not None and not identity.waits:
+            look = partial(_look_at_identity, ctx, identity, report)
+            _checked(ctx, report, identity.did, look)
     suspended = ctx.exchange.setting("restage_all") == "1"
     report.renewed = renew_status_lists(ctx, everything=suspended)  # the lists go first
     report.restaged = restage(ctx, everything=suspended)
     if suspended:
         with ctx.transaction():
+            ctx.identities.publish_again()
             ctx.exchange.set_setting("restage_all", "0")
     report.push = push(ctx)
     report.problems += [(code, kind) for kind, code in report.push.dropped]
@@ -81,6 +88,12 @@ def _checked(ctx: Context, report: SyncReport, subject: str, act: Callable[[], N
         report_evidence(ctx, report, error.code, subject, {**detail})
     except (PdsError, DidError, CredentialError) as error:
         report.problems.append((error.code, subject))
+
+
+def _look_at_identity(ctx: Context, identity: StoredIdentity, report: SyncReport) -> None:
+    """Fetch our public identity as a stranger would: the keys of today must show."""
+    if ctx.exchange.setting("restage_all") != "1" and not is_shown(ctx, identity):
+        report_evidence(ctx, report, "relay.old_identity", identity.did, {})
 
 
 def _look_at_list(ctx: Context, relationship: Relationship, report: SyncReport) -> None:

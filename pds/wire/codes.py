@@ -47,6 +47,8 @@ class RelayCode(StrEnum):
     EPOCH_SUPERSEDED = "relay.epoch_superseded"
     SEQUENCE = "relay.sequence"
     BITS_CLEARED = "relay.bits_cleared"
+    HISTORY = "relay.history"
+    HISTORY_CUT = "relay.history_cut"
     CAPABILITY = "relay.capability"
     QUOTA = "relay.quota"
     TOO_LARGE = "relay.too_large"
@@ -80,6 +82,8 @@ _PROBLEMS: Final[dict[RelayCode, tuple[int, str]]] = {
     RelayCode.EPOCH_SUPERSEDED: (409, "Another writer has taken over with a later epoch."),
     RelayCode.SEQUENCE: (409, "The sequence of a status list must rise."),
     RelayCode.BITS_CLEARED: (409, "What a status list has revoked stays revoked."),
+    RelayCode.HISTORY: (403, "The log is not the whole history of an identity of this place."),
+    RelayCode.HISTORY_CUT: (409, "The log of an identity must go on from the one that is here."),
     RelayCode.CAPABILITY: (403, "The capability does not allow this."),
     RelayCode.QUOTA: (429, "The quota is used up."),
     RelayCode.TOO_LARGE: (413, "This is larger than the relay accepts."),

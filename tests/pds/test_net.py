@@ -729,6 +729,21 @@ def test_fetch_wants_status_200_and_64_kib(authority: Authority) -> None:
         assert (caught.value.code, caught.value.exit_code) == (code, exit_code)
 
 
+@pytest.mark.parametrize("name", ["did.jsonl", "did-witness.json"])
+def test_the_history_of_a_did_may_be_longer(authority: Authority, name: str) -> None:
+    """2 MiB, which is what is read of a did:webvh; a byte more is too large."""
+    url = f"https://shop.example/people/{name}"
+    for size, fits in ((2 * 1_048_576, True), (2 * 1_048_576 + 1, False)):
+        with saying(plain(b"x" * size)).serving(authority.context("shop.example")) as port:
+            transport = Transport(dev_trust=trust(port, authority))
+            if fits:
+                assert len(transport.fetch(url)) == size
+            else:
+                with pytest.raises(NetError) as caught:
+                    transport.fetch(url)
+                assert caught.value.code == "net.too_large"
+
+
 def public_name_leads_here(monkeypatch: pytest.MonkeyPatch, port: int) -> list[object]:
     """Lead connections to public addresses to a server here; what was asked for is kept."""
     asked: list[object] = []

@@ -11,9 +11,9 @@ from pds.db import Migration
 
 APPLICATION_ID: Final = 0x50445352  # "PDSR"
 
-# What a mailbox holds, in bytes: envelopes, links and packages, each with 2 KiB for its row. The
-# triggers count wherever a row comes or goes. REPLACE would delete without them: it is not used
-# for these tables.
+# What a mailbox holds, in bytes: envelopes, links, packages and identities, each with 2 KiB for
+# its row. The triggers count wherever a row comes or goes. REPLACE would delete without them: it
+# is not used for these tables.
 _HELD: Final = """
     ALTER TABLE mailboxes ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
     UPDATE mailboxes SET held =
@@ -54,6 +54,32 @@ _HELD: Final = """
     CREATE TRIGGER contents_go AFTER DELETE ON contents BEGIN
         UPDATE mailboxes SET held = held - length(old.sealed) - 2048
         WHERE id = (SELECT mailbox FROM packages WHERE id = old.package);
+    END;
+    """
+
+# Hosted identities. log is NULL once its owner has taken it away; the id is then never given again.
+_IDENTITIES: Final = """
+    CREATE TABLE identities (
+        id TEXT PRIMARY KEY,
+        mailbox TEXT NOT NULL REFERENCES mailboxes,
+        log BLOB,
+        witness BLOB,
+        entry INTEGER,
+        suspended INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX identities_mailbox ON identities (mailbox) WHERE log IS NOT NULL;
+
+    CREATE TRIGGER identities_come AFTER INSERT ON identities WHEN new.log IS NOT NULL BEGIN
+        UPDATE mailboxes
+        SET held = held + length(new.log) + coalesce(length(new.witness), 0) + 2048
+        WHERE id = new.mailbox;
+    END;
+    CREATE TRIGGER identities_change AFTER UPDATE OF log ON identities
+    WHEN old.log IS NOT NULL BEGIN
+        UPDATE mailboxes
+        SET held = held - length(old.log) - coalesce(length(old.witness), 0) - 2048
+            + coalesce(length(new.log) + coalesce(length(new.witness), 0) + 2048, 0)
+        WHERE id = new.mailbox;
     END;
     """
 
@@ -219,4 +245,5 @@ MIGRATIONS: Final = (
         ALTER TABLE status_lists ADD COLUMN suspended INTEGER NOT NULL DEFAULT 0;
         """,
     ),
+    Migration(4, _IDENTITIES),
 )

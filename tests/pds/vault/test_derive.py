@@ -14,9 +14,10 @@ RAW = bytes(range(32))
 ROOT = Root(RAW)
 
 
-def derived_by_hand(raw: bytes, generation: int, index: int, role: str) -> bytes:
+def derived_by_hand(raw: bytes, generation: int, index: int, role: str, *version: int) -> bytes:
     """The documented steps with the standard library: RFC 5869 with one block of output."""
-    fields = (struct.pack(">I", generation), struct.pack(">I", index), role.encode())
+    fields = [struct.pack(">I", generation), struct.pack(">I", index), role.encode()]
+    fields += [struct.pack(">I", number) for number in version]
     info = b"".join(struct.pack(">I", len(one)) + one for one in fields)
     return hmac.digest(hmac.digest(b"pds/v1/derive", raw, "sha256"), info + b"\x01", "sha256")
 
@@ -61,6 +62,44 @@ def test_every_relationship_and_role_differs() -> None:
             keys.status_id,
         ]
     assert len(set(seen)) == len(seen)
+
+
+def test_known_answer_of_an_identity() -> None:
+    """Nor does that of a public identity: its next keys are known to the root alone."""
+    place, keys = ROOT.identity(1, 7), ROOT.identity_keys(1, 7, 3)
+    assert (place.id, place.mailbox_id) == ("WQ9LFCzh3e0dY7AqOGqRXg", "t_4XrmhVY_XxB5jlBe7W8g")
+    assert place.mailbox_key.did == "did:key:z6Mkr2WmfifYpu7C2CvD73TMpsCdVYvnFW3zZ1cdpUbeAn5t"
+    assert keys.update.did == "did:key:z6Mkp6UCksQL3CDREBUcspnLoFPvz43oEWdmkhCqDahXmSex"
+    assert keys.signing.did == "did:key:z6MksQCpgqGbxnrjdYqNNKLgs3sDz8SLnbgkS2XxWM63Tsuf"
+    assert keys.agreement.public.multikey == "z6LSsGDE4Yw4LKEs2RrWWymvc6ARxvDdZGcgBRKYYriRGNde"
+
+
+def test_the_documented_steps_give_an_identity() -> None:
+    """HMAC alone gives its keys too; the version is a fourth field."""
+    place, keys = ROOT.identity(1, 7), ROOT.identity_keys(1, 7, 3)
+
+    def expected(role: Role, *version: int) -> bytes:
+        return derived_by_hand(RAW, 1, 7, role, *version)
+
+    assert place.id == b64url_encode(expected(Role.IDENTITY_ID)[:16])
+    assert place.mailbox_id == b64url_encode(expected(Role.IDENTITY_MAILBOX_ID)[:16])
+    assert place.mailbox_key.unsafe_export_seed() == expected(Role.IDENTITY_MAILBOX_KEY)
+    assert keys.update.unsafe_export_seed() == expected(Role.IDENTITY_UPDATE, 3)
+    assert keys.signing.unsafe_export_seed() == expected(Role.IDENTITY_SIGNING, 3)
+    assert keys.agreement.unsafe_export_seed() == expected(Role.IDENTITY_AGREEMENT, 3)
+    seeds = {
+        key.unsafe_export_seed()
+        for version in (1, 2)
+        for key in (
+            ROOT.identity_keys(1, 7, version).update,
+            ROOT.identity_keys(1, 7, version).signing,
+            ROOT.identity_keys(1, 7, version).agreement,
+        )
+    }
+    assert len(seeds) == 6
+    for version in (-1, 2**32):
+        with pytest.raises(DeriveError):
+            ROOT.identity_keys(0, 0, version)
 
 
 @pytest.mark.parametrize(("generation", "index"), [(-1, 0), (0, -1), (2**32, 0), (0, 2**32)])
