@@ -121,3 +121,11 @@ def test_the_readmes_lines_verify_a_grant(
     assert "contact.name" in capsys.readouterr().out
     exec(compile(blocks[1], "README.md", "exec"), {})
     assert "A. Person" in capsys.readouterr().out
+
+
+def test_every_folder_of_vectors_is_accounted_for(vectors: Path) -> None:
+    """What is left out is left out with a reason, and not forgotten."""
+    table = (ROOT / "docs" / "conformance.md").read_text()
+    folders = [path.name for path in vectors.iterdir() if path.is_dir()]
+    assert folders
+    assert [name for name in folders if f"`{name}`" not in table] == []
