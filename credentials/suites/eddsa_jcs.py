@@ -8,9 +8,10 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from credentials.errors import ProofInvalid, StructureInvalid
+from credentials.errors import StructureInvalid
+from credentials.suites.signature import check_signature, malformed_value
 from credentials.suites.suite import Signed, Suite
-from did.errors import EncodingError, JsonError, SignatureInvalid
+from did.errors import EncodingError, JsonError
 from did.json import JsonObject, canonicalize
 from did.keys import SigningKey, VerifyKey
 from did.multikey import base58btc_decode, base58btc_encode
@@ -52,26 +53,14 @@ def read_value(value: object) -> bytes:
             signature = b""
         if len(signature) == 64:
             return signature
-    raise ProofInvalid(
-        "proofValue must be 64 bytes in base58btc multibase (z)",
-        code="proof.value",
-        pointer="/proof/proofValue",
-    )
+    raise malformed_value("64 bytes in base58btc multibase (z)")
 
 
 def verify_value(proof: JsonObject, document_hash: bytes, key: VerifyKey) -> None:
     """§3.3.7: raise ``ProofInvalid`` unless this key signed this proof over this document."""
     signature = read_value(proof.get("proofValue"))
     configuration = {name: value for name, value in proof.items() if name != "proofValue"}
-    try:
-        key.verify(signature, hash_configuration(configuration) + document_hash)
-    except SignatureInvalid:
-        raise ProofInvalid(
-            "the signature does not belong to this key and document",
-            code="proof.signature",
-            hint="The document was changed after it was signed, or another key signed it.",
-            pointer="/proof/proofValue",
-        ) from None
+    check_signature(key, signature, hash_configuration(configuration) + document_hash)
 
 
 def _create(signed: Signed, configuration: JsonObject, key: SigningKey, _: Sequence[str]) -> str:

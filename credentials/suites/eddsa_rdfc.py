@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from credentials.contexts import context_bytes
-from credentials.errors import ProofInvalid
 from credentials.rdfc import Contexts, canonicalize_jsonld
 from credentials.suites.eddsa_jcs import read_value
+from credentials.suites.signature import check_signature
 from credentials.suites.suite import Signed, Suite
-from did.errors import SignatureInvalid
 from did.json import JsonObject
 from did.keys import SigningKey, VerifyKey
 from did.multikey import base58btc_encode
@@ -69,15 +68,7 @@ def verify_value(
     signature = read_value(proof.get("proofValue"))
     configuration = {name: value for name, value in proof.items() if name != "proofValue"}
     proof_hash = hash_configuration(configuration, contexts=contexts)
-    try:
-        key.verify(signature, proof_hash + document_hash)
-    except SignatureInvalid:
-        raise ProofInvalid(
-            "the signature does not belong to this key and document",
-            code="proof.signature",
-            hint="The document was changed after it was signed, or another key signed it.",
-            pointer="/proof/proofValue",
-        ) from None
+    check_signature(key, signature, proof_hash + document_hash)
 
 
 def _hash_of(signed: Signed) -> bytes:
