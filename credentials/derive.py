@@ -26,7 +26,7 @@ def derive_credential(
     """
     from credentials.suites import ecdsa_sd
 
-    document = read_document(raw)
+    document = read_document(raw, allow_floats=True)
     Credential.parse(document)
     derived = ecdsa_sd.derive(document, selective_pointers=selective_pointers, contexts=contexts)
     # What was left out must leave a credential.

@@ -122,7 +122,7 @@ def verify_presentation(
     # 1. An empty expectation would be met by any proof that says as little.
     if not expected_challenge or not expected_domain:
         _refuse("expectation", "a challenge and a domain must be expected")
-    document = read_document(raw)
+    document = read_document(raw, allow_floats=exact_context is None)
     # 2. Shape (VCDM 2.0 §4.13).
     if exact_context is not None:
         check_exact_context(document, exact_context)

@@ -219,13 +219,14 @@ def document_bytes(raw: bytes | str | JsonObject) -> bytes:
         raise StructureInvalid(str(error), code=error.code, hint=error.hint) from None
 
 
-def read_document(raw: bytes | str | JsonObject) -> JsonObject:
+def read_document(raw: bytes | str | JsonObject, *, allow_floats: bool = False) -> JsonObject:
     """The object in these bytes, or a copy of an object that was parsed before, equally strict.
 
-    Raises ``StructureInvalid`` with the ``json.*`` code of what is wrong.
+    ``allow_floats`` is for documents of others: in ours every number is an integer. Raises
+    ``StructureInvalid`` with the ``json.*`` code of what is wrong.
     """
     try:
-        return parse_object(document_bytes(raw))
+        return parse_object(document_bytes(raw), allow_floats=allow_floats)
     except JsonError as error:
         raise StructureInvalid(str(error), code=error.code, hint=error.hint) from None
 
@@ -261,7 +262,7 @@ def verify_object(
     ``ControllerUnresolved``.
     """
     verified = verify_parsed(
-        read_document(raw),
+        read_document(raw, allow_floats=exact_context is None),
         resolver=resolver,
         now=now,
         expected_controller=expected_controller,

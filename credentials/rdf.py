@@ -31,7 +31,9 @@ _JSON: Final = RDF + "JSON"
 _I18N: Final = "https://www.w3.org/ns/i18n#"
 _BOOLEAN: Final = XSD + "boolean"
 _INTEGER: Final = XSD + "integer"
-_INEXACT: Final = frozenset({XSD + "double", XSD + "float"})
+_DOUBLE: Final = XSD + "double"
+# JSON-LD API §8.2.2, step 10: from here on a whole number is written as a double.
+_LARGE: Final = 10**21
 
 
 class _Writer:
@@ -150,11 +152,25 @@ class _Writer:
             return Literal(content, datatype or STRING)
         if type(content) is bool:
             return Literal("true" if content else "false", datatype or _BOOLEAN)
-        if type(content) is int and datatype not in _INEXACT:
-            return Literal(str(content), datatype or _INTEGER)
+        if type(content) is int or type(content) is float:
+            if content % 1 == 0 and abs(content) < _LARGE and datatype != _DOUBLE:
+                return Literal(str(int(content)), datatype or _INTEGER)
+            return Literal(_double(content), datatype or _DOUBLE)
+        raise RdfcRefused("a literal must be a text, a number or a truth value", code="rdfc.syntax")
+
+
+def _double(number: float) -> str:
+    """The canonical xsd:double (JSON-LD API §8.6): sixteen digits, and none to spare."""
+    mantissa, exponent = f"{number:.15E}".split("E")
+    mantissa = mantissa.rstrip("0")
+    text = f"{mantissa}{'0' if mantissa.endswith('.') else ''}E{int(exponent)}"
+    if float(text) != number:
         raise RdfcRefused(
-            "a number must be an integer", code="rdfc.number", hint="Write it as text."
+            "a number has more digits than its canonical form, and would not be signed as it is",
+            code="rdfc.number",
+            hint="Write it as text, or with fewer digits.",
         )
+    return text
 
 
 def to_quads(expanded: object, *, nulls: int, relative: str, max_quads: int) -> set[Quad]:

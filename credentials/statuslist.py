@@ -206,7 +206,7 @@ def verify_general_list(
     raises. Not checked: ``ttl``, which runs from when the list was fetched; see the result.
     """
     octets = document_bytes(raw)
-    document = read_document(octets)
+    document = read_document(octets, allow_floats=True)
     issuer = Credential.parse(document).issuer
     verified = verify_parsed(
         document,

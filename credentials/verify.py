@@ -16,7 +16,6 @@ from credentials.proof import (
     SKEW,
     VerifiedProof,
     check_proof_times,
-    document_bytes,
     read_document,
     verify_parsed,
 )
@@ -83,7 +82,7 @@ def verify_credential(
     mean.
     """
     # 1. Structure of what came in.
-    document = read_document(document_bytes(raw))
+    document = read_document(raw, allow_floats=True)
     parsed = Credential.parse(document)
     issuer = parsed.issuer
     if expected_issuer is not None and issuer != expected_issuer:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -346,12 +347,11 @@ def test_canonical_forms_in_rdf_are_counted_over_all_proofs(now):
     assert caught.value.code == "proof.many"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pytest.fail.Exception,
-    reason="a number that is not whole is signed, and refused as soon as it comes back",
-)
-def test_what_no_verifier_here_would_read_is_not_signed(key, now):
-    """A document that ``read_document`` refuses gets no proof (json.float)."""
-    with pytest.raises(StructureInvalid):
-        add_proof({"height": 1.75}, key, created=now)
+@pytest.mark.parametrize("number", [1.75, -0.0, 5.0, 1e21, 5e-324, 0.1 + 0.2])
+def test_numbers_that_are_not_whole_are_for_documents_of_others(number, key, now):
+    """There they are signed and come back; an object of ours holds integers alone."""
+    raw = orjson.dumps(add_proof({"height": number}, key, created=now))
+    assert _verify(raw, now, exact_context=None).document == {"height": number}
+    with pytest.raises(StructureInvalid) as caught:
+        _verify(raw, now)
+    assert caught.value.code == "json.float"

@@ -140,11 +140,8 @@ def refused(code: str, value: dict[str, object]) -> None:
         ("rdfc.keyword", {"@included": [{"id": "urn:secret"}]}),
         ("rdfc.keyword", {"@reverse": {"urn:a": {"id": "urn:secret"}}}),
         ("rdfc.keyword", {"@secret": 1}),
-        ("rdfc.number", {"urn:a": 1.5}),
-        (
-            "rdfc.number",
-            {"urn:a": {"@value": 1, "@type": "http://www.w3.org/2001/XMLSchema#double"}},
-        ),
+        ("rdfc.number", {"urn:a": 0.1 + 0.2}),
+        ("rdfc.number", {"urn:a": 1.2345678901234567}),
         ("rdfc.syntax", {"@type": "urn:a", "@id": 7}),
         ("rdfc.syntax", {"type": {"a": "secret"}}),
         ("rdfc.context", {"@context": [CREDENTIALS_V2, {"secret": "urn:a"}]}),
@@ -283,6 +280,26 @@ def test_what_is_not_n_quads_is_refused(text):
     with pytest.raises(RdfcRefused) as caught:
         canonicalize_nquads(text)
     assert caught.value.code in {"rdfc.syntax", "rdfc.iri"}
+
+
+XSD = "http://www.w3.org/2001/XMLSchema#"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (1.5, f'"1.5E0"^^<{XSD}double>'),
+        (-1.5e-7, f'"-1.5E-7"^^<{XSD}double>'),
+        (1e21, f'"1.0E21"^^<{XSD}double>'),
+        (5.0, f'"5"^^<{XSD}integer>'),
+        (-0.0, f'"0"^^<{XSD}integer>'),
+        ({"@value": 1, "@type": XSD + "double"}, f'"1.0E0"^^<{XSD}double>'),
+        ({"@value": 2.5, "@type": XSD + "float"}, f'"2.5E0"^^<{XSD}float>'),
+    ],
+)
+def test_a_number_is_written_as_the_standard_has_it(value, written):
+    """JSON-LD API §8.2.2 and §8.6."""
+    assert f"<urn:a> {written} ." in canonicalize_jsonld(document(**{"urn:a": value}))
 
 
 def test_n_quads_have_limits():

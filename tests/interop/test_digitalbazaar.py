@@ -5,7 +5,6 @@ people, and change.
 """
 
 import copy
-import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -447,12 +446,17 @@ def test_they_sign_other_statements(signing, claims, peer, now):
     assert peer.verify(ours, now=now) != []
 
 
-@pytest.mark.parametrize("signing", OVER_JSON, indirect=True)
-def test_we_refuse_numbers_that_are_not_whole(signing, peer, now):
-    """JCS can write them, and they sign them; with us a document holds integers only."""
-    document = signing.unsigned(now, credentialSubject={"id": "did:example:a", "height": 1.75})
+@pytest.mark.parametrize("signing", [*OVER_JSON, *OVER_RDF], indirect=True)
+def test_numbers_that_are_not_whole(signing, peer, now):
+    """Both ways, in the forms that JSON and RDF have for them."""
+    numbers = [1.75, -1.5e-7, 5.0, 1e21, 12345.678]
+    subject = {"id": "did:example:a", "https://x.example/#height": numbers}
+    document = signing.unsigned(now, credentialSubject=subject)
     theirs = peer.issue(document, signing.key, cryptosuite=signing.cryptosuite, now=now)
-    assert peer.verify(theirs, now=now) == []
+    assert verify(theirs, now).issuer == signing.key.did
+    ours = issue_credential(document, signing.key, now=now, cryptosuite=signing.cryptosuite)
+    assert peer.verify(ours, now=now) == []
+    subject["https://x.example/#height"] = [*numbers[:-1], 12345.679]
     with pytest.raises(CredentialError) as caught:
-        verify_credential(json.dumps(theirs), now=now, status=None)
-    assert caught.value.code == "json.float"
+        verify({**ours, "credentialSubject": subject}, now)
+    assert caught.value.code == "proof.signature"
