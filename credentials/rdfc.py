@@ -96,7 +96,11 @@ def quads_of(
 
 def canonicalize_nquads(text: str, *, hash_name: Hash = "sha256") -> str:
     """The canonical form of N-Quads. Raises ``RdfcRefused``."""
-    if len(text) > MAX_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise RdfcRefused("the text is not N-Quads", code="rdfc.syntax") from None
+    if size > MAX_BYTES:
         raise _too_much("bytes", MAX_BYTES, "rdfc.too_large")
     return canonicalize_quads(parse(text), hash_name=hash_name)
 

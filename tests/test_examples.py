@@ -1,5 +1,6 @@
 """The examples of the protocol document, and the README's own lines, are true."""
 
+import ast
 import importlib.util
 import re
 import sys
@@ -129,3 +130,50 @@ def test_every_folder_of_vectors_is_accounted_for(vectors: Path) -> None:
     folders = [path.name for path in vectors.iterdir() if path.is_dir()]
     assert folders
     assert [name for name in folders if f"`{name}`" not in table] == []
+
+
+def test_the_guide_s_lines_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each block of docs/verify.md, as it stands; the first has five statements."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/verify.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    assert len(ast.parse(blocks[0]).body) == 5
+    (tmp_path / "grant.json").write_text((FOLDER / "access-grant.json").read_text())
+    (tmp_path / "status-list.json").write_text((FOLDER / "status-list.json").read_text())
+    monkeypatch.chdir(tmp_path)
+    from credentials import verify_grant as really
+
+    def at_its_time(*args: object, **more: object) -> object:
+        return really(*args, now=make.NOW + timedelta(days=1), **more)  # type: ignore[arg-type]
+
+    code = blocks[0].replace("from credentials import verify_grant", "")
+    exec(compile(code, "verify.md", "exec"), {"verify_grant": at_its_time})
+    assert "contact.name" in capsys.readouterr().out
+    exec(compile(blocks[1], "verify.md", "exec"), {})
+    assert "A ecdsa-rdfc-2019" in capsys.readouterr().out
+    exec(compile(blocks[2], "verify.md", "exec"), {})
+
+
+AREAS = (
+    *("credential", "context", "rdfc", "proof", "status", "grant", "ticket", "presentation"),
+    *("related", "schema", "policy", "jose", "sd_jwt"),
+)
+
+
+def test_every_code_is_explained() -> None:
+    """Each that stands in the sources of credentials, and none that does not."""
+    form = re.compile(rf'"((?:{"|".join(AREAS)})\.[a-z_0-9]+)"')
+    made = re.compile(r'f"(presentation|grant|sd_jwt)\.\{')
+    sources = [path.read_text() for path in (ROOT / "credentials").rglob("*.py")]
+    raised = {code for source in sources for code in form.findall(source)}
+    assert any(made.search(source) for source in sources)  # codes made of an area and a reason
+    listed = set(re.findall(r"^\| `([a-z_.0-9]+)` \|", (ROOT / "docs/verify.md").read_text(), re.M))
+    assert raised - listed == set()
+    # Those that are put together of two parts are found by the second one.
+    whole = "\n".join(sources)
+    spoken = {code for code in listed - raised if f'"{code.partition(".")[2]}"' in whole}
+    assert listed - raised - spoken - {"json.surrogate", "did.resolution", "did.syntax"} <= {
+        "key.kind",
+        "key.use",
+    }

@@ -304,6 +304,7 @@ def test_a_number_is_written_as_the_standard_has_it(value, written):
 
 def test_n_quads_have_limits():
     for text, code in (
+        ('_:a <urn:p> "\udc80" .\n_:b <urn:p> "\udc80" .\n', "rdfc.syntax"),
         ("#" * 300_000, "rdfc.too_large"),
         ("".join(f"<urn:a> <urn:b> <urn:{i}> .\n" for i in range(5_000)), "rdfc.quads"),
         ("".join(f"_:a{i} <urn:b> <urn:c> .\n" for i in range(600)), "rdfc.blank_nodes"),
