@@ -10,13 +10,13 @@ Schema 1.0 §3–4, Subresource Integrity §3.1.
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from credentials.credential import Credential
 from credentials.errors import RelatedInvalid, StructureInvalid
 from did.errors import EncodingError, JsonError
-from did.json import JsonObject, parse_object
+from did.json import Json, JsonObject, parse_object
 from did.multikey import multibase_decode
 
 Fetch: TypeAlias = Callable[[str], bytes]
@@ -29,6 +29,8 @@ _MULTIHASH: Final = {
     b"\x13\x40": "sha512",
 }
 _MAX_SCHEMA_BYTES: Final = 262_144
+# Uses of a keyword while one credential is held against one schema; 10 µs each, about.
+MAX_STEPS: Final = 50_000
 _DIALECTS: Final = {
     "https://json-schema.org/draft/2020-12/schema": "Draft202012Validator",
     "https://json-schema.org/draft/2019-09/schema": "Draft201909Validator",
@@ -89,6 +91,13 @@ def check_schemas(credential: Credential, fetch: Fetch) -> None:
             raise RelatedInvalid(
                 "the schema is not a JSON object", code="schema.invalid", pointer=pointer
             ) from error
+        if _mentions(schema, "patternProperties"):
+            # Other keywords match its patterns too, in the library's own way.
+            raise RelatedInvalid(
+                "the schema has a keyword that is not carried out here: patternProperties",
+                code="schema.unsupported",
+                pointer=pointer,
+            )
         place = _mismatch(schema, credential.raw, pointer)
         if place is not None:
             raise RelatedInvalid(
@@ -100,9 +109,11 @@ def check_schemas(credential: Credential, fetch: Fetch) -> None:
 
 def _mismatch(schema: JsonObject, document: JsonObject, pointer: str) -> str | None:
     """Where a document does not follow a schema; ``None`` when it does."""
-    import jsonschema  # a library of its own, loaded by who validates
-    import jsonschema.exceptions
+    import jsonschema.exceptions  # libraries of their own, loaded by who validates
+    import re2
     import referencing.exceptions
+    from jsonschema.validators import extend
+    from jsonschema_specifications import REGISTRY
 
     dialect = schema.get("$schema")
     name = _DIALECTS.get(dialect.rstrip("#")) if isinstance(dialect, str) else None
@@ -114,14 +125,22 @@ def _mismatch(schema: JsonObject, document: JsonObject, pointer: str) -> str | N
         )
     kind: Any = getattr(jsonschema, name)
     try:
-        kind.check_schema(schema)
-        # Without a registry of its own it would fetch what a schema refers to.
-        validator = kind(schema, registry=referencing.Registry(), format_checker=None)
-        error = next(validator.iter_errors(document), None)
+        bounded: Any = extend(kind, _bounded(kind.VALIDATORS, pointer))  # type: ignore[no-untyped-call]
+        # The schema is held against that of its dialect, and by then the document against it. With
+        # no registry at all the library would fetch what a schema refers to.
+        if next(bounded(kind.META_SCHEMA, registry=REGISTRY).iter_errors(schema), None) is not None:
+            raise jsonschema.exceptions.SchemaError("invalid")
+        error = next(bounded(schema, registry=referencing.Registry()).iter_errors(document), None)
     except (jsonschema.exceptions.SchemaError, referencing.exceptions.Unresolvable):
         raise RelatedInvalid(
             "the schema is not valid, or refers to another one",
             code="schema.invalid",
+            pointer=pointer,
+        ) from None
+    except re2.error:
+        raise RelatedInvalid(
+            "the schema has a pattern that cannot be matched in linear time",
+            code="schema.unsupported",
             pointer=pointer,
         ) from None
     except RecursionError:
@@ -132,6 +151,46 @@ def _mismatch(schema: JsonObject, document: JsonObject, pointer: str) -> str | N
         return None
     # The library's own message repeats the value that was refused; its place does not.
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.path)
+
+
+def _mentions(value: Json, name: str) -> bool:
+    if isinstance(value, dict):
+        return name in value or any(_mentions(inner, name) for inner in value.values())
+    return isinstance(value, list) and any(_mentions(inner, name) for inner in value)
+
+
+def _bounded(keywords: Mapping[str, Any], pointer: str) -> dict[str, Any]:
+    """The keywords of a dialect, with an end: whoever wrote the schema may want none.
+
+    Every use of one is counted, so that references that double themselves stop; and patterns are
+    matched in linear time.
+    """
+    import re2
+    from jsonschema.exceptions import ValidationError
+
+    left = MAX_STEPS
+
+    def counted(keyword: Any) -> Any:
+        def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+            nonlocal left
+            left -= 1
+            # Some keywords compare each item of a list with each.
+            if isinstance(instance, list):
+                left -= len(instance) ** 2 >> 6
+            if left < 0:
+                raise RelatedInvalid(
+                    "the schema takes too many steps", code="schema.invalid", pointer=pointer
+                )
+            yield from keyword(validator, value, instance, schema) or ()
+
+        return check
+
+    def pattern(_validator: Any, value: str, instance: Any, _schema: Any) -> Iterator[Any]:
+        if isinstance(instance, str) and re2.search(value, instance) is None:
+            yield ValidationError("pattern")
+
+    found = {name: counted(keyword) for name, keyword in keywords.items()}
+    return found | {"pattern": counted(pattern)}
 
 
 def _get(url: str, fetch: Fetch, pointer: str) -> bytes:

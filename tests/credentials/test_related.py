@@ -162,6 +162,9 @@ def test_a_credential_is_held_against_its_schema(dialect, key, now):
         (_schema(type=5), "schema.invalid"),
         (_schema(**{"$ref": "https://elsewhere.example/schema"}), "schema.invalid"),
         (_schema(**{"$ref": "#"}), "schema.invalid"),
+        (_schema(patternProperties={"a": {}}), "schema.unsupported"),
+        (_schema(PP={"a": {}}).replace(b"PP", rb"pattern\u0050roperties"), "schema.unsupported"),
+        (_schema(properties={"id": {"pattern": "(?=a)b"}}), "schema.unsupported"),
     ],
 )
 def test_a_schema_that_cannot_be_used_is_not_a_yes(schema, code, key, now):
@@ -187,3 +190,34 @@ def test_a_schema_with_a_digest_is_held_against_it(key, now):
     with pytest.raises(RelatedInvalid) as caught:
         _verify(key, now, fetch=lambda _: _schema(title="x"), credentialSchema=reference)
     assert caught.value.code == "related.digest"
+
+
+def test_a_pattern_is_matched_in_linear_time(key, now):
+    """In Python's own way this would take longer than anybody lives."""
+    name = {"type": "string", "pattern": "^(a+)+$"}
+    schema = _schema(properties={"credentialSubject": {"properties": {"name": name}}})
+    assert _against(schema, key, now, name="a" * 4000).checked_schemas is True
+    with pytest.raises(RelatedInvalid) as caught:
+        _against(schema, key, now, name="a" * 4000 + "!")
+    assert caught.value.code == "schema.mismatch"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "$defs": {
+                **{f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)},
+                "a40": {},
+            },
+            "$ref": "#/$defs/a0",
+        },
+        {"properties": {"credentialSubject": {"properties": {"many": {"uniqueItems": True}}}}},
+        {"type": [{}] * 3000},
+    ],
+)
+def test_a_schema_that_doubles_its_work_ends(schema, key, now):
+    many = [{"a": number} for number in range(3000)]
+    with pytest.raises(RelatedInvalid) as caught:
+        _against(_schema(**schema), key, now, many=many)
+    assert caught.value.code == "schema.invalid"
