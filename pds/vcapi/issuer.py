@@ -17,7 +17,7 @@ from credentials.credential import Credential
 from credentials.proof import add_proof
 from credentials.statuslist import issue_general_list
 from credentials.suites.suite import Contexts
-from credentials.suites.table import ECDSA_RDFC, EDDSA_RDFC
+from credentials.suites.table import ECDSA_RDFC, ECDSA_SD, EDDSA_RDFC
 from did.ecdsa import Curve, EcdsaSigningKey
 from did.json import Json, JsonObject, canonicalize
 from did.keys import SigningKey
@@ -87,12 +87,15 @@ class Issuers:
             document["@context"] = with_status_context(document["@context"])
         document["@context"] = with_proof_context(document["@context"])
         Credential.parse(document)
+        mandatory = pointers(options, "mandatoryPointers")
+        if suite == ECDSA_SD and "mandatoryPointers" not in options:
+            mandatory = ("/issuer",)  # no part is a credential without it
         return add_proof(
             document,
             key,
             created=self._now(),
             cryptosuite=suite,
-            mandatory_pointers=pointers(options, "mandatoryPointers"),
+            mandatory_pointers=mandatory,
             contexts=self._contexts,
         )
 

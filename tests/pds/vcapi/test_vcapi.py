@@ -306,6 +306,13 @@ def test_a_part_is_derived_and_nothing_else_is_shown(api):
         assert api.post("/credentials/derive", body)[0] == 400
 
 
+def test_the_issuer_is_shown_in_every_part_unless_said_otherwise(api):
+    for options, status in (({}, 201), ({"mandatoryPointers": []}, 400)):
+        _, found = api.issue("P-256", cryptosuite="ecdsa-sd-2023", **options)
+        body = {**found, "options": {"selectivePointers": ["/credentialSubject/name"]}}
+        assert api.post("/credentials/derive", body)[0] == status
+
+
 def test_a_credential_in_a_token_is_verified_too(api):
     """As text, in an envelope, and inside a presentation."""
     key = SigningKey.from_seed(b"\7" * 32)
