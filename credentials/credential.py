@@ -236,9 +236,9 @@ def _is_language(value: Json) -> bool:
 def _objects(
     document: JsonObject, name: str, check: Callable[[JsonObject, str], None]
 ) -> tuple[JsonObject, ...]:
-    value: Json = document.get(name)
     if name not in document:
         return ()
+    value: Json = document[name]
     items = value if isinstance(value, list) else [value]
     found = []
     for item in items:
