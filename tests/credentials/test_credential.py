@@ -96,6 +96,8 @@ def test_properties_unknown_here_survive(key, now):
         {"relatedResource": {"id": "https://x.example", "digestSRI": 5}},
         {"renderMethod": {"id": "urn:x:1"}},
         {"confidenceMethod": 5},
+        {"evidence": {"type": []}},
+        {"credentialSubject": None},
         {"@context": CREDENTIALS_V2},
     ],
 )
@@ -116,6 +118,7 @@ def test_what_the_standard_forbids_is_refused(change, key, now):
         {"name": "x", "description": {"@value": "y", "@language": "hu", "@direction": "ltr"}},
         {"issuer": {"id": "did:example:2", "name": [{"@value": "A", "@language": "en-GB"}]}},
         {"termsOfUse": {"type": "T"}, "refreshService": {"type": "R"}},
+        {"validUntil": "2027-01-31T09:30:00Z"},
         {"credentialSchema": [{"id": "https://x.example/s", "type": "JsonSchema"}]},
         {"@context": [CREDENTIALS_V2, EXAMPLES, {"more": "https://x.example/#more"}]},
     ],
@@ -349,3 +352,18 @@ def test_a_chain_covers_the_proofs_before_it(key_kind, suites, key, now):
         with pytest.raises(ProofInvalid) as caught:
             _verify({**both, "proof": [again["proof"], both["proof"][1]]}, now)
         assert caught.value.code == "proof.signature"
+
+
+def test_a_credential_needs_a_subject_and_need_not_begin():
+    document = {
+        "@context": [CREDENTIALS_V2],
+        "type": ["VerifiableCredential"],
+        "issuer": "urn:x:1",
+        "validUntil": "2027-01-31T09:30:00Z",
+        "credentialSubject": SUBJECT,
+    }
+    assert Credential.parse(document).valid_from is None
+    del document["credentialSubject"]
+    with pytest.raises(StructureInvalid) as caught:
+        Credential.parse(document)
+    assert caught.value.code == "credential.missing"

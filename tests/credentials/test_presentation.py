@@ -186,3 +186,28 @@ def test_an_envelope_of_another_shape_is_refused(change, key, now):
     signed = _of_others(key, now, verifiableCredential={**ENVELOPE, **change})
     with pytest.raises(CredentialError):
         _verify(signed, now, exact_context=None)
+
+
+@pytest.mark.parametrize("holder", [None, 5, "", {"name": "x"}])
+def test_whoever_is_named_as_holder_of_any_presentation_is_a_url(holder, key, now):
+    signed = _of_others(key, now)
+    with pytest.raises(StructureInvalid):
+        _verify({**signed, "holder": holder}, now, exact_context=None)
+
+
+def test_the_holder_of_any_presentation_is_a_did(key, now):
+    signed = sign_object(
+        {
+            "@context": [CREDENTIALS_V2],
+            "type": "VerifiablePresentation",
+            "holder": "https://x.example",
+        },
+        key,
+        created=now,
+        purpose="authentication",
+        challenge="c-1",
+        domain=RELAY,
+    )
+    with pytest.raises(PresentationInvalid) as caught:
+        _verify(signed, now, exact_context=None)
+    assert caught.value.code == "presentation.holder"

@@ -14,7 +14,13 @@ from credentials.errors import (
     ProofInvalid,
     StructureInvalid,
 )
-from credentials.proof import add_proof, key_of_did_key, sign_object, verify_object
+from credentials.proof import (
+    add_proof,
+    key_of_did_key,
+    sign_object,
+    verify_object,
+    verify_proof_signature,
+)
 from did.ecdsa import Curve, EcdsaSigningKey
 from did.json import canonicalize, digest
 from did.mldsa import MldsaSigningKey
@@ -355,3 +361,40 @@ def test_numbers_that_are_not_whole_are_for_documents_of_others(number, key, now
     with pytest.raises(StructureInvalid) as caught:
         _verify(raw, now)
     assert caught.value.code == "json.float"
+
+
+def test_pointers_are_for_suites_that_derive(key, now):
+    with pytest.raises(ProofInvalid) as caught:
+        add_proof({"a": 1}, key, created=now, mandatory_pointers=["/a"])
+    assert caught.value.code == "proof.key_kind"
+
+
+def test_a_signing_key_is_for_no_other_relationship(key, now):
+    """An Ed25519 did:key lists another key for key agreement."""
+    signed = sign_object({"a": 1}, key, created=now, purpose="keyAgreement")
+    with pytest.raises(ProofInvalid) as caught:
+        _verify(signed, now, purpose="keyAgreement")
+    assert caught.value.code == "key.not_authorised"
+
+
+def test_a_proof_level_check_takes_the_suite_s_kind_of_key(key, now):
+    signed = sign_object({"a": 1}, key, created=now)
+    verify_proof_signature(signed, signed["proof"], key.verify_key)
+    other = EcdsaSigningKey.from_secret(Curve.P256, b"\3" * 32).verify_key
+    with pytest.raises(ProofInvalid) as caught:
+        verify_proof_signature(signed, signed["proof"], other)
+    assert caught.value.code == "proof.key_kind"
+
+
+@pytest.mark.parametrize("change", [{"proofPurpose": 5}, {"verificationMethod": 5}])
+def test_what_a_proof_says_of_itself_is_text(change, key, now):
+    signed = sign_object({"a": 1}, key, created=now)
+    with pytest.raises(ProofInvalid) as caught:
+        _verify({**signed, "proof": {**signed["proof"], **change}}, now, exact_context=None)
+    assert caught.value.code == "proof.malformed"
+
+
+def test_an_object_that_is_no_json_is_refused(now):
+    with pytest.raises(StructureInvalid) as caught:
+        _verify({"a": {1, 2}}, now)
+    assert caught.value.code == "json.type"

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from credentials.bitstring import MIN_ENTRIES, BitString
 from credentials.errors import (
+    CredentialError,
     ProofInvalid,
     StatusInvalid,
     StatusUnchecked,
     Withdrawn,
 )
 from credentials.issue import issue_credential
+from credentials.proof import add_proof
 from credentials.status import WITHOUT_STATUS
 from credentials.statuslist import GeneralEntry, issue_general_list, verify_general_list
 from credentials.verify import verify_credential
@@ -112,6 +114,7 @@ def test_one_list_may_serve_several_purposes(key, now):
         (_message(statusMessage=[*WORDS[:3], {"status": "3", "message": "x"}]), "status.entry"),
         (_message(statusMessage=[*WORDS[:3], {"status": "0x3"}]), "status.entry"),
         (_message(statusMessage={}), "status.entry"),
+        (_message(statusMessage={"a": 1, "b": 2, "c": 3, "d": 4}), "status.entry"),
         (_entry(index=9), "status.index"),
         (_entry(index="-1"), "status.index"),
         (_entry(index="09"), "status.index"),
@@ -167,16 +170,63 @@ def test_a_list_that_is_over_is_unchecked(key, now):
     assert caught.value.code == "status.stale"
 
 
-@pytest.mark.parametrize("change", [{"ttl": -1}, {"ttl": "5"}, {"type": "Other"}])
-def test_a_list_of_another_shape_is_refused(change, key, now):
+def _relisted(key, now, subject=None, **change):
+    """A list that was changed before it was signed."""
     issued = issue_general_list(
         key, url=URL, bits=BitString.empty(), purposes=("revocation",), now=now
     )
-    subject = {**issued["credentialSubject"], **change}
-    unsigned = {**issued, "credentialSubject": subject}
+    unsigned = {**issued, "credentialSubject": {**issued["credentialSubject"], **(subject or {})}}
+    unsigned = {name: value for name, value in {**unsigned, **change}.items() if value is not None}
     del unsigned["proof"]
+    return add_proof(unsigned, key, created=now)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"ttl": -1},
+        {"ttl": "5"},
+        {"type": "Other"},
+        {"encodedList": 5},
+        {"statusPurpose": []},
+        {"statusPurpose": None},
+        {"statusPurpose": ["revocation", 5]},
+        {"sequence": -1},
+        {"sequence": "1"},
+    ],
+)
+def test_a_list_of_another_shape_is_refused(subject, key, now):
     with pytest.raises(StatusInvalid):
-        verify_general_list(issue_credential(unsigned, key, now=now), now=now)
+        verify_general_list(_relisted(key, now, subject), now=now)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": ["VerifiableCredential"]},
+        {"id": None},
+        {"credentialSubject": [{"type": "BitstringStatusList"}] * 2},
+    ],
+)
+def test_a_credential_that_is_no_list_is_refused(change, key, now):
+    with pytest.raises(StatusInvalid) as caught:
+        verify_general_list(_relisted(key, now, **change), now=now)
+    assert caught.value.code == "status.invalid"
+
+
+def test_a_list_is_held_against_what_is_expected_of_it(key, other_key, now):
+    raw = _list(key, now, BitString.empty(), "revocation", valid_for=timedelta(hours=1))
+    for seen in range(2):  # remembered by the second time
+        verify_general_list(raw, now=now, expected_issuer=key.did, expected_url=URL)
+        for expected, code in (
+            ({"expected_issuer": other_key.did}, "status.issuer"),
+            ({"expected_url": URL + "4"}, "status.url"),
+            ({"now": now + timedelta(hours=2)}, "status.stale"),
+            ({"now": now - timedelta(hours=2)}, "proof.future"),
+        ):
+            with pytest.raises(CredentialError) as caught:
+                verify_general_list(raw, **{"now": now, **expected})
+            assert caught.value.code == code, seen
 
 
 def test_ttl_is_handed_on(key, now):
