@@ -29,6 +29,7 @@ def serve(settings: Settings, *, host: str, port: int, contexts: Path | None, on
     issues. GET /conformance.json names their DIDs. index.json is URL → {"file", "sha256"}.
     """
     from credentials.contexts import ContextFolder, context_bytes
+    from credentials.webvh import PROOFS
     from did.resolve import OFFLINE, Resolver
     from pds.serve import ServeSettings
     from pds.serve import serve as run
@@ -43,7 +44,7 @@ def serve(settings: Settings, *, host: str, port: int, contexts: Path | None, on
     app = create_app(
         base=f"http://{host}:{port}",
         contexts=known,
-        resolver=OFFLINE if fetch is None else Resolver(fetch=fetch),
+        resolver=OFFLINE if fetch is None else Resolver(fetch=fetch, webvh_proofs=PROOFS),
         fetch=fetch,
     )
 
