@@ -398,3 +398,12 @@ def test_an_object_that_is_no_json_is_refused(now):
     with pytest.raises(StructureInvalid) as caught:
         _verify({"a": {1, 2}}, now)
     assert caught.value.code == "json.type"
+
+
+@pytest.mark.parametrize("previous", [[], 5, [5], "urn:p:2"])
+def test_a_chain_names_what_it_is_over(previous, key, now):
+    signed = sign_object({"@context": [CREDENTIALS_V2]}, key, created=now)
+    proof = {**signed["proof"], "id": "urn:p:1", "previousProof": previous}
+    with pytest.raises(ProofInvalid) as caught:
+        _verify({**signed, "proof": proof}, now, exact_context=None)
+    assert caught.value.code in ("proof.malformed", "proof.previous")
