@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from credentials.envelope import Envelope
 
 Version: TypeAlias = Literal["1.1", "2.0"]
+# What each version calls the beginning and the end of the validity period.
+WINDOW: Final[dict[Version, tuple[str, str]]] = {
+    "1.1": ("issuanceDate", "expirationDate"),
+    "2.0": ("validFrom", "validUntil"),
+}
 
 # BCP 47, its well-formed shape.
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
@@ -71,9 +76,7 @@ class Credential:
         if not subjects:
             refuse("missing: credentialSubject", "", code="credential.missing")
         # §4.9 validity period; 1.1 §4.5 and §4.6, where the beginning is required
-        first, last = (
-            ("issuanceDate", "expirationDate") if version == "1.1" else ("validFrom", "validUntil")
-        )
+        first, last = WINDOW[version]
         if version == "1.1" and first not in document:
             refuse("missing: issuanceDate", "", code="credential.missing")
         valid_from, valid_until = _time(document, first), _time(document, last)

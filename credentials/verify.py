@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from credentials.contexts import context_bytes
-from credentials.credential import Credential
+from credentials.credential import WINDOW, Credential
 from credentials.errors import PolicyRefused, ProofInvalid
 from credentials.profile import check_window
 from credentials.proof import (
@@ -108,7 +108,12 @@ def verify_credential(
         else Credential.parse(signed)
     )
     # 4. Window (§4.9).
-    check_window(credential.valid_from or now, credential.valid_until or now + SKEW, now)
+    check_window(
+        credential.valid_from or now,
+        credential.valid_until or now + SKEW,
+        now,
+        WINDOW[credential.version],
+    )
     # 5. What this verifier asked for.
     _check_policy(credential, expected_types, expected_subject)
     # 6. Status (§4.10).
