@@ -434,3 +434,12 @@ def test_two_proofs_have_ids_of_their_own(key, now):
     with pytest.raises(ProofInvalid) as caught:
         _verify({**signed, "proof": twice}, now, exact_context=None)
     assert caught.value.code == "proof.malformed"
+
+
+def test_an_empty_context_is_no_beginning_of_another(key, now):
+    """EdDSA Cryptosuites §3.3.2: the prefix rule would take it for any document."""
+    signed = sign_object({"@context": [], "name": "x"}, key, created=now)
+    changed = {**signed, "@context": [CREDENTIALS_V2]}
+    with pytest.raises(ContextRefused) as caught:
+        _verify(changed, now, exact_context=None)
+    assert caught.value.code == "context.proof"
