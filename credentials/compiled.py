@@ -16,9 +16,9 @@ import hashlib
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from credentials.contexts import CREDENTIALS_V2, PROFILE_CONTEXT
-from credentials.nquads import RDF, XSD
+from credentials.nquads import ESCAPES, RDF, XSD
 from credentials.scopes import EMPTY, ID, Scope, UnknownShapeError, scope_of
-from credentials.shapes import ESCAPES, Property, check_iri, has_escapes, shape_of, word
+from credentials.shapes import Property, check_iri, has_escapes, shape_of, word
 from did.json import MAX_INTEGER, Json, JsonObject
 
 # Well within the limits of the general way, so that nothing is answered here that is refused
@@ -74,12 +74,12 @@ def canonicalize_known(document: JsonObject, *, hash_name: str, max_bytes: int) 
     ``max_bytes`` is what the document may have: it is taken to have twice what its statements
     have, which is always more.
     """
-    writer = _Writer()
     try:
         if document.keys() == _PROOF and document["type"] == "DataIntegrityProof":
             found = _proof(document)
             if found is not None and 2 * len(found) <= max_bytes:
                 return found
+        writer = _Writer()
         writer.node(document, EMPTY, None, MAX_LEVELS)
         lines = writer.render(writer.labels(hash_name))
         length = sum(map(len, lines))

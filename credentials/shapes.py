@@ -12,23 +12,12 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from credentials.errors import RdfcRefused
-from credentials.nquads import CONTROLS, RDF, RELATIVE, STRING, XSD, iri
+from credentials.nquads import RDF, RELATIVE, STRING, XSD, iri
 from credentials.scopes import ID, TYPE, VOCAB, Scope, Term, UnknownShapeError
 
 # So few that no answer is given where the general way refuses: it counts the contexts applied.
 MAX_TYPES: Final = 4
 _MAX_IRI: Final = 512
-
-ESCAPES: Final = CONTROLS | {
-    ord(plain): escaped
-    for plain, escaped in (
-        ("\t", "\\t"),
-        ("\n", "\\n"),
-        ("\r", "\\r"),
-        ('"', '\\"'),
-        ("\\", "\\\\"),
-    )
-}
 
 
 class Property(NamedTuple):
