@@ -16,7 +16,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from credentials.contexts import check_exact_context, context_bytes
 from credentials.errors import (
@@ -36,7 +36,7 @@ from did.errors import (
     JsonError,
     MethodNotSupported,
 )
-from did.json import Json, JsonObject, canonicalize, parse_object
+from did.json import Json, JsonObject, canonicalize, parse_object, without_proof
 from did.keys import SigningKey, VerifyKey
 from did.multikey import multihash_of_sha256
 from did.resolve import OFFLINE, Resolver
@@ -171,7 +171,7 @@ def add_proof(
         raise ProofInvalid(
             "which verification method the key is must be said", code="proof.key_kind"
         )
-    document = {name: value for name, value in obj.items() if name != "proof"}
+    document = without_proof(obj)
     proof: JsonObject = {
         "type": PROOF_TYPE,
         "cryptosuite": cryptosuite,
@@ -309,7 +309,7 @@ def verify_parsed(
             hint="A proof of another suite can stand beside it, not for it.",
             pointer="/proof",
         )
-    unsecured = {name: value for name, value in document.items() if name != "proof"}
+    unsecured = without_proof(document)
     signer = _Signer(resolver, now, purpose, expected_challenge, expected_domain)
     budget = Budget()
     whole = Signed(unsecured, contexts, budget)
@@ -340,8 +340,7 @@ def verify_parsed(
         )
     said, signed = principal
     if "proof" in signed.document:  # it was over earlier proofs of a chain as well
-        rest = {name: value for name, value in signed.document.items() if name != "proof"}
-        signed = Signed(rest, contexts, budget)
+        signed = Signed(without_proof(signed.document), contexts, budget)
     return VerifiedObject(signed, said.controller, said.verification_method, tuple(proofs), unknown)
 
 
@@ -362,7 +361,7 @@ def verify_proof_signature(
     suite = suite_named(str(known[0]["cryptosuite"]))
     if not isinstance(key, suite.verify_key):
         raise ProofInvalid("the key is not of the cryptosuite's kind", code="proof.key_kind")
-    unsecured = {name: value for name, value in document.items() if name != "proof"}
+    unsecured = without_proof(document)
     covered = signed_document(document, unsecured, known[0], None)
     _verify_value(suite, Signed(covered, contexts, Budget()), known[0], key)
 
@@ -388,8 +387,7 @@ def check_proof_times(proofs: tuple[VerifiedProof, ...], now: datetime) -> None:
             raise ProofInvalid("the proof is over", code="proof.expired", pointer="/proof/expires")
 
 
-@dataclass(frozen=True, slots=True)
-class _Signer:
+class _Signer(NamedTuple):
     """What is expected of a proof, whichever it is."""
 
     resolver: Resolver
@@ -413,10 +411,12 @@ class _Signer:
                 pointer="/proof/proofPurpose",
             )
         for name, expected in (("challenge", self.challenge), ("domain", self.domain)):
+            if expected is None:
+                continue
             found = proof.get(name)
             # A domain may be one of several (Data Integrity §2.1).
             listed = name == "domain" and isinstance(found, list) and expected in found
-            if expected is not None and found != expected and (profile or not listed):
+            if found != expected and (profile or not listed):
                 raise ProofInvalid(
                     f"the {name} of the proof is not the one expected",
                     code=f"proof.{name}",

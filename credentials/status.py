@@ -76,6 +76,9 @@ class WithoutStatus(Enum):
 WITHOUT_STATUS: Final = WithoutStatus.WITHOUT_STATUS
 """Says aloud that nobody looks whether a credential was withdrawn."""
 
+# What stands where a list should, of callers without types too.
+_NO_LIST: Final = (WithoutStatus, type(None))
+
 
 @dataclass(frozen=True, slots=True)
 class StatusEntry:
@@ -251,7 +254,7 @@ def fetch_list(url: str, status: Status) -> bytes | str | JsonObject | VerifiedS
 
     Raises ``StatusUnchecked`` (``status.required``, ``status.unavailable``).
     """
-    if isinstance(status, WithoutStatus | None):
+    if isinstance(status, _NO_LIST):
         raise StatusUnchecked(
             "a status list is needed to know whether this was withdrawn",
             code="status.required",

@@ -56,6 +56,7 @@ _ENDS: Final = MappingProxyType(
 # 2^8 messages of an entry; the standard sets no limit.
 _MAX_SIZE: Final = 8
 _MAX_WORDS: Final = 4_096
+_SILENT: Final[Mapping[int, str]] = MappingProxyType({})
 _VALUE: Final = re.compile(r"0x[0-9a-fA-F]{1,2}")
 
 
@@ -92,10 +93,13 @@ class GeneralEntry:
             raise _entry("an entry must have a statusPurpose and the URL of its list")
         if not is_count(size, 1) or size > _MAX_SIZE:
             raise _entry(f"statusSize must be a number from 1 to {_MAX_SIZE}")
-        references = value.get("statusReference", [])
-        if not all(map(is_url, references if isinstance(references, list) else [references])):
-            raise _entry("statusReference must be URLs")
-        messages = _read_messages(value.get("statusMessage", []), size)
+        if "statusReference" in value:
+            references = value["statusReference"]
+            if not all(map(is_url, references if isinstance(references, list) else [references])):
+                raise _entry("statusReference must be URLs")
+        messages = (
+            _read_messages(value["statusMessage"], size) if "statusMessage" in value else _SILENT
+        )
         if not messages and (size > 1 or purpose == "message"):
             raise _entry("statusMessage must say what each value means")
         return cls(url, read_index(value.get("statusListIndex")), purpose, size, messages)

@@ -4,7 +4,7 @@ It knows nothing of grants: a relay verifies with this package and never loads w
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from credentials.proof import (
 from credentials.status import Status
 from credentials.statuslist import StatusFound, check_entries
 from credentials.suites.suite import Contexts
-from did.json import JsonObject, digest
+from did.json import JsonObject, digest, without_proof
 from did.resolve import OFFLINE, Resolver
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def verify_credential(
     """
     # 1. Structure of what came in.
     document = read_document(raw, allow_floats=True)
-    parsed = Credential.parse(document)
-    issuer = parsed.issuer
+    shown = Credential.parse(without_proof(document))
+    issuer = shown.issuer
     if expected_issuer is not None and issuer != expected_issuer:
         raise ProofInvalid(
             "the credential is by another issuer", code="proof.issuer", pointer="/issuer"
@@ -102,11 +102,7 @@ def verify_credential(
     # 3. From here on only what was signed counts. It differs from what came in by its contexts
     #    alone, if at all.
     signed = verified.document
-    credential = (
-        replace(parsed, raw=signed)
-        if signed["@context"] is document["@context"]
-        else Credential.parse(signed)
-    )
+    credential = shown if signed["@context"] is document["@context"] else Credential.parse(signed)
     # 4. Window (§4.9).
     check_window(
         credential.valid_from or now,
