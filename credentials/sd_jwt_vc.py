@@ -174,7 +174,7 @@ def verify_sd_jwt_vc(
     check_audience(claims, expected_audience)
     made, ends = check_times(claims, now)
     # 5. The holder, here and now (RFC 9901 §7.3).
-    bound = check_key_binding(
+    shown_by = check_key_binding(
         token,
         claims,
         expected_audience=expected_audience,
@@ -182,6 +182,8 @@ def verify_sd_jwt_vc(
         now=now,
         required=require_key_binding,
     )
+    # One that proves nothing now must be sound all the same, as it is handed on.
+    holder = shown_by or (key_of_holder(claims) if "cnf" in claims else None)
     # 6. Status (§2.2.2.2): Token Status Lists are not carried out here, and silence is no answer.
     if "status" in claims and status is not WITHOUT_STATUS:
         raise StatusUnchecked(
@@ -194,8 +196,8 @@ def verify_sd_jwt_vc(
         type=kind,
         claims=claims,
         disclosed=frozenset(revealed.disclosed),
-        holder_key=key_of_holder(claims) if "cnf" in claims else None,
-        key_bound=bound,
+        holder_key=holder,
+        key_bound=shown_by is not None,
         proof=VerifiedProof(issuer, kid, made, ends),
         status_checked=False if "status" in claims else None,
     )

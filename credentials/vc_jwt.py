@@ -190,9 +190,9 @@ def verify_vc_jwt(
     # 5. The holder, where there is or must be a proof of it (RFC 9901 §7.3).
     binding = {"expected_audience": expected_audience, "expected_nonce": expected_nonce}
     if read.sd_jwt is not None:
-        bound = check_key_binding(read.sd_jwt, claims, now=now, required=False, **binding)
+        holder = check_key_binding(read.sd_jwt, claims, now=now, required=False, **binding)
     elif binding == {"expected_audience": None, "expected_nonce": None}:
-        bound = False
+        holder = None
     else:
         raise PresentationInvalid(
             "a JWT has no proof of its holder", code="presentation.key_binding"
@@ -211,7 +211,7 @@ def verify_vc_jwt(
         digest=read.digest,
         proof=VerifiedProof(credential.issuer, kid, made, ends),
         secured_by=read.secured_by,
-        key_bound=bound,
+        key_bound=holder is not None,
         status_checked=None if not credential.status else found is not None,
         statuses=found or (),
     )
