@@ -21,7 +21,7 @@ from typing import NoReturn, TypeAlias
 from credentials.contexts import check_foreign_context
 from credentials.credential import Credential, read_types
 from credentials.envelope import Envelope
-from credentials.errors import JoseInvalid, PresentationInvalid, ProofInvalid, StructureInvalid
+from credentials.errors import JoseInvalid, PresentationInvalid, ProofInvalid
 from credentials.jose import (
     PublicKey,
     SecretKey,
@@ -44,23 +44,24 @@ from did.json import Json, JsonObject
 from did.multikey import multihash_sha256
 from did.resolve import OFFLINE, Resolver
 
-# §3.2.1: what a verifier needs must be seen; and so must the claims that say who and when.
-_ALWAYS_SHOWN = frozenset(
-    {
-        "@context",
-        "cnf",
+# §3.2.1 and RFC 9901 §9.7: what a verifier needs must be seen; and so must what says of a token who
+# made it, for whom, and from when until when.
+_OF_TOKENS = frozenset({"@context", "iss", "aud", "iat", "nbf", "exp", "cnf"})
+_ALWAYS_SHOWN = {
+    "vc": _OF_TOKENS
+    | {
         "credentialSchema",
         "credentialStatus",
-        "exp",
-        "iat",
-        "iss",
         "issuer",
-        "nbf",
+        "relatedResource",
         "type",
         "validFrom",
         "validUntil",
-    }
-)
+    },
+    # Holder and type may stand in disclosures, as in the tests of the standard: without them it is
+    # no presentation.
+    "vp": _OF_TOKENS | {"nonce"},
+}
 UnverifiedCredential: TypeAlias = Envelope | JsonObject
 
 
@@ -121,13 +122,6 @@ def sign_vc_jwt(
     method = verification_method or key.verification_method
     _check_controller(Credential.parse(credential).issuer, method, "/issuer")
     _check_claims(credential)
-    hidden = {pointer[1:].partition("/")[0] for pointer in disclosable or ()}
-    if not hidden.isdisjoint(_ALWAYS_SHOWN):
-        raise StructureInvalid(
-            "what a verifier must see cannot be withheld",
-            code="sd_jwt.always_shown",
-            hint="These are: " + ", ".join(sorted(_ALWAYS_SHOWN)) + ".",
-        )
     return _sign(
         "vc",
         credential,
@@ -309,6 +303,7 @@ def verify_vp_jwt(
 
 @dataclass(frozen=True, slots=True)
 class _Token:
+    content: str
     jws: UnverifiedJws
     sd_jwt: SdJwt | None
     secured_by: str
@@ -322,14 +317,15 @@ class _Token:
         secured_by = jws.check_type(f"{content}+jwt" if sd_jwt is None else f"{content}+sd-jwt")
         if jws.header.get("cty", content) not in (content, f"application/{content}"):
             raise JoseInvalid(f"cty must be {content}", code="jose.cty")
-        return cls(jws, sd_jwt, secured_by)
+        return cls(content, jws, sd_jwt, secured_by)
 
     def open(self, key: PublicKey) -> JsonObject:
         if self.sd_jwt is None:
             verify_jws(self.jws, key)
             claims = self.jws.claims()
         else:
-            claims = verify_sd_jwt(self.sd_jwt, key).claims
+            shown = _ALWAYS_SHOWN[self.content]
+            claims = verify_sd_jwt(self.sd_jwt, key, always_shown=shown).claims
         _check_claims(claims)
         # RFC 7519 §5.3: what the header repeats is the same.
         for name in ("iss", "sub", "aud"):
@@ -385,7 +381,13 @@ def _sign(
         return sign_claims(document, key, typ=f"{content}+jwt", **header)
     header["typ"] = f"{content}+sd-jwt"
     return issue_sd_jwt(
-        document, key, disclosable=disclosable, header=header, decoys=decoys, random=random
+        document,
+        key,
+        disclosable=disclosable,
+        header=header,
+        always_shown=_ALWAYS_SHOWN[content],
+        decoys=decoys,
+        random=random,
     )
 
 
