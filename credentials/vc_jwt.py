@@ -121,7 +121,7 @@ def sign_vc_jwt(
     """
     method = verification_method or key.verification_method
     _check_controller(Credential.parse(credential).issuer, method, "/issuer")
-    _check_claims(credential)
+    _check_claims(credential, "vc")
     return _sign(
         "vc",
         credential,
@@ -239,7 +239,7 @@ def sign_vp_jwt(
     }
     if valid_for is not None:
         document["exp"] = numeric_date(now + valid_for)
-    _check_claims(document)
+    _check_claims(document, "vp")
     parsed = _Presentation.parse(document)
     _check_controller(parsed.holder, method, "/holder")
     return _sign("vp", document, key, method=method, disclosable=disclosable, random=random)
@@ -326,7 +326,7 @@ class _Token:
         else:
             shown = _ALWAYS_SHOWN[self.content]
             claims = verify_sd_jwt(self.sd_jwt, key, always_shown=shown).claims
-        _check_claims(claims)
+        _check_claims(claims, self.content)
         # RFC 7519 §5.3: what the header repeats is the same.
         for name in ("iss", "sub", "aud"):
             if name in self.jws.header and self.jws.header[name] != claims.get(name):
@@ -351,7 +351,7 @@ class _Presentation:
         check_foreign_context(document)
         types = read_types(document, "VerifiablePresentation")
         holder = document.get("holder", document.get("iss"))
-        named = holder.get("id") if isinstance(holder, dict) else holder
+        named = _id(holder)
         if not isinstance(named, str):
             _unfit("holder", "the holder must be a DID")
         value = document.get("verifiableCredential", [])
@@ -400,20 +400,24 @@ def _check_controller(named: str, method: str, pointer: str) -> None:
         )
 
 
-def _check_claims(claims: JsonObject) -> None:
+def _check_claims(claims: JsonObject, content: str) -> None:
     # §1.1.2.1: these held the credential in version 1.1, where its properties meant other things.
     if "vc" in claims or "vp" in claims:
         raise JoseInvalid("the claims vc and vp must not be there", code="jose.claims")
     # §3.1.3: a claim and the property of the same meaning must not contradict each other.
     subject = claims.get("credentialSubject")
-    issuer = claims.get("issuer", claims.get("holder"))
     for name, same in (
-        ("iss", issuer.get("id") if isinstance(issuer, dict) else issuer),
+        ("iss", _id(claims.get("issuer" if content == "vc" else "holder"))),
         ("jti", claims.get("id")),
         ("sub", subject.get("id") if isinstance(subject, dict) else None),
     ):
         if name in claims and same is not None and claims[name] != same:
             _conflict(name)
+
+
+def _id(value: Json) -> Json:
+    """Who is meant, by a name or by an object with it."""
+    return value.get("id") if isinstance(value, dict) else value
 
 
 def _conflict(name: str) -> NoReturn:
