@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from credentials.bitstring import MIN_ENTRIES, BitString
 from credentials.contexts import PROFILE_CONTEXT
+from credentials.controllers import ANY_TIME
 from credentials.errors import (
     ControllerUnresolved,
     StatusInvalid,
@@ -25,7 +26,6 @@ from credentials.forms import is_count, is_status_url
 from credentials.ours import MAX_OWN_BYTES, sign_own
 from credentials.profile import check_keys, read_head
 from credentials.proof import (
-    ANY_TIME,
     SKEW,
     VerifiedProof,
     check_proof_times,
