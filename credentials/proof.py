@@ -160,10 +160,18 @@ def add_proof(
     what the suite raises.
     """
     suite = suite_named(cryptosuite)
-    if not isinstance(key, suite.signing_key) or (mandatory_pointers and not suite.derives):
+    if not isinstance(key, suite.signing_key):
         raise ProofInvalid(
-            "the cryptosuite does not go with this kind of key, or with mandatory pointers",
+            "the cryptosuite does not go with this kind of key",
             code="proof.key_kind",
+            hint="eddsa suites sign with Ed25519, ecdsa suites with P-256 or P-384, ecdsa-sd-2023 "
+            "with P-256.",
+        )
+    if mandatory_pointers and not suite.derives:
+        raise ProofInvalid(
+            "the cryptosuite does not go with mandatory pointers",
+            code="proof.key_kind",
+            hint="They are for suites from whose proof others are derived: ecdsa-sd-2023.",
         )
     # A key that has no did:key of its own must be said by its name.
     method = verification_method or getattr(key, "verification_method", None)
