@@ -236,7 +236,10 @@ def read_document(raw: bytes | str | JsonObject, *, allow_floats: bool = False) 
     try:
         return parse_object(document_bytes(raw), allow_floats=allow_floats)
     except JsonError as error:
-        raise StructureInvalid(str(error), code=error.code, hint=error.hint) from None
+        hint = error.hint
+        if error.code == "json.syntax":
+            hint = "Hand over the whole text itself, not the name of its file."
+        raise StructureInvalid(str(error), code=error.code, hint=hint) from None
 
 
 def verify_object(
@@ -345,6 +348,7 @@ def verify_parsed(
             "none of the proofs is by the one who must sign this",
             code="proof.not_by_controller",
             pointer="/proof",
+            hint="The key must be one that the issuer, or the holder, lists in its DID document.",
         )
     said, signed = principal
     if "proof" in signed.document:  # it was over earlier proofs of a chain as well

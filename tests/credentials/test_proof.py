@@ -434,3 +434,11 @@ def test_two_proofs_have_ids_of_their_own(key, now):
     with pytest.raises(ProofInvalid) as caught:
         _verify({**signed, "proof": twice}, now, exact_context=None)
     assert caught.value.code == "proof.malformed"
+
+
+def test_the_name_of_a_file_is_not_its_text(now):
+    """A frequent mistake, and the hint says so."""
+    with pytest.raises(StructureInvalid) as caught:
+        _verify("grant.json", now)
+    assert caught.value.code == "json.syntax"
+    assert "name of its file" in caught.value.hint
