@@ -112,7 +112,8 @@ def context_bytes(url: str) -> bytes:
         raise ContextRefused(
             "the context is not one of those known here",
             code="context.unknown",
-            hint="Known are: " + ", ".join(sorted(_FILES)) + ".",
+            hint="None is ever fetched: hand it over, with contexts= or a folder for --contexts. "
+            "Known without that: " + ", ".join(sorted(_FILES)) + ".",
         )
     # By its path: importlib.resources takes longer to load than a whole grant to verify.
     with open(os.path.join(os.path.dirname(__file__), "contexts", name), "rb") as source:

@@ -238,7 +238,9 @@ def expand(document: JsonObject, contexts: Contexts) -> object:
 
     def dropped(_name: object) -> None:
         raise RdfcRefused(
-            "no context defines a property, so it would not be signed", code="rdfc.dropped"
+            "no context defines a property, so it would not be signed",
+            code="rdfc.dropped",
+            hint="Add a context that defines each property, or leave the property out.",
         )
 
     with _errors():
