@@ -158,18 +158,19 @@ def check_foreign_context(document: JsonObject) -> str:
             pointer="/@context",
         )
     first = str(contexts[0])
-    for position, item in enumerate(contexts[1:], start=1):
-        pointer = f"/@context/{position}"
+    for position, item in enumerate(contexts):
         if isinstance(item, str):
             if not item.startswith("https://"):
                 raise ContextRefused(
-                    "a context must be an https: URL", code="context.url", pointer=pointer
+                    "a context must be an https: URL",
+                    code="context.url",
+                    pointer=f"/@context/{position}",
                 )
         elif not isinstance(item, dict) or _redefines(item, first):
             raise ContextRefused(
                 "an inline context must not change what other names mean",
                 code="context.inline",
-                pointer=pointer,
+                pointer=f"/@context/{position}",
             )
     # A proof repeats the context and credentials in a presentation bring their own.
     _refuse_nested([value for name, value in document.items() if name not in _OWN_CONTEXT])
@@ -195,6 +196,8 @@ def _refuse_nested(values: list[Json]) -> None:
     while values:
         deeper: list[Json] = []
         for item in values:
+            if type(item) is str:
+                continue
             if isinstance(item, dict):
                 if "@context" in item:
                     raise ContextRefused(

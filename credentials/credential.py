@@ -21,10 +21,16 @@ if TYPE_CHECKING:
     from credentials.envelope import Envelope
 
 Version: TypeAlias = Literal["1.1", "2.0"]
+# What each version calls the beginning and the end of the validity period.
+WINDOW: Final[dict[Version, tuple[str, str]]] = {
+    "1.1": ("issuanceDate", "expirationDate"),
+    "2.0": ("validFrom", "validUntil"),
+}
 
 # BCP 47, its well-formed shape.
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _ENVELOPED: Final = "EnvelopedVerifiableCredential"
+_TYPED: Final = ("confidenceMethod", "evidence", "renderMethod", "termsOfUse")
 _TEXT_KEYS: Final = frozenset({"@value", "@language", "@direction"})
 
 
@@ -71,9 +77,7 @@ class Credential:
         if not subjects:
             refuse("missing: credentialSubject", "", code="credential.missing")
         # §4.9 validity period; 1.1 §4.5 and §4.6, where the beginning is required
-        first, last = (
-            ("issuanceDate", "expirationDate") if version == "1.1" else ("validFrom", "validUntil")
-        )
+        first, last = WINDOW[version]
         if version == "1.1" and first not in document:
             refuse("missing: issuanceDate", "", code="credential.missing")
         valid_from, valid_until = _time(document, first), _time(document, last)
@@ -85,11 +89,12 @@ class Credential:
         status = _objects(document, "credentialStatus", identified)
         schemas = _objects(document, "credentialSchema", _check_identified)
         resources = _objects(document, "relatedResource", _check_resource)
-        if len({str(resource["id"]) for resource in resources}) != len(resources):
+        if len(resources) > 1 and len({str(its["id"]) for its in resources}) != len(resources):
             refuse("a related resource must not be named twice", "/relatedResource")
         _objects(document, "refreshService", identified)
-        for name in ("confidenceMethod", "evidence", "renderMethod", "termsOfUse"):
-            _objects(document, name, _check_typed)
+        for name in _TYPED:
+            if name in document:
+                _objects(document, name, _check_typed)
         return cls(
             version,
             identifier,
@@ -176,7 +181,7 @@ def read_types(document: JsonObject, required: str) -> tuple[str, ...]:
     """The ``type`` of a document, which must contain ``required`` (VCDM 2.0 §4.5)."""
     value = document.get("type")
     items = value if isinstance(value, list) else [value]
-    types = tuple(item for item in items if isinstance(item, str) and item)
+    types = tuple([item for item in items if isinstance(item, str) and item])
     if len(types) != len(items) or required not in types:
         refuse(f"type must contain {required}", "/type", code="credential.type")
     return types
@@ -208,9 +213,11 @@ def _issuer(document: JsonObject) -> str:
 def _check_words(value: JsonObject, pointer: str) -> None:
     """A name and a description are texts, with or without a language (VCDM 2.0 §11.1)."""
     for name in ("name", "description"):
-        found = value.get(name)
+        if name not in value:
+            continue
+        found = value[name]
         for item in found if isinstance(found, list) else [found]:
-            if (item is None and name in value) or not _is_words(item):
+            if not _is_words(item):
                 refuse(
                     f"{name} must be text, or an object with @value and a language",
                     f"{pointer}/{name}",
@@ -219,7 +226,7 @@ def _check_words(value: JsonObject, pointer: str) -> None:
 
 def _is_words(item: Json) -> bool:
     if not isinstance(item, dict):
-        return item is None or isinstance(item, str)
+        return isinstance(item, str)
     language, direction = item.get("@language"), item.get("@direction")
     return (
         item.keys() <= _TEXT_KEYS
@@ -261,8 +268,11 @@ def _check_subject(value: JsonObject, pointer: str) -> None:
 def _check_typed(value: JsonObject, pointer: str) -> None:
     kind = value.get("type")
     kinds = kind if isinstance(kind, list) else [kind]
-    if not kinds or not all(isinstance(item, str) and item for item in kinds):
+    if not kinds:
         refuse("there must be a type", pointer)
+    for item in kinds:
+        if not isinstance(item, str) or not item:
+            refuse("there must be a type", pointer)
     if "id" in value and not is_url(value["id"]):
         refuse("an id must be a URL", pointer)
 

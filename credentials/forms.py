@@ -75,7 +75,7 @@ def is_status_url(text: str) -> bool:
 
 def is_url(value: object) -> TypeGuard[str]:
     """Whether a value is text that begins like an absolute URL of any scheme."""
-    return type(value) is str and has_form(_URL, value)
+    return type(value) is str and _compiled(_URL).fullmatch(value) is not None
 
 
 def read_time(value: object, pointer: str) -> datetime:

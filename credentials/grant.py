@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias
 
 from credentials.contexts import PDS_V1, PDS_V1_DIGEST, PROFILE_CONTEXT
+from credentials.controllers import ANY_TIME
 from credentials.errors import ControllerUnresolved, GrantRefused
 from credentials.forms import (
     DIGEST,
@@ -34,7 +35,6 @@ from credentials.profile import (
     string_set,
 )
 from credentials.proof import (
-    ANY_TIME,
     SKEW,
     VerifiedProof,
     check_proof_times,

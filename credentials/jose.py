@@ -21,25 +21,12 @@ from joserfc.errors import JoseError
 from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, OKPKey
 
-from credentials.errors import (
-    ControllerUnresolved,
-    JoseInvalid,
-    ProofInvalid,
-    StructureInvalid,
-    TimeInvalid,
-)
+from credentials.controllers import method_of, refusal
+from credentials.errors import JoseInvalid, ProofInvalid, StructureInvalid, TimeInvalid
 from credentials.proof import SKEW
 from did.document import VerificationMethod
 from did.ecdsa import EcdsaSigningKey, EcdsaVerifyKey
-from did.errors import (
-    DidError,
-    DidNotFound,
-    DidResolutionError,
-    EncodingError,
-    JsonError,
-    MethodNotSupported,
-    SignatureInvalid,
-)
+from did.errors import DidError, DidSyntaxError, EncodingError, JsonError, SignatureInvalid
 from did.identifier import DidUrl
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.keys import SigningKey, VerifyKey
@@ -208,16 +195,15 @@ def resolve_key(kid: str, *, purpose: str, resolver: Resolver, now: datetime) ->
     """
     try:
         url = DidUrl.parse(kid)
-        if not url.fragment or kid != f"{url.did}#{url.fragment}":
+        if kid != f"{url.did}#{url.fragment}" or not url.fragment:
             raise JoseInvalid("kid must be a DID with a fragment", code="jose.kid")
-        document = resolver.resolve(url.did)
-        return key_of_method(document.method_for(kid, relationship=purpose, now=now))
-    except (MethodNotSupported, DidNotFound, DidResolutionError) as error:
-        raise ControllerUnresolved(str(error), code=error.code, hint=error.hint) from None
+        return key_of_method(method_of(kid, purpose=purpose, resolver=resolver, now=now))
+    except DidSyntaxError as error:
+        raise JoseInvalid(
+            "kid must be a DID URL with a fragment", code="jose.kid", hint=error.hint
+        ) from None
     except DidError as error:
-        code = "jose.kid" if error.code == "did.syntax" else error.code
-        kind = JoseInvalid if code == "jose.kid" else ProofInvalid
-        raise kind(str(error), code=code, hint=error.hint) from None
+        raise refusal(error) from None
 
 
 def check_times(claims: JsonObject, now: datetime) -> tuple[datetime | None, datetime | None]:

@@ -65,8 +65,9 @@ def check_key_binding(
     expected_nonce: str | None,
     now: datetime,
     required: bool,
-) -> bool:
-    """Whether the holder that ``claims`` name shows this here and now; ``False`` without a binding.
+) -> PublicKey | None:
+    """The key of the holder who shows this here and now, from ``claims``; ``None`` without a
+    binding.
 
     A binding that is there is verified, so both expectations are needed then; and where it is
     ``required``, or something is expected, it must be there. Raises as ``verify_key_binding`` and
@@ -74,15 +75,16 @@ def check_key_binding(
     """
     expected = (expected_audience, expected_nonce) != (None, None)
     if token.key_binding is None and not required and not expected:
-        return False
+        return None
+    holder = key_of_holder(claims)
     verify_key_binding(
         token,
-        key_of_holder(claims),
+        holder,
         expected_audience=expected_audience or "",
         expected_nonce=expected_nonce or "",
         now=now,
     )
-    return True
+    return holder
 
 
 def verify_key_binding(

@@ -28,6 +28,14 @@ CONTROLS: Final = {
     code: _ECHARS.get(chr(code), f"\\u{code:04X}")
     for code in (*range(0x09), *range(0x0B, 0x0D), *range(0x0E, 0x20), 0x7F, 0xFFFE, 0xFFFF)
 }
+# All that it escapes in a literal.
+ESCAPES: Final = CONTROLS | {
+    0x09: "\\t",
+    0x0A: "\\n",
+    0x0D: "\\r",
+    0x22: '\\"',
+    0x5C: "\\\\",
+}
 
 
 class Iri(NamedTuple):
@@ -70,15 +78,6 @@ def rename(quad: Quad, change: Callable[[Iri | Blank], Iri | Blank]) -> Quad:
     )
 
 
-_ESCAPED: Final = CONTROLS | {
-    0x09: "\\t",
-    0x0A: "\\n",
-    0x0D: "\\r",
-    0x22: '\\"',
-    0x5C: "\\\\",
-}
-
-
 def write(quad: Quad) -> str:
     """The canonical line of a quad (RDFC-1.0 §5), with the labels that its blank nodes have."""
     return " ".join([_written(term) for term in quad if term is not None]) + " .\n"
@@ -89,7 +88,7 @@ def _written(term: Iri | Blank | Literal) -> str:
         return f"<{term.value}>"
     if isinstance(term, Blank):
         return f"_:{term.label}"
-    text = f'"{term.value.translate(_ESCAPED)}"'
+    text = f'"{term.value.translate(ESCAPES)}"'
     if term.language:
         return f"{text}@{term.language}"
     return text if term.datatype == STRING else f"{text}^^<{term.datatype}>"

@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 import orjson
 
 from credentials.contexts import PROFILE_CONTEXT
+from credentials.controllers import key_of_did_key
 from credentials.errors import CredentialError, StructureInvalid
 from credentials.forms import read_time
 from credentials.proof import (
     VerifiedProof,
-    key_of_did_key,
     read_document,
     verify_parsed,
 )

@@ -80,17 +80,23 @@ def check_keys(
         refuse("there is a property that is not known here", pointer, code="credential.property")
 
 
-def check_window(valid_from: datetime, valid_until: datetime, now: datetime) -> None:
+def check_window(
+    valid_from: datetime,
+    valid_until: datetime,
+    now: datetime,
+    names: tuple[str, str] = ("validFrom", "validUntil"),
+) -> None:
     """Refuse what has not begun (beyond the skew) or is over (exactly at the end).
 
-    Raises ``TimeInvalid`` (``credential.not_yet_valid``, ``credential.expired``).
+    ``names`` are those of the two properties in the document. Raises ``TimeInvalid``
+    (``credential.not_yet_valid``, ``credential.expired``).
     """
     if valid_from > now + SKEW:
         raise TimeInvalid(
-            "it is not valid yet", code="credential.not_yet_valid", pointer="/validFrom"
+            "it is not valid yet", code="credential.not_yet_valid", pointer=f"/{names[0]}"
         )
     if now >= valid_until:
-        raise TimeInvalid("it is over", code="credential.expired", pointer="/validUntil")
+        raise TimeInvalid("it is over", code="credential.expired", pointer=f"/{names[1]}")
 
 
 def string_set(value: Json, pointer: str) -> frozenset[str]:

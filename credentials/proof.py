@@ -15,35 +15,23 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from credentials.contexts import check_exact_context, context_bytes
-from credentials.errors import (
-    ControllerUnresolved,
-    ProofInvalid,
-    StructureInvalid,
-)
+from credentials.controllers import key_of_did_key, method_of, refusal
+from credentials.errors import ProofInvalid, StructureInvalid
 from credentials.forms import read_date_time_stamp, read_time
 from credentials.proofset import PROOF_TYPE, malformed, signed_document, sort_proofs
 from credentials.suites.suite import Budget, Contexts, Signed, Suite
 from credentials.suites.table import ALL_SUITES, EDDSA_JCS, JCS_ONLY, suite_named
-from did.errors import (
-    DidError,
-    DidNotFound,
-    DidResolutionError,
-    DidSyntaxError,
-    JsonError,
-    MethodNotSupported,
-)
-from did.json import Json, JsonObject, canonicalize, parse_object
+from did.errors import DidError, DidSyntaxError, JsonError
+from did.json import Json, JsonObject, canonicalize, parse_object, without_proof
 from did.keys import SigningKey, VerifyKey
 from did.multikey import multihash_of_sha256
-from did.resolve import OFFLINE, Resolver
+from did.resolve import Resolver
 from did.time import format_time
 
 if TYPE_CHECKING:
-    from did.document import VerificationMethod
     from did.ecdsa import EcdsaSigningKey, EcdsaVerifyKey
     from did.mldsa import MldsaSigningKey, MldsaVerifyKey
 
@@ -54,9 +42,6 @@ if TYPE_CHECKING:
 # How far ahead of ours another clock may run.
 SKEW: Final = timedelta(seconds=60)
 
-_SIGNING = frozenset({"assertionMethod", "authentication"})
-# Stands where a time is asked for and cannot matter, as for keys that never change.
-ANY_TIME: Final = datetime.fromisoformat("2000-01-01T00:00:00Z")
 _REQUIRED = ("created", "cryptosuite", "proofPurpose", "proofValue", "type", "verificationMethod")
 # In our own objects nothing else stands in a proof; challenge and domain only where expected.
 _PROFILE = frozenset({*_REQUIRED, "@context", "expires", "id", "previousProof"})
@@ -171,7 +156,7 @@ def add_proof(
         raise ProofInvalid(
             "which verification method the key is must be said", code="proof.key_kind"
         )
-    document = {name: value for name, value in obj.items() if name != "proof"}
+    document = without_proof(obj)
     proof: JsonObject = {
         "type": PROOF_TYPE,
         "cryptosuite": cryptosuite,
@@ -309,7 +294,7 @@ def verify_parsed(
             hint="A proof of another suite can stand beside it, not for it.",
             pointer="/proof",
         )
-    unsecured = {name: value for name, value in document.items() if name != "proof"}
+    unsecured = without_proof(document)
     signer = _Signer(resolver, now, purpose, expected_challenge, expected_domain)
     budget = Budget()
     whole = Signed(unsecured, contexts, budget)
@@ -340,8 +325,7 @@ def verify_parsed(
         )
     said, signed = principal
     if "proof" in signed.document:  # it was over earlier proofs of a chain as well
-        rest = {name: value for name, value in signed.document.items() if name != "proof"}
-        signed = Signed(rest, contexts, budget)
+        signed = Signed(without_proof(signed.document), contexts, budget)
     return VerifiedObject(signed, said.controller, said.verification_method, tuple(proofs), unknown)
 
 
@@ -362,7 +346,7 @@ def verify_proof_signature(
     suite = suite_named(str(known[0]["cryptosuite"]))
     if not isinstance(key, suite.verify_key):
         raise ProofInvalid("the key is not of the cryptosuite's kind", code="proof.key_kind")
-    unsecured = {name: value for name, value in document.items() if name != "proof"}
+    unsecured = without_proof(document)
     covered = signed_document(document, unsecured, known[0], None)
     _verify_value(suite, Signed(covered, contexts, Budget()), known[0], key)
 
@@ -388,8 +372,7 @@ def check_proof_times(proofs: tuple[VerifiedProof, ...], now: datetime) -> None:
             raise ProofInvalid("the proof is over", code="proof.expired", pointer="/proof/expires")
 
 
-@dataclass(frozen=True, slots=True)
-class _Signer:
+class _Signer(NamedTuple):
     """What is expected of a proof, whichever it is."""
 
     resolver: Resolver
@@ -413,10 +396,12 @@ class _Signer:
                 pointer="/proof/proofPurpose",
             )
         for name, expected in (("challenge", self.challenge), ("domain", self.domain)):
+            if expected is None:
+                continue
             found = proof.get(name)
             # A domain may be one of several (Data Integrity §2.1).
             listed = name == "domain" and isinstance(found, list) and expected in found
-            if expected is not None and found != expected and (profile or not listed):
+            if found != expected and (profile or not listed):
                 raise ProofInvalid(
                     f"the {name} of the proof is not the one expected",
                     code=f"proof.{name}",
@@ -434,44 +419,14 @@ class _Signer:
 
     def key_of(self, proof: VerifiedProof, suite: Suite) -> object:
         """The key of a proof, from the DID document of its controller (CID 1.0 §3.3)."""
+        name = proof.verification_method
         try:
             if suite.verify_key is VerifyKey and proof.controller.startswith("did:key:"):
-                return key_of_did_key(proof.verification_method, self.purpose)
+                return key_of_did_key(name, self.purpose)
             return suite.read_key(
-                _resolve(
-                    proof.verification_method, self.purpose, resolver=self.resolver, now=self.now
-                )
+                method_of(name, purpose=self.purpose, resolver=self.resolver, now=self.now)
             )
-        except (MethodNotSupported, DidNotFound, DidResolutionError) as error:
-            raise ControllerUnresolved(str(error), code=error.code, hint=error.hint) from None
         except DidSyntaxError as error:
             malformed("verificationMethod must be a DID URL with a fragment", hint=error.hint)
         except DidError as error:
-            raise ProofInvalid(
-                str(error),
-                code=error.code,
-                hint=error.hint,
-                pointer="/proof/verificationMethod",
-            ) from None
-
-
-@lru_cache(maxsize=4096)
-def key_of_did_key(method: str, purpose: str) -> VerifyKey:
-    """The key of a did:key's verification method. Raises ``DidError``."""
-    # The document of a did:key follows from its name, for ever: no network and no time in it. An
-    # Ed25519 one lists its own key under the signing relationships; what is written out here is
-    # what resolving it gives, without deriving the key for key agreement that is in it as well.
-    multikey = method.rpartition("#")[2]
-    if purpose in _SIGNING and method == f"did:key:{multikey}#{multikey}":
-        return VerifyKey.from_multikey(multikey)
-    return _resolve(method, purpose, resolver=OFFLINE, now=ANY_TIME).ed25519()
-
-
-def _resolve(
-    method: str, purpose: str, *, resolver: Resolver, now: datetime
-) -> "VerificationMethod":
-    from did.identifier import DidUrl
-
-    url = DidUrl.parse(method)
-    document = resolver.resolve(url.did)
-    return document.method_for(method, relationship=purpose, now=now)
+            raise refusal(error, pointer="/proof/verificationMethod") from None

@@ -166,16 +166,24 @@ def issue_sd_jwt(
     *,
     disclosable: AbstractSet[str],
     header: Mapping[str, Json],
+    always_shown: AbstractSet[str] = frozenset(),
     decoys: int = 0,
     random: Callable[[int], bytes] = os.urandom,
 ) -> str:
     """Sign claims of which some may be withheld (§6.1); ends in ``~``.
 
-    ``disclosable`` has their JSON Pointers, into objects and arrays. ``decoys`` is how many digests
+    ``disclosable`` has their JSON Pointers, into objects and arrays; ``always_shown`` the names of
+    claims that must not be among them, nor any part of them (§9.7). ``decoys`` is how many digests
     of nothing stand beside those of each object or array that has any (§4.2.5). Raises
-    ``StructureInvalid`` for claims that cannot be issued so: ``sd_jwt.pointer``,
-    ``sd_jwt.reserved``, ``json.*``; and what reading the result would raise.
+    ``StructureInvalid`` for claims that cannot be issued so: ``sd_jwt.always_shown``,
+    ``sd_jwt.pointer``, ``sd_jwt.reserved``, ``json.*``; and what reading the result would raise.
     """
+    if not always_shown.isdisjoint(pointer[1:].partition("/")[0] for pointer in disclosable):
+        raise StructureInvalid(
+            "what a verifier must see cannot be withheld",
+            code="sd_jwt.always_shown",
+            hint="These are: " + ", ".join(sorted(always_shown)) + ".",
+        )
     maker = _Maker(frozenset(disclosable), decoys, random)
     payload = maker.conceal(claims, "")
     if len(maker.made) != len(maker.disclosable) or not isinstance(payload, dict):
@@ -190,17 +198,23 @@ def issue_sd_jwt(
     return issued
 
 
-def verify_sd_jwt(token: SdJwt, key: PublicKey) -> Revealed:
+def verify_sd_jwt(
+    token: SdJwt, key: PublicKey, *, always_shown: AbstractSet[str] = frozenset()
+) -> Revealed:
     """The claims that this key signed, with the disclosures in place (§7.1).
+
+    ``always_shown`` has the names of claims that must not be withheld (§9.7): one that comes from
+    a disclosure, or of which a part does or is withheld, is refused (``sd_jwt.always_shown``). One
+    that is withheld whole cannot be seen.
 
     Raises ``JoseInvalid``, ``StructureInvalid`` (``json.*``) and ``SdJwtInvalid``. Not checked:
     whose key it is, ``typ``, times, and the key binding.
     """
     verify_jws(token.jws, key)
-    return reveal(token)
+    return reveal(token, always_shown=always_shown)
 
 
-def reveal(token: SdJwt) -> Revealed:
+def reveal(token: SdJwt, *, always_shown: AbstractSet[str] = frozenset()) -> Revealed:
     """Put the disclosures in their places (§7.1, step 3), without looking at the signature."""
     payload = token.jws.claims()
     # Step 2c: the hash.
@@ -214,6 +228,10 @@ def reveal(token: SdJwt) -> Revealed:
     # Step 5: nothing is there that the issuer did not mean.
     if len(reader.disclosed) != len(token.disclosures):
         _refuse("unreferenced", "there is a disclosure that does not belong to this token")
+    # What must be seen is as it was signed: no digest was in it, and it stood in no disclosure.
+    for name in always_shown:
+        if (name in payload) != (name in claims) or payload.get(name) != claims.get(name):
+            _refuse("always_shown", "what must always be shown could be withheld")
     return Revealed(claims, MappingProxyType(reader.disclosed))
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from credentials.bitstring import MIN_ENTRIES, BitString
 from credentials.contexts import PROFILE_CONTEXT
+from credentials.controllers import ANY_TIME
 from credentials.errors import (
     ControllerUnresolved,
     StatusInvalid,
@@ -25,7 +26,6 @@ from credentials.forms import is_count, is_status_url
 from credentials.ours import MAX_OWN_BYTES, sign_own
 from credentials.profile import check_keys, read_head
 from credentials.proof import (
-    ANY_TIME,
     SKEW,
     VerifiedProof,
     check_proof_times,
@@ -75,6 +75,9 @@ class WithoutStatus(Enum):
 
 WITHOUT_STATUS: Final = WithoutStatus.WITHOUT_STATUS
 """Says aloud that nobody looks whether a credential was withdrawn."""
+
+# What stands where a list should, of callers without types too.
+_NO_LIST: Final = (WithoutStatus, type(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +254,7 @@ def fetch_list(url: str, status: Status) -> bytes | str | JsonObject | VerifiedS
 
     Raises ``StatusUnchecked`` (``status.required``, ``status.unavailable``).
     """
-    if isinstance(status, WithoutStatus | None):
+    if isinstance(status, _NO_LIST):
         raise StatusUnchecked(
             "a status list is needed to know whether this was withdrawn",
             code="status.required",

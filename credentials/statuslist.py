@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from credentials.bitstring import MIN_ENTRIES, BitString
 from credentials.contexts import context_bytes
+from credentials.controllers import ANY_TIME
 from credentials.credential import Credential
 from credentials.errors import (
     ControllerUnresolved,
@@ -25,7 +26,7 @@ from credentials.errors import (
 from credentials.forms import is_count, is_url
 from credentials.issue import issue_credential
 from credentials.ours import MAX_OWN_BYTES
-from credentials.proof import ANY_TIME, document_bytes, read_document, verify_parsed
+from credentials.proof import document_bytes, read_document, verify_parsed
 from credentials.status import (
     VALID_FOR,
     WITHOUT_STATUS,
@@ -55,7 +56,9 @@ _ENDS: Final = MappingProxyType(
 )
 # 2^8 messages of an entry; the standard sets no limit.
 _MAX_SIZE: Final = 8
+_MAX_ENTRIES: Final = 16
 _MAX_WORDS: Final = 4_096
+_SILENT: Final[Mapping[int, str]] = MappingProxyType({})
 _VALUE: Final = re.compile(r"0x[0-9a-fA-F]{1,2}")
 
 
@@ -92,10 +95,13 @@ class GeneralEntry:
             raise _entry("an entry must have a statusPurpose and the URL of its list")
         if not is_count(size, 1) or size > _MAX_SIZE:
             raise _entry(f"statusSize must be a number from 1 to {_MAX_SIZE}")
-        references = value.get("statusReference", [])
-        if not all(map(is_url, references if isinstance(references, list) else [references])):
-            raise _entry("statusReference must be URLs")
-        messages = _read_messages(value.get("statusMessage", []), size)
+        if "statusReference" in value:
+            references = value["statusReference"]
+            if not all(map(is_url, references if isinstance(references, list) else [references])):
+                raise _entry("statusReference must be URLs")
+        messages = (
+            _read_messages(value["statusMessage"], size) if "statusMessage" in value else _SILENT
+        )
         if not messages and (size > 1 or purpose == "message"):
             raise _entry("statusMessage must say what each value means")
         return cls(url, read_index(value.get("statusListIndex")), purpose, size, messages)
@@ -121,21 +127,31 @@ def check_entries(
 ) -> tuple[StatusFound, ...] | None:
     """Look up every entry of a credential by ``issuer`` (§3.2); ``None`` for ``WITHOUT_STATUS``.
 
-    Raises ``Withdrawn`` (``status.withdrawn``, ``status.suspended``), ``StatusUnchecked`` or
-    ``StatusInvalid``.
+    A list that several entries name is had once. Raises ``Withdrawn`` (``status.withdrawn``,
+    ``status.suspended``), ``StatusUnchecked`` or ``StatusInvalid`` (``status.many`` for more than
+    16 entries).
     """
     if status is WITHOUT_STATUS:
         return None
-    found = []
-    for item in entries:
-        entry = GeneralEntry.parse(item)
-        raw = fetch_list(entry.list_url, status)
-        listed = (
-            raw
-            if isinstance(raw, VerifiedStatusList)
-            else verify_general_list(raw, now=now, resolver=resolver, contexts=contexts)
+    # Each may send us somewhere, for megabytes; and who issued this may be hostile.
+    if len(entries) > _MAX_ENTRIES:
+        raise StatusInvalid(
+            f"a credential may have {_MAX_ENTRIES} statuses at most",
+            code="status.many",
+            pointer=_AT,
         )
-        check_list(listed, now=now, issuer=issuer, url=entry.list_url)
+    lists: dict[str, VerifiedStatusList] = {}
+    found = []
+    for entry in [GeneralEntry.parse(item) for item in entries]:
+        listed = lists.get(entry.list_url)
+        if listed is None:
+            raw = fetch_list(entry.list_url, status)
+            listed = lists[entry.list_url] = (
+                raw
+                if isinstance(raw, VerifiedStatusList)
+                else verify_general_list(raw, now=now, resolver=resolver, contexts=contexts)
+            )
+            check_list(listed, now=now, issuer=issuer, url=entry.list_url)
         found.append(_look_up(entry, listed))
     return tuple(found)
 

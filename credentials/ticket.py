@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import Final
 
 from credentials.contexts import PROFILE_CONTEXT
+from credentials.controllers import ANY_TIME
 from credentials.errors import TicketInvalid
 from credentials.forms import DID_KEY, DIGEST, ID, RELAY, UUID_URN, has_form, is_count
 from credentials.ours import read_own, sign_own, verify_own
 from credentials.profile import HEAD_WITH_STATUS, check_keys, read_head, refuse
 from credentials.proof import (
-    ANY_TIME,
     VerifiedProof,
     check_proof_times,
     document_bytes,

@@ -19,9 +19,9 @@ from datetime import datetime, timedelta
 from typing import NoReturn, TypeAlias
 
 from credentials.contexts import check_foreign_context
-from credentials.credential import Credential, read_types
+from credentials.credential import WINDOW, Credential, read_types
 from credentials.envelope import Envelope
-from credentials.errors import JoseInvalid, PresentationInvalid, ProofInvalid, StructureInvalid
+from credentials.errors import JoseInvalid, PresentationInvalid, ProofInvalid
 from credentials.jose import (
     PublicKey,
     SecretKey,
@@ -44,23 +44,24 @@ from did.json import Json, JsonObject
 from did.multikey import multihash_sha256
 from did.resolve import OFFLINE, Resolver
 
-# §3.2.1: what a verifier needs must be seen; and so must the claims that say who and when.
-_ALWAYS_SHOWN = frozenset(
-    {
-        "@context",
-        "cnf",
+# §3.2.1 and RFC 9901 §9.7: what a verifier needs must be seen; and so must what says of a token who
+# made it, for whom, and from when until when.
+_OF_TOKENS = frozenset({"@context", "iss", "aud", "iat", "nbf", "exp", "cnf"})
+_ALWAYS_SHOWN = {
+    "vc": _OF_TOKENS
+    | {
         "credentialSchema",
         "credentialStatus",
-        "exp",
-        "iat",
-        "iss",
         "issuer",
-        "nbf",
+        "relatedResource",
         "type",
         "validFrom",
         "validUntil",
-    }
-)
+    },
+    # Holder and type may stand in disclosures, as in the tests of the standard: without them it is
+    # no presentation.
+    "vp": _OF_TOKENS | {"nonce"},
+}
 UnverifiedCredential: TypeAlias = Envelope | JsonObject
 
 
@@ -120,14 +121,7 @@ def sign_vc_jwt(
     """
     method = verification_method or key.verification_method
     _check_controller(Credential.parse(credential).issuer, method, "/issuer")
-    _check_claims(credential)
-    hidden = {pointer[1:].partition("/")[0] for pointer in disclosable or ()}
-    if not hidden.isdisjoint(_ALWAYS_SHOWN):
-        raise StructureInvalid(
-            "what a verifier must see cannot be withheld",
-            code="sd_jwt.always_shown",
-            hint="These are: " + ", ".join(sorted(_ALWAYS_SHOWN)) + ".",
-        )
+    _check_claims(credential, "vc")
     return _sign(
         "vc",
         credential,
@@ -186,13 +180,18 @@ def verify_vc_jwt(
     #    credential (VCDM 2.0 §4.9).
     check_audience(claims, expected_audience)
     made, ends = check_times(claims, now)
-    check_window(credential.valid_from or now, credential.valid_until or now + SKEW, now)
+    check_window(
+        credential.valid_from or now,
+        credential.valid_until or now + SKEW,
+        now,
+        WINDOW[credential.version],
+    )
     # 5. The holder, where there is or must be a proof of it (RFC 9901 §7.3).
     binding = {"expected_audience": expected_audience, "expected_nonce": expected_nonce}
     if read.sd_jwt is not None:
-        bound = check_key_binding(read.sd_jwt, claims, now=now, required=False, **binding)
+        holder = check_key_binding(read.sd_jwt, claims, now=now, required=False, **binding)
     elif binding == {"expected_audience": None, "expected_nonce": None}:
-        bound = False
+        holder = None
     else:
         raise PresentationInvalid(
             "a JWT has no proof of its holder", code="presentation.key_binding"
@@ -211,7 +210,7 @@ def verify_vc_jwt(
         digest=read.digest,
         proof=VerifiedProof(credential.issuer, kid, made, ends),
         secured_by=read.secured_by,
-        key_bound=bound,
+        key_bound=holder is not None,
         status_checked=None if not credential.status else found is not None,
         statuses=found or (),
     )
@@ -245,7 +244,7 @@ def sign_vp_jwt(
     }
     if valid_for is not None:
         document["exp"] = numeric_date(now + valid_for)
-    _check_claims(document)
+    _check_claims(document, "vp")
     parsed = _Presentation.parse(document)
     _check_controller(parsed.holder, method, "/holder")
     return _sign("vp", document, key, method=method, disclosable=disclosable, random=random)
@@ -309,6 +308,7 @@ def verify_vp_jwt(
 
 @dataclass(frozen=True, slots=True)
 class _Token:
+    content: str
     jws: UnverifiedJws
     sd_jwt: SdJwt | None
     secured_by: str
@@ -322,15 +322,16 @@ class _Token:
         secured_by = jws.check_type(f"{content}+jwt" if sd_jwt is None else f"{content}+sd-jwt")
         if jws.header.get("cty", content) not in (content, f"application/{content}"):
             raise JoseInvalid(f"cty must be {content}", code="jose.cty")
-        return cls(jws, sd_jwt, secured_by)
+        return cls(content, jws, sd_jwt, secured_by)
 
     def open(self, key: PublicKey) -> JsonObject:
         if self.sd_jwt is None:
             verify_jws(self.jws, key)
             claims = self.jws.claims()
         else:
-            claims = verify_sd_jwt(self.sd_jwt, key).claims
-        _check_claims(claims)
+            shown = _ALWAYS_SHOWN[self.content]
+            claims = verify_sd_jwt(self.sd_jwt, key, always_shown=shown).claims
+        _check_claims(claims, self.content)
         # RFC 7519 §5.3: what the header repeats is the same.
         for name in ("iss", "sub", "aud"):
             if name in self.jws.header and self.jws.header[name] != claims.get(name):
@@ -355,7 +356,7 @@ class _Presentation:
         check_foreign_context(document)
         types = read_types(document, "VerifiablePresentation")
         holder = document.get("holder", document.get("iss"))
-        named = holder.get("id") if isinstance(holder, dict) else holder
+        named = _id(holder)
         if not isinstance(named, str):
             _unfit("holder", "the holder must be a DID")
         value = document.get("verifiableCredential", [])
@@ -385,7 +386,13 @@ def _sign(
         return sign_claims(document, key, typ=f"{content}+jwt", **header)
     header["typ"] = f"{content}+sd-jwt"
     return issue_sd_jwt(
-        document, key, disclosable=disclosable, header=header, decoys=decoys, random=random
+        document,
+        key,
+        disclosable=disclosable,
+        header=header,
+        always_shown=_ALWAYS_SHOWN[content],
+        decoys=decoys,
+        random=random,
     )
 
 
@@ -398,20 +405,24 @@ def _check_controller(named: str, method: str, pointer: str) -> None:
         )
 
 
-def _check_claims(claims: JsonObject) -> None:
+def _check_claims(claims: JsonObject, content: str) -> None:
     # §1.1.2.1: these held the credential in version 1.1, where its properties meant other things.
     if "vc" in claims or "vp" in claims:
         raise JoseInvalid("the claims vc and vp must not be there", code="jose.claims")
     # §3.1.3: a claim and the property of the same meaning must not contradict each other.
     subject = claims.get("credentialSubject")
-    issuer = claims.get("issuer", claims.get("holder"))
     for name, same in (
-        ("iss", issuer.get("id") if isinstance(issuer, dict) else issuer),
+        ("iss", _id(claims.get("issuer" if content == "vc" else "holder"))),
         ("jti", claims.get("id")),
         ("sub", subject.get("id") if isinstance(subject, dict) else None),
     ):
         if name in claims and same is not None and claims[name] != same:
             _conflict(name)
+
+
+def _id(value: Json) -> Json:
+    """Who is meant, by a name or by an object with it."""
+    return value.get("id") if isinstance(value, dict) else value
 
 
 def _conflict(name: str) -> NoReturn:

@@ -4,12 +4,12 @@ It knows nothing of grants: a relay verifies with this package and never loads w
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from credentials.contexts import context_bytes
-from credentials.credential import Credential
+from credentials.credential import WINDOW, Credential
 from credentials.errors import PolicyRefused, ProofInvalid
 from credentials.profile import check_window
 from credentials.proof import (
@@ -22,7 +22,7 @@ from credentials.proof import (
 from credentials.status import Status
 from credentials.statuslist import StatusFound, check_entries
 from credentials.suites.suite import Contexts
-from did.json import JsonObject, digest
+from did.json import JsonObject, digest, without_proof
 from did.resolve import OFFLINE, Resolver
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def verify_credential(
     """
     # 1. Structure of what came in.
     document = read_document(raw, allow_floats=True)
-    parsed = Credential.parse(document)
-    issuer = parsed.issuer
+    shown = Credential.parse(without_proof(document))
+    issuer = shown.issuer
     if expected_issuer is not None and issuer != expected_issuer:
         raise ProofInvalid(
             "the credential is by another issuer", code="proof.issuer", pointer="/issuer"
@@ -102,13 +102,14 @@ def verify_credential(
     # 3. From here on only what was signed counts. It differs from what came in by its contexts
     #    alone, if at all.
     signed = verified.document
-    credential = (
-        replace(parsed, raw=signed)
-        if signed["@context"] is document["@context"]
-        else Credential.parse(signed)
-    )
+    credential = shown if signed["@context"] is document["@context"] else Credential.parse(signed)
     # 4. Window (§4.9).
-    check_window(credential.valid_from or now, credential.valid_until or now + SKEW, now)
+    check_window(
+        credential.valid_from or now,
+        credential.valid_until or now + SKEW,
+        now,
+        WINDOW[credential.version],
+    )
     # 5. What this verifier asked for.
     _check_policy(credential, expected_types, expected_subject)
     # 6. Status (§4.10).

@@ -16,10 +16,14 @@ from did.keys import SigningKey, VerifyKey
 class EddsaJcsProofs:
     """eddsa-jcs-2022 as ``did.methods.webvh.Proofs``; not checked: what a proof says of itself."""
 
-    def verify(self, document: JsonObject, proof: JsonObject, key: VerifyKey) -> None:
+    def hash_document(self, document: JsonObject) -> bytes:
+        """What a proof is over, of a document without a proof."""
+        return eddsa_jcs.hash_document(document)
+
+    def verify(self, document_hash: bytes, proof: JsonObject, key: VerifyKey) -> None:
         """Return if this key made this proof over this document; else ``SignatureInvalid``."""
         try:
-            eddsa_jcs.verify_value(proof, eddsa_jcs.hash_document(document), key)
+            eddsa_jcs.verify_value(proof, document_hash, key)
         except (ProofInvalid, StructureInvalid) as error:
             raise SignatureInvalid(str(error)) from error
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from did.document import RELATIONSHIPS, DidDocument, Service
 from did.errors import DidError
-from did.identifier import DidUrl
+from did.identifier import DidUrl, climbs
 from did.json import JsonObject
 from did.resolution import (
     ResolutionOptions,
@@ -33,9 +33,8 @@ _PARAMETERS = (_VERSIONS, _VERSIONS | {"service", "serviceType", "relativeRef"})
 # RFC 3986 §4.2 without a scheme: no colon before the first slash, question or number sign.
 _CHARACTER = r"[A-Za-z0-9._~!$&'()*+,;=@-]|%[0-9A-Fa-f]{2}"
 _RELATIVE = re.compile(rf"(?:{_CHARACTER})*(?:[/?#](?:{_CHARACTER}|[:/?#])*)?")
-# What a server may take for a dot or a slash.
-_DOT = re.compile("%2e", re.IGNORECASE)
-_SLASH = re.compile("%2f|%5c", re.IGNORECASE)
+# Two of what a server may take for a slash: a host follows.
+_HOST = re.compile("(?:/|%2f|%5c){2}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +196,10 @@ def _joined(place: str, relative: str | None, fragment: str | None) -> str:
 
 def _check_relative(relative: str) -> None:
     # §13.7.1: a reference that names a host, or climbs, leads out of what the controller offers.
-    path = _SLASH.sub("/", _DOT.sub(".", re.split("[?#]", relative, maxsplit=1)[0]))
     if (
         _RELATIVE.fullmatch(relative) is None
-        or path.startswith("//")
-        or not {".", ".."}.isdisjoint(path.split("/"))
+        or _HOST.match(relative) is not None
+        or climbs(re.split("[?#]", relative, maxsplit=1)[0])
     ):
         raise Stop(SpecError.INVALID_DID_URL, "relativeRef must stay within the endpoint")
 

@@ -25,6 +25,8 @@ _DID_URL = re.compile(
     rf"(?:\?((?:{_PCHARS}|[/?])*+))?+"
     rf"(?:#((?:{_PCHARS}|[/?])*+))?+"
 )
+# What a server may take for a slash, in lower case.
+_SLASH = re.compile(r"[/\\]|%2f|%5c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +74,10 @@ class DidUrl:
         query = "" if self.query is None else "?" + self.query
         fragment = "" if self.fragment is None else "#" + self.fragment
         return f"{self.did}{self.path}{query}{fragment}"
+
+
+def climbs(path: str) -> bool:
+    """Whether a step of a path is ``.`` or ``..`` for some server: also when it is percent-encoded,
+    stands beside a backslash, or has parameters behind it (RFC 3986 §3.3)."""
+    steps = _SLASH.split(path.lower().replace("%2e", "."))
+    return any(step.partition(";")[0] in (".", "..") for step in steps)

@@ -83,8 +83,8 @@ def parse_signed(raw: bytes | str, *, max_bytes: int = MAX_BYTES) -> tuple[JsonO
     if not isinstance(value, dict):
         value = parse_object(raw, max_bytes=max_bytes)
     elif raw.isascii():
-        return value, orjson.dumps(_without_proof(value), option=orjson.OPT_SORT_KEYS)
-    return value, canonicalize(_without_proof(value))
+        return value, orjson.dumps(without_proof(value), option=orjson.OPT_SORT_KEYS)
+    return value, canonicalize(without_proof(value))
 
 
 def canonicalize(value: Json) -> bytes:
@@ -125,10 +125,11 @@ def digest(value: JsonObject) -> str:
     Returns a multibase multihash (``uEi…``, 47 characters): the name by which signed objects
     refer to one another. Raises as ``canonicalize`` does.
     """
-    return multihash_of_sha256(hashlib.sha256(canonicalize(_without_proof(value))).digest())
+    return multihash_of_sha256(hashlib.sha256(canonicalize(without_proof(value))).digest())
 
 
-def _without_proof(value: JsonObject) -> JsonObject:
+def without_proof(value: JsonObject) -> JsonObject:
+    """An object without its top-level ``proof``: itself if it has none, or else a copy."""
     if "proof" not in value:
         return value
     rest = value.copy()

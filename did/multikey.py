@@ -18,7 +18,7 @@ from did.errors import EncodingError, KeyFormatError
 
 # Base conversion takes quadratic time. The longest key in use (ML-DSA-44) needs 1796 characters.
 MAX_BASE58_TEXT = 4096
-MAX_BASE58_BYTES = 3000
+MAX_BASE58_BYTES = 2999  # what always fits into that text
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _NO_DIGIT = 0xFF
@@ -99,7 +99,7 @@ def _pairs() -> list[str]:
 
 
 def base58btc_encode(data: bytes) -> str:
-    """base58btc, as Bitcoin writes it; at most 3000 bytes."""
+    """base58btc, as Bitcoin writes it; at most 2999 bytes."""
     if len(data) > MAX_BASE58_BYTES:
         raise EncodingError("too many bytes for base58btc", code="encoding.too_long")
     two, parts = _pairs(), list[str]()

@@ -26,6 +26,10 @@ def parse_time(text: str) -> datetime:
     """
     if _FORM.fullmatch(text) is None:
         raise TimeFormatError("a time must be written YYYY-MM-DDTHH:MM:SSZ", hint=_HINT)
+    return _in_calendar(text)
+
+
+def _in_calendar(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
@@ -40,7 +44,7 @@ def parse_date_time_stamp(text: str) -> datetime:
     ``TimeFormatError`` (``time.format``).
     """
     if _FORM.fullmatch(text) is not None and text[11:13] != "24":
-        return parse_time(text)  # the common form, and the quicker reading
+        return _in_calendar(text)  # the common form, and the quicker reading
     found = _STAMP.fullmatch(text)
     if found is None:
         raise TimeFormatError("a time must be an xsd:dateTimeStamp with a zone", hint=_HINT)

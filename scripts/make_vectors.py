@@ -12,8 +12,31 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+
+import vectors_of_others as of_others
+from vector_world import (
+    COMPANY,
+    DELIVERY,
+    HOLDER,
+    LIST_URL,
+    MARKETING,
+    NOW,
+    OTHER_LIST,
+    P256,
+    P384,
+    RELAY,
+    STRANGER,
+    SUITES,
+    VALID,
+    YEAR,
+    case,
+    claim,
+    refused,
+    urn,
+    without,
+)
 
 from credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2
 from credentials.derive import derive_credential
@@ -27,7 +50,6 @@ from credentials.suites import ecdsa_sd
 from credentials.ticket import issue_ticket
 from credentials.vc_jwt import sign_vc_jwt, sign_vp_jwt
 from credentials.webvh import PROOFS
-from did.ecdsa import Curve, EcdsaSigningKey
 from did.json import Json, JsonObject, canonicalize
 from did.keys import SigningKey
 from did.methods import webvh
@@ -35,60 +57,6 @@ from did.multikey import b64url_encode, multihash_sha256
 from did.time import format_time
 
 FOLDER = Path(__file__).resolve().parents[1] / "credentials" / "vectors"
-NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
-YEAR = timedelta(days=365)
-# Public on purpose: whoever has the vectors can make more of them.
-HOLDER = SigningKey.from_seed(b"\1" * 32)
-STRANGER = SigningKey.from_seed(b"\2" * 32)
-P256 = EcdsaSigningKey.from_secret(Curve.P256, b"\3" * 32)
-P384 = EcdsaSigningKey.from_secret(Curve.P384, b"\4" * 48)
-COMPANY = "did:web:shop.example"
-RELAY = "https://relay.example"
-LIST_URL = f"{RELAY}/v1/status/AAAAAAAAAAAAAAAAAAAAAA"
-OTHER_LIST = "https://issuer.example/lists/3"
-DELIVERY = "https://w3id.org/dpv#DeliveryOfGoods"
-MARKETING = "https://w3id.org/dpv#Marketing"
-SUITES = {
-    "eddsa-jcs-2022": (HOLDER,),
-    "eddsa-rdfc-2022": (HOLDER,),
-    "ecdsa-jcs-2019": (P256, P384),
-    "ecdsa-rdfc-2019": (P256, P384),
-}
-VALID: Json = "valid"
-
-
-def refused(code: str, pointer: str = "") -> Json:
-    return {"code": code, "pointer": pointer}
-
-
-def case(
-    name: str, value: JsonObject | str, expected: Json, *, at: datetime = NOW, **arguments: Json
-) -> JsonObject:
-    """``value`` is an object, which is written in its canonical form, or a text as it is."""
-    text = value if isinstance(value, str) else canonicalize(value).decode()
-    return {
-        "name": name,
-        "input": text,
-        "arguments": {"now": format_time(at), **arguments},
-        "expected": expected,
-    }
-
-
-def urn(number: int) -> str:
-    return f"urn:uuid:00000000-0000-4000-8000-{number:012x}"
-
-
-def without(document: JsonObject, *names: str) -> JsonObject:
-    return {name: value for name, value in document.items() if name not in names}
-
-
-def claim(document: JsonObject, **changes: Json) -> JsonObject:
-    """A copy with other claims; the signature is left as it is."""
-    subject = document["credentialSubject"]
-    if not isinstance(subject, dict):
-        raise TypeError
-    return {**document, "credentialSubject": {**subject, **changes}}
-
 
 # --- grants ------------------------------------------------------------------------------------
 
@@ -147,6 +115,8 @@ def grants() -> Iterator[JsonObject]:
     yield of("over", good, refused("credential.expired", "/validUntil"), at=NOW + YEAR)
     early = NOW - timedelta(days=1)
     yield of("not begun", good, refused("proof.future", "/proof/created"), at=early)
+    later = grant(valid_from=NOW + timedelta(days=9))
+    yield of("of a later day", later, refused("credential.not_yet_valid", "/validFrom"))
     yield of("another purpose", good, refused("grant.purpose"), purpose=MARKETING)
     yield of("another company", good, refused("grant.audience"), audience="did:web:x.example")
     yield of("another field", good, refused("grant.fields"), fields=["health"])
@@ -273,6 +243,7 @@ def status_lists() -> Iterator[JsonObject]:
         cryptosuite="ecdsa-jcs-2019",
     )
     yield case("any issuer's, suspension", general, VALID, **by)
+    yield from of_others.lists()
 
 
 def presentations() -> Iterator[JsonObject]:
@@ -357,6 +328,8 @@ def credentials() -> Iterator[JsonObject]:
             yield case(f"valid, VCDM 1.1: {name}", older, VALID, issuer=key.did)
     yield from _chains()
     yield from _selective()
+    yield from of_others.general()
+    yield from of_others.with_status()
 
 
 def _chains() -> Iterator[JsonObject]:
@@ -479,6 +452,8 @@ def tokens() -> Iterator[JsonObject]:
         refused("presentation.challenge", "/nonce"),
         **{**here, "challenge": "x"},
     )
+    yield from of_others.jwt()
+    yield from of_others.sd_jwt_vc()
 
 
 def histories() -> Iterator[JsonObject]:
@@ -510,6 +485,13 @@ def histories() -> Iterator[JsonObject]:
     time = '"versionTime":"2026-01-29T09:30:0%s"'
     later = text.replace(time % "0Z", time % "1Z")
     yield case("a time changed", later, refused("did.webvh_log"), **who)
+    entry = json.loads(second)
+    entry["proof"] = json.loads(first)["proof"]
+    forged = f"{first}\n{canonicalize(entry).decode()}\n"
+    yield case("the proof of another version", forged, refused("did.webvh_proof"), **who)
+    ended = webvh.deactivate(grown, key=STRANGER, proofs=PROOFS, now=NOW - timedelta(hours=1))
+    gone: JsonObject = {"deactivated": True}
+    yield case("valid: deactivated", ended.raw.decode(), VALID, **who) | gone
 
 
 FILES: dict[str, Callable[[], Iterator[JsonObject]]] = {
@@ -517,6 +499,7 @@ FILES: dict[str, Callable[[], Iterator[JsonObject]]] = {
     "grants": grants,
     "histories": histories,
     "presentations": presentations,
+    "stamps": of_others.stamps,
     "status-lists": status_lists,
     "tickets": tickets,
     "tokens": tokens,
@@ -525,9 +508,10 @@ FILES: dict[str, Callable[[], Iterator[JsonObject]]] = {
 
 def make() -> dict[str, str]:
     """The text of every file, by its name."""
+    files: dict[str, Json] = {name: [*cases()] for name, cases in FILES.items()}
     return {
-        f"{name}.json": json.dumps([*cases()], indent=1, ensure_ascii=False) + "\n"
-        for name, cases in FILES.items()
+        f"{name}.json": json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+        for name, value in {"keys": of_others.keys(), **files}.items()
     }
 
 

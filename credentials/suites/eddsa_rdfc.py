@@ -66,7 +66,8 @@ def verify_value(
     The ``@context`` of the proof must be that of the document already.
     """
     signature = read_value(proof.get("proofValue"))
-    configuration = {name: value for name, value in proof.items() if name != "proofValue"}
+    configuration = proof.copy()
+    del configuration["proofValue"]  # which was just read
     proof_hash = hash_configuration(configuration, contexts=contexts)
     check_signature(key, signature, proof_hash + document_hash)
 

@@ -1,5 +1,6 @@
 """The cryptosuites known here, by name. A suite is loaded when a proof of it is met."""
 
+from functools import cache
 from typing import Final
 
 from credentials.errors import ProofInvalid
@@ -19,6 +20,8 @@ OVER_JSON: Final = frozenset({EDDSA_JCS, ECDSA_JCS, EXPERIMENTAL_MLDSA44})
 ALL_SUITES: Final = OVER_JSON | {EDDSA_RDFC, ECDSA_RDFC, ECDSA_SD}
 
 
+# Of unknown names nothing is kept: what is raised is not.
+@cache
 def suite_named(name: str) -> Suite:
     """The suite of a name. Raises ``ProofInvalid`` (``proof.no_known_suite``)."""
     # Each import stands by itself, so that who meets one suite loads no other.

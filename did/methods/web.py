@@ -15,8 +15,9 @@ from did.json import parse_object
 MAX_DOCUMENT_BYTES = 65_536
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# A top label holds a letter: what ends in digits alone would be read as an IPv4 address.
-_HOST = re.compile(rf"(?:{_LABEL}\.)*(?=[a-z0-9-]*[a-z]){_LABEL}")
+# A top label holds a letter and is no hexadecimal number: what ends in a number is read as an IPv4
+# address by many (WHATWG URL §3.5).
+_HOST = re.compile(rf"(?:{_LABEL}\.)*(?=[a-z0-9-]*[a-z])(?!0x[0-9a-f]*$){_LABEL}")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]+")
 

@@ -17,7 +17,13 @@ from credentials.contexts import CREDENTIALS_V2
 from credentials.errors import CredentialError, PresentationInvalid, ProofInvalid
 from credentials.jose import JoseInvalid, public_jwk, read_jws, sign_claims, verify_jws
 from credentials.key_binding import bind_key
-from credentials.sd_jwt import MAX_DISCLOSURES, SdJwt, SdJwtInvalid, select_disclosures
+from credentials.sd_jwt import (
+    MAX_DISCLOSURES,
+    SdJwt,
+    SdJwtInvalid,
+    issue_sd_jwt,
+    select_disclosures,
+)
 from credentials.sd_jwt_vc import issue_sd_jwt_vc, verify_sd_jwt_vc
 from credentials.status import WITHOUT_STATUS
 from credentials.vc_jwt import sign_vc_jwt, sign_vp_jwt, verify_vc_jwt, verify_vp_jwt
@@ -330,3 +336,77 @@ def test_attack_98_token_that_costs_much() -> None:
     # A larger token is read by who asks for it.
     big = sign_claims({"a": "x" * 100_000}, ED25519) + "~"
     assert SdJwt.parse(big, max_chars=200_000).jws.claims()
+
+
+# -- 99: what ends, binds or limits a token, put where it can be withheld --------------------------
+
+
+def concealed(content: str, key: Any, claims: JsonObject, pointer: str) -> str:
+    header: JsonObject = {"typ": f"{content}+sd-jwt", "kid": key.verification_method}
+    return issue_sd_jwt(claims, key, disclosable={pointer}, header=header)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    ("pointer", "value"),
+    [
+        ("/exp", int(NOW.timestamp()) + 60),
+        ("/aud", ["us"]),
+        ("/aud/0", ["us"]),
+        ("/cnf", {"jwk": public_jwk(HOLDER.verify_key)}),
+        ("/cnf/jwk", {"jwk": public_jwk(HOLDER.verify_key)}),
+        ("/credentialStatus", {"type": "x"}),
+        ("/relatedResource", [{"id": "https://a.example/r", "digestSRI": "sha256-x"}]),
+        ("/validUntil", "2027-01-01T00:00:00Z"),
+    ],
+)
+def test_attack_99_withheld_end_audience_or_holder(key: Any, pointer: str, value: Json) -> None:
+    """A credential whose end, audience, holder or status its holder may leave out has none."""
+    name = pointer[1:].partition("/")[0]
+    document = {**credential(key), name: value}
+    with pytest.raises(CredentialError) as caught:
+        sign_vc_jwt(document, key, disclosable={pointer})
+    assert caught.value.code == "sd_jwt.always_shown"
+    token = concealed("vc", key, document, pointer)
+    # The holder itself could leave it out; shown, it tells that it might have been.
+    with pytest.raises(SdJwtInvalid) as refused:
+        verify_vc(token, expected_audience="us" if name == "aud" else None)
+    assert refused.value.code == "sd_jwt.always_shown"
+
+
+@pytest.mark.parametrize(
+    ("pointer", "more"),
+    [
+        ("/exp", {"exp": int(NOW.timestamp()) + 60}),
+        ("/iat", {}),
+        ("/nonce", {}),
+        ("/aud", {}),
+        # To each of two verifiers it would be for that one alone.
+        ("/aud/1", {"aud": ["us", "them"]}),
+    ],
+)
+def test_attack_99_presentation_for_whoever_it_is_cut_for(pointer: str, more: JsonObject) -> None:
+    """A presentation says for whom, for which moment and until when, and nobody can cut that."""
+    document: JsonObject = {
+        "@context": [CREDENTIALS_V2],
+        "type": "VerifiablePresentation",
+        "holder": HOLDER.did,
+    }
+    expected: Any = {"expected_challenge": "n", "expected_domain": "us", "now": NOW}
+    signed: JsonObject = {**document, "nonce": "n", "aud": "us", "iat": int(NOW.timestamp())}
+    token = concealed("vp", HOLDER, {**signed, **more}, pointer)
+    shown = select_disclosures(token, set() if pointer == "/aud/1" else {pointer})
+    with pytest.raises(SdJwtInvalid) as caught:
+        verify_vp_jwt(shown, **expected)
+    assert caught.value.code == "sd_jwt.always_shown"
+    with pytest.raises(CredentialError) as refused:
+        sign_vp_jwt(
+            document,
+            HOLDER,
+            challenge="n",
+            domain="us",
+            now=NOW,
+            valid_for=timedelta(minutes=1),
+            disclosable={pointer},
+        )
+    assert refused.value.code == "sd_jwt.always_shown"

@@ -91,3 +91,22 @@ def test_the_printed_form_does_not_show_bits():
 def test_an_odd_length_is_refused():
     with pytest.raises(StatusInvalid):
         BitString.empty(MIN_ENTRIES + 1)
+
+
+def test_what_lies_outside_of_a_list_is_refused():
+    """Reading, setting, a value too large, and lists of different lengths."""
+    bits = BitString.empty()
+    longer = BitString.empty(MIN_ENTRIES * 2)
+    for act, code in (
+        (lambda: bits.get(-1), "status.index_range"),
+        (lambda: bits.get(MIN_ENTRIES), "status.index_range"),
+        (lambda: bits.with_bit(-1), "status.index_range"),
+        (lambda: bits.with_bit(MIN_ENTRIES), "status.index_range"),
+        (lambda: bits.with_value(0, 2, 4), "status.value"),
+        (lambda: bits.with_value(0, 1, -1), "status.value"),
+        (lambda: bits.union(longer), "status.length"),
+        (lambda: BitString.decode(longer.encode(), max_bytes=MIN_ENTRIES // 8), "status.too_large"),
+    ):
+        with pytest.raises(StatusInvalid) as caught:
+            act()
+        assert caught.value.code == code

@@ -12,19 +12,14 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from credentials.compiled import (
-    MAX_BLANK_NODES,
-    MAX_LEVELS,
-    MAX_LINES,
-    MAX_NODES,
-    canonicalize_known,
-)
+from credentials.compiled import canonicalize_known
 from credentials.contexts import CREDENTIALS_V2, DATA_INTEGRITY_V2, PDS_V1
 from credentials.errors import CredentialError
 from credentials.grant import issue_grant
 from credentials.proof import add_proof, sign_object
 from credentials.rdfc import MAX_BYTES, canonicalize_any, canonicalize_jsonld
 from credentials.scopes import COMPILED_CONTEXTS, EMPTY, Scope, Term, UnknownShapeError, scope_of
+from credentials.shapes import MAX_BLANK_NODES, MAX_LEVELS, MAX_LINES, MAX_NODES
 from credentials.status import BitString, issue_status_list
 from credentials.suites import eddsa_rdfc
 from credentials.ticket import issue_ticket

@@ -367,3 +367,47 @@ def test_a_credential_needs_a_subject_and_need_not_begin():
     with pytest.raises(StructureInvalid) as caught:
         Credential.parse(document)
     assert caught.value.code == "credential.missing"
+
+
+def test_a_proof_has_times_of_its_own(key, now):
+    """It may be over while the credential is not, and must not be of the future."""
+    unsigned = {
+        "@context": [CREDENTIALS_V2],
+        "type": ["VerifiableCredential"],
+        "issuer": key.did,
+        "credentialSubject": SUBJECT,
+    }
+    signed = add_proof(unsigned, key, created=now, expires=now + timedelta(hours=1))
+    _verify(signed, now)
+    for moment, code in (
+        (now + timedelta(hours=1), "proof.expired"),
+        (now - timedelta(hours=1), "proof.future"),
+    ):
+        with pytest.raises(ProofInvalid) as caught:
+            _verify(signed, moment)
+        assert caught.value.code == code
+
+
+def test_an_issued_credential_is_not_issued_again(key, now):
+    signed = _issue(key, now)
+    with pytest.raises(ProofInvalid) as caught:
+        issue_credential(signed, key, now=now)
+    assert caught.value.code == "proof.present"
+
+
+def test_an_end_that_is_said_stays(key, now):
+    ends = "2027-01-31T09:30:00Z"
+    signed = issue_credential(
+        {"credentialSubject": SUBJECT, "validUntil": ends},
+        key,
+        now=now,
+        valid_for=timedelta(hours=1),
+    )
+    assert signed["validUntil"] == ends
+
+
+def test_contexts_are_not_without_number(key, now):
+    more = [f"https://x.example/{number}" for number in range(16)]
+    _issue(key, now, **{"@context": [CREDENTIALS_V2, *more[:15]]})
+    with pytest.raises(ContextRefused):
+        _issue(key, now, **{"@context": [CREDENTIALS_V2, *more]})

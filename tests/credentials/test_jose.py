@@ -365,6 +365,7 @@ def test_an_ed25519_key_in_a_document_is_held_to_its_use():
         ("did:web:issuer.example/path#k", "jose.kid"),
         ("did:web:issuer.example?a=b#k", "jose.kid"),
         ("https://issuer.example/keys#k", "jose.kid"),
+        ("did:web:Issuer.example#k", "jose.kid"),
         ("did:web:issuer.example#other", "key.unknown"),
     ],
 )

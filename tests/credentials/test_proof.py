@@ -398,3 +398,48 @@ def test_an_object_that_is_no_json_is_refused(now):
     with pytest.raises(StructureInvalid) as caught:
         _verify({"a": {1, 2}}, now)
     assert caught.value.code == "json.type"
+
+
+@pytest.mark.parametrize("previous", [[], 5, [5], "urn:p:2"])
+def test_a_chain_names_what_it_is_over(previous, key, now):
+    signed = sign_object({"@context": [CREDENTIALS_V2]}, key, created=now)
+    proof = {**signed["proof"], "id": "urn:p:1", "previousProof": previous}
+    with pytest.raises(ProofInvalid) as caught:
+        _verify({**signed, "proof": proof}, now, exact_context=None)
+    assert caught.value.code in ("proof.malformed", "proof.previous")
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        {"id": 5, "type": "Other"},
+        {"type": "DataIntegrityProof"},
+        {"type": "DataIntegrityProof", "cryptosuite": 5},
+        {"type": 5},
+        {},
+        "text",
+    ],
+)
+def test_a_further_proof_says_what_it_is(proof, key, now):
+    """One of an unknown suite is reported; one that is no proof at all is refused."""
+    signed = sign_object({"@context": [CREDENTIALS_V2]}, key, created=now)
+    with pytest.raises(ProofInvalid) as caught:
+        _verify({**signed, "proof": [signed["proof"], proof]}, now, exact_context=None)
+    assert caught.value.code == "proof.malformed"
+
+
+def test_two_proofs_have_ids_of_their_own(key, now):
+    signed = sign_object({"@context": [CREDENTIALS_V2]}, key, created=now)
+    twice = [add_proof({"@context": [CREDENTIALS_V2]}, key, created=now, id="urn:p:1")["proof"]] * 2
+    with pytest.raises(ProofInvalid) as caught:
+        _verify({**signed, "proof": twice}, now, exact_context=None)
+    assert caught.value.code == "proof.malformed"
+
+
+def test_an_empty_context_is_no_beginning_of_another(key, now):
+    """EdDSA Cryptosuites §3.3.2: the prefix rule would take it for any document."""
+    signed = sign_object({"@context": [], "name": "x"}, key, created=now)
+    changed = {**signed, "@context": [CREDENTIALS_V2]}
+    with pytest.raises(ContextRefused) as caught:
+        _verify(changed, now, exact_context=None)
+    assert caught.value.code == "context.proof"

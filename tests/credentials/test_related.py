@@ -187,11 +187,20 @@ def test_a_schema_of_another_type_is_not_a_yes(key, now):
 
 
 def test_a_schema_with_a_digest_is_held_against_it(key, now):
-    reference = {"id": SCHEMA_URL, "type": "JsonSchema", "digestSRI": _sri(data=_schema())}
-    _verify(key, now, fetch=lambda _: _schema(), credentialSchema=reference)
-    with pytest.raises(RelatedInvalid) as caught:
-        _verify(key, now, fetch=lambda _: _schema(title="x"), credentialSchema=reference)
-    assert caught.value.code == "related.digest"
+    for digest in (
+        {"digestSRI": _sri(data=_schema())},
+        {"digestMultibase": multihash_sha256(_schema())},
+    ):
+        reference = {"id": SCHEMA_URL, "type": "JsonSchema", **digest}
+        _verify(key, now, fetch=lambda _: _schema(), credentialSchema=reference)
+        with pytest.raises(RelatedInvalid) as caught:
+            _verify(key, now, fetch=lambda _: _schema(title="x"), credentialSchema=reference)
+        assert caught.value.code == "related.digest"
+
+
+def test_a_pattern_says_nothing_of_what_is_no_text(key, now):
+    schema = _schema(properties={"credentialSubject": {"pattern": "^x$"}})
+    assert _against(schema, key, now).checked_schemas is True
 
 
 def test_a_pattern_is_matched_in_linear_time(key, now):

@@ -89,6 +89,28 @@ def test_a_message_says_what_its_value_means(key, now):
     assert [item.message for item in found.statuses] == ["word 1", "word 2", "word 3", "word 0"]
 
 
+def test_a_list_is_fetched_once_and_not_for_any_number_of_entries(key, now):
+    """A hostile credential does not make its verifier fetch lists by the hundred."""
+    asked = []
+    bits = _list(key, now, BitString.empty(), "revocation")
+
+    def fetch(url):
+        asked.append(url)
+        return bits
+
+    entries = [_entry(index=str(number)) for number in range(17)]
+    assert len(_check(_issued(key, now, *entries[:16]), fetch, now).statuses) == 16
+    assert asked == [URL]
+    with pytest.raises(StatusInvalid) as caught:
+        _check(_issued(key, now, *entries), fetch, now)
+    assert caught.value.code == "status.many"
+    assert asked == [URL]
+    # And not for one of them when another is none.
+    with pytest.raises(StatusInvalid):
+        _check(_issued(key, now, _entry(), _entry(index="-1")), fetch, now)
+    assert asked == [URL]
+
+
 def test_one_list_may_serve_several_purposes(key, now):
     bits = BitString.empty().with_bit(9)
     raw = _list(key, now, bits, "refresh", "revocation")

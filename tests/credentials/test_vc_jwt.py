@@ -488,6 +488,7 @@ def vp(changes: JsonObject, **header: Json) -> str:
         ({"holder": None}, "presentation.holder"),
         ({"holder": None, "iss": KEY.did}, "proof.not_by_controller"),
         ({"iss": KEY.did}, "jose.conflict"),
+        ({"iss": KEY.did, "issuer": KEY.did}, "jose.conflict"),
         ({"vp": {}}, "jose.claims"),
         ({"iat": SECONDS + 61}, "jose.future"),
         ({"exp": SECONDS}, "credential.expired"),

@@ -175,6 +175,8 @@ def test_services_have_addresses(rest: str, expected: tuple[str, ...]) -> None:
         "%2F..%252fsecret",
         "%2F%252Fevil.example",
         ".",
+        "..%3Ba/secret",
+        "a/..%3B/secret",
         "a%0D%0Ab",
         "%C3%A9",
         "%25zz",

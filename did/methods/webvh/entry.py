@@ -35,10 +35,13 @@ _PROOF_MEMBERS = frozenset({*_PROOF, "created", "id", "proofValue", "verificatio
 class Proofs(Protocol):
     """eddsa-jcs-2022, injected, because this package knows no credentials.
 
-    Both methods take an object without a proof. ``credentials.webvh.PROOFS`` is one.
+    Documents are objects without a proof. ``credentials.webvh.PROOFS`` is one.
     """
 
-    def verify(self, document: JsonObject, proof: JsonObject, key: VerifyKey) -> None:
+    def hash_document(self, document: JsonObject) -> bytes:
+        """What a proof is over, of a document: apart, because one may have several proofs."""
+
+    def verify(self, document_hash: bytes, proof: JsonObject, key: VerifyKey) -> None:
         """Return if this key made this proof over this document; else ``SignatureInvalid``."""
 
     def sign(self, document: JsonObject, key: SigningKey, *, created: datetime) -> JsonObject:
@@ -95,11 +98,13 @@ def check_proofs(entry: JsonObject, proof: Json, active: Collection[str], proofs
     members = proof if isinstance(proof, list) else [proof]
     if not 1 <= len(members) <= MAX_PROOFS:
         _refuse(f"an entry must have from one to {MAX_PROOFS} proofs")
+    # Once for all of its proofs: an entry may be large, and is written by who may be hostile.
+    document_hash = proofs.hash_document(entry)
     for member in members:
-        check_proof(entry, member, active, proofs)
+        check_proof(document_hash, member, active, proofs)
 
 
-def check_proof(document: JsonObject, proof: Json, active: Collection[str], proofs: Proofs) -> str:
+def check_proof(document_hash: bytes, proof: Json, active: Collection[str], proofs: Proofs) -> str:
     """The Multikey that made one proof, which is among those ``active``, and which holds.
 
     Raises ``DidLogError`` (``did.webvh_proof``).
@@ -117,7 +122,7 @@ def check_proof(document: JsonObject, proof: Json, active: Collection[str], proo
         _refuse("the key of a proof is not among those that may sign here")
     # 3. That it holds.
     try:
-        proofs.verify(document, proof, VerifyKey.from_multikey(multikey))
+        proofs.verify(document_hash, proof, VerifyKey.from_multikey(multikey))
     except (SignatureInvalid, KeyFormatError):
         _refuse("a proof does not hold")
     return multikey

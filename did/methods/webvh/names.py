@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from did.errors import DidSyntaxError, MethodNotSupported
-from did.identifier import Did
+from did.identifier import Did, DidUrl, climbs
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.methods import web
 
@@ -77,7 +77,7 @@ def with_services(document: JsonObject) -> JsonObject:
     base = _folder(did).removesuffix(_WELL_KNOWN).removesuffix("/")
     present = document.get("service", [])
     services: list[Json] = list(present) if isinstance(present, list) else [present]
-    names = {item.get("id") for item in services if isinstance(item, dict)}
+    names = {str(item.get("id")) for item in services if isinstance(item, dict)}
     implicit: tuple[JsonObject, ...] = (
         {"id": "#files", "type": "relativeRef", "serviceEndpoint": base},
         {
@@ -87,15 +87,15 @@ def with_services(document: JsonObject) -> JsonObject:
             "serviceEndpoint": base + "/whois.vp",
         },
     )
-    services += [s for s in implicit if names.isdisjoint({s["id"], f"{did}{s['id']}"})]
+    services += [s for s in implicit if names.isdisjoint({str(s["id"]), f"{did}{s['id']}"})]
     return {**document, "service": services}
 
 
 def resource_url_of(document: JsonObject, path: str) -> str:
     """Where the DID URL path ``/…`` of a document's subject lies: its #files, or its #whois.
 
-    Raises ``DidSyntaxError`` (``did.webvh_syntax``) when the service that answers for the path
-    has no single https endpoint, or the path climbs out of it.
+    Raises ``DidSyntaxError``: ``did.webvh_syntax`` when the service that answers for the path has
+    no single https endpoint, or the path climbs out of it; ``did.syntax`` for what is no path.
     """
     did = _subject(document)
     name = "#whois" if path == "/whois" else "#files"
@@ -103,12 +103,12 @@ def resource_url_of(document: JsonObject, path: str) -> str:
     for service in services if isinstance(services, list) else []:
         if isinstance(service, dict) and service.get("id") in (name, did + name):
             endpoint = service.get("serviceEndpoint")
-            steps = path.lower().replace("%2e", ".").split("/")
             if (
                 isinstance(endpoint, str)
                 and endpoint.startswith("https://")
                 and path.startswith("/")
-                and not {".", ".."} & set(steps)
+                and DidUrl.parse(did + path).path == path
+                and not climbs(path)
             ):
                 return endpoint if name == "#whois" else endpoint.removesuffix("/") + path
     raise DidSyntaxError(

@@ -64,9 +64,9 @@ def _latest_approvals(log: Log, raw: bytes | None, proofs: Proofs) -> dict[str, 
     found.sort(key=lambda item: item[0], reverse=True)
     latest: dict[str, int] = {}
     for number, proof in found:
-        version_id = log.versions[number - 1].version_id
+        document: JsonObject = {"versionId": log.versions[number - 1].version_id}
         try:
-            key = check_proof({"versionId": version_id}, proof, witnesses, proofs)
+            key = check_proof(proofs.hash_document(document), proof, witnesses, proofs)
         except DidLogError:
             continue
         witnesses.discard(key)

@@ -27,6 +27,7 @@ SEGMENT = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,8}", fullmatch=True)
         ("did:web:example.com:user:alice", "https://example.com/user/alice/did.json"),
         ("did:web:localhost%3A3000:a", "https://localhost:3000/a/did.json"),
         ("did:web:xn--bcher-kva.example", "https://xn--bcher-kva.example/.well-known/did.json"),
+        ("did:web:0x7f.example", "https://0x7f.example/.well-known/did.json"),
         ("did:web:demo.example:2021:07:08", "https://demo.example/2021/07/08/did.json"),
     ],
 )
@@ -57,6 +58,9 @@ def test_a_did_made_for_a_host_leads_there(host: str, port: int | None, path: li
         "did:web:127.0.0.1",
         "did:web:127.1",
         "did:web:2130706433",
+        "did:web:0x7f000001",
+        "did:web:127.0.0.0x1",
+        "did:web:example.0x",
         "did:web:example.com.",
         "did:web:.example.com",
         "did:web:-a.example",

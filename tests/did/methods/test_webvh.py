@@ -30,7 +30,7 @@ from did.errors import (
     MethodNotSupported,
 )
 from did.identifier import Did, DidUrl
-from did.json import JsonObject
+from did.json import Json, JsonObject
 from did.methods.webvh import (
     At,
     create,
@@ -97,6 +97,7 @@ def test_where_the_log_lies(place: str, url: str) -> None:
         f"{SCID}:Example.com",
         f"{SCID}:127.0.0.1",
         f"{SCID}:127.1",
+        f"{SCID}:127.0.0.0x1",
         f"{SCID}:127%2E0%2E0%2E1",
         f"{SCID}:127.0.0.1%3a443",
         f"{SCID}:example.com%3a443",
@@ -231,12 +232,21 @@ def test_a_path_is_looked_up_in_the_services() -> None:
         ],
     }
     assert resource_url_of(own, "/b") == "https://cdn.example/b"
-    for path in ("/../b", "/%2e%2E/b", "b", "/b/.", ""):
+    climbing = ("/../b", "/%2e%2E/b", "/b/.", "/..%2Fb", "/b%5c..", "/..;a/b")
+    for path in (*climbing, "b", "", "/a?b", "/a#b", "/a\\..", "/a b", "/%zz"):
         with pytest.raises(DidSyntaxError):
             resource_url_of(own, path)
     own["service"] = [{"id": "#files", "type": "relativeRef", "serviceEndpoint": "ipfs://a"}]
     with pytest.raises(DidSyntaxError):
         resource_url_of(own, "/b")
+
+
+@pytest.mark.parametrize("service", [[{"id": []}], [{"id": {}}, None, 1], {"id": 1}, None])
+def test_services_that_are_none_do_no_harm(service: Json) -> None:
+    """The state of an entry is whatever its controller wrote."""
+    document: JsonObject = {"id": f"did:webvh:{SCID}:example.com", "service": service}
+    services = with_services(document)["service"]
+    assert [item["id"] for item in services[-2:]] == ["#files", "#whois"]  # type: ignore[index,union-attr,call-overload]
 
 
 def test_a_did_web_beside_it() -> None:

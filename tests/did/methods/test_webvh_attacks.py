@@ -25,7 +25,7 @@ from webvh_world import (
     witnesses,
 )
 
-from credentials.webvh import PROOFS
+from credentials.webvh import PROOFS, EddsaJcsProofs
 from did.errors import DidDocumentError, DidLogError, DidNotFound
 from did.identifier import Did
 from did.json import Json, JsonObject, canonicalize, parse_object
@@ -466,6 +466,26 @@ def test_a_log_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
             assert read_log(log.raw, log.did, proofs=PROOFS, now=NOW).fault is None
             patch.setattr(log_room, limit, most - 1)
             assert refusal(log.raw, log.did).code == "did.webvh_log"
+
+
+class Counting(EddsaJcsProofs):
+    """Knows how often a document was hashed."""
+
+    def __init__(self) -> None:
+        self.hashed = 0
+
+    def hash_document(self, document: JsonObject) -> bytes:
+        self.hashed += 1
+        return super().hash_document(document)
+
+
+def test_an_entry_is_hashed_once_however_many_proofs_it_has() -> None:
+    """A log of large entries with eight proofs each took seconds."""
+    log, counting = new_log(), Counting()
+    entry = json.loads(lines_of(log)[0])
+    entry["proof"] *= 8
+    assert read_log(canonicalize(entry), log.did, proofs=counting, now=NOW).last.number == 1
+    assert counting.hashed == 1
 
 
 def test_versions_before_a_fault_are_given_by_name_alone() -> None:

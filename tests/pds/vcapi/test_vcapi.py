@@ -242,7 +242,7 @@ def test_a_body_that_is_not_strict_json_is_refused(api):
     for kind, body in (
         ("application/json", b'{"a": 1, "a": 2}'),
         ("application/json", b"\xff"),
-        ("text/plain", b"{}"),
+        ("text/plain", json.dumps({"credential": {}, "options": {}}).encode()),
     ):
         answer = client.post("/credentials/verify", data=body, content_type=kind)
         assert answer.status_code == 400
@@ -340,3 +340,37 @@ def test_a_credential_in_a_token_is_verified_too(api):
     status, found = api.post("/presentations/verify", {**proved, "options": options})
     assert status == 200
     assert found["credentialResults"][0]["issuer"] == key.did
+
+
+def test_what_is_not_declared_as_json_is_not_read(api):
+    signed = api.issue()[1]["verifiableCredential"]
+    body = json.dumps({"verifiableCredential": signed})
+    for kind, status in (
+        ("application/json", 200),
+        ("application/ld+json; charset=utf-8", 200),
+        ("text/plain", 400),
+    ):
+        answer = api._client.post("/credentials/verify", data=body, content_type=kind)
+        assert answer.status_code == status
+
+
+def test_only_a_status_that_was_given_out_is_set(api):
+    entry = api.issue(credentialStatus={})[1]["verifiableCredential"]["credentialStatus"]
+    taken = int(entry["statusListIndex"])
+    for change, value, status in (
+        ({}, 1, 400),
+        ({"statusListIndex": str((taken + 1) % 131_072)}, True, 400),
+        ({"statusListCredential": BASE + "/status-lists/none"}, True, 400),
+        ({}, True, 200),
+    ):
+        body = {"credentialStatus": {**entry, **change}, "status": value}
+        assert api.post("/credentials/status", body)[0] == status
+
+
+def test_proofs_of_unknown_suites_are_told(api):
+    signed = api.issue()[1]["verifiableCredential"]
+    unknown = {**signed["proof"], "cryptosuite": "of-another-kind"}
+    status, found = api.verify({**signed, "proof": [signed["proof"], unknown]})
+    assert status == 200
+    assert found["warnings"]
+    assert not api.verify(signed)[1]["warnings"]
