@@ -8,7 +8,6 @@ Schema 1.0 §3–4, Subresource Integrity §3.1.
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
@@ -237,7 +236,7 @@ def _digests(value: JsonObject, pointer: str) -> list[tuple[str, bytes]]:
 def _base64(text: str, pointer: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # of which binascii.Error is one; letters beyond ASCII raise the other
         raise StructureInvalid(
             "digestSRI is not base64", code="credential.value", pointer=pointer
         ) from None

@@ -76,9 +76,11 @@ class Decision:
             denials=tuple(fields.objects("denials", high=50)),
             tickets=tuple(fields.objects("tickets", high=50)),
             reply=ReplyAddress.parse(fields.fields("reply")),
-            relay=parse_relay_url(fields.text("relay", high=300)),
+            relay=fields.read_by(parse_relay_url, "relay", fields.text("relay", high=300)),
             log_origin=fields.text("logOrigin", high=300),
-            log_key=VerifyKey.from_multikey(fields.text("logKey", high=60)),
+            log_key=fields.read_by(
+                VerifyKey.from_multikey, "logKey", fields.text("logKey", high=60)
+            ),
         )
         fields.done()
         return decision
@@ -127,7 +129,7 @@ def check_decision(
     5. every grant has one ticket that says no more and no less
 
     Status is not looked at here: it is at redemption and before every use. Raises
-    ``DecisionRefused`` (``decision.*``).
+    ``DecisionRefused`` (``decision.*``), or ``MessageError`` for what is no decision or denial.
     """
     decision = Decision.parse(body)
     if decision.request != request.digest:  # 1

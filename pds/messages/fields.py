@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
+from typing import TypeVar
 
 from did.errors import DidError
 from did.identifier import Did
@@ -14,6 +15,9 @@ from did.multikey import b64url_decode, check_multihash
 from did.time import parse_time
 from pds.errors import PdsError
 from pds.messages.errors import MessageError
+
+_Form = TypeVar("_Form")
+_Value = TypeVar("_Value")
 
 Words = Mapping[str, str]
 """Plain words per language: BCP 47 tag to text; ``en`` is always there."""
@@ -218,6 +222,19 @@ class Fields:
         if method is not None and did.method != method:
             raise self._bad(name, f"a DID of the method {method}")
         return value
+
+    def read_by(self, read: Callable[[_Form], _Value], name: str, form: _Form) -> _Value:
+        """What a reader of another package makes of the member ``name``, whose form is ``form``.
+
+        Its refusal becomes a ``MessageError`` with the place; code, sentence and hint stay.
+        """
+        try:
+            return read(form)
+        except (PdsError, DidError) as error:
+            where = f"{self._where}/{name}"
+            raise MessageError(
+                f"{where}: {error}", code=error.code, hint=error.hint, where=where
+            ) from None
 
     def words(self, name: str, *, high: int = 1000) -> Words:
         inner = self.fields(name)

@@ -123,8 +123,8 @@ def open_message(
     ``expected_sender`` is given the message as it claims to be, and says who alone may have sent
     it: a DID, or None for a thread that is not known. Without it, 4 is left to ``follows``.
 
-    Not checked: the order; that is ``follows``. Raises ``SealingError``, ``MessageError``, and
-    ``SignerUnresolved`` only where looking again later may help.
+    Not checked: the order; that is ``follows``. Raises ``SealingError``, ``did.errors.JsonError``,
+    ``MessageError``, and ``SignerUnresolved`` only where looking again later may help.
     """
     raw = parse_object(open_sealed(sealed, key=key, label=LABEL, context=mailbox))  # 1, 2
     message = Message.parse(raw)

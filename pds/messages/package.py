@@ -173,7 +173,8 @@ def open_package(
     5. the package is signed by the same DID, for this grant, with the manifest's ``seq``
     6. every item lies within the grant's fields
 
-    Raises ``PackageRefused`` (``package.*``) or ``SealingError``; nothing is returned in part.
+    Raises ``MessageError`` (``package.*``, ``message.*``), ``WireError``, ``SealingError`` or
+    ``did.errors.JsonError``; nothing is returned in part.
     """
     manifest = verify_manifest(manifest_raw, issuer=grant.issuer, now=now)  # 1
     if manifest.package != package_id or manifest.ticket != ticket:

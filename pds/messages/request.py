@@ -44,10 +44,12 @@ class ReplyAddress:
     @classmethod
     def parse(cls, fields: Fields) -> "ReplyAddress":
         reply = cls(
-            relay=parse_relay_url(fields.text("relay", high=300)),
+            relay=fields.read_by(parse_relay_url, "relay", fields.text("relay", high=300)),
             mailbox=fields.id("mailbox"),
             capability=fields.text("capability", high=43),
-            sealing_key=SealingPublicKey.parse(fields.object("sealingKey")),
+            sealing_key=fields.read_by(
+                SealingPublicKey.parse, "sealingKey", fields.object("sealingKey")
+            ),
         )
         fields.done()
         return reply
@@ -299,7 +301,9 @@ class AccessRequest:
             controller=Controller.parse(fields.fields("controller")),
             purposes=tuple(Purpose.parse(p) for p in fields.each("purposes", low=1, high=50)),
             redemption_key=fields.did("redemptionKey", method="key"),
-            sealing_key=SealingPublicKey.parse(fields.object("sealingKey")),
+            sealing_key=fields.read_by(
+                SealingPublicKey.parse, "sealingKey", fields.object("sealingKey")
+            ),
             reply=ReplyAddress.parse(fields.fields("reply")),
             audience=fields.text("audience", high=200) if fields.has("audience") else None,
             sandbox=fields.only_true("sandbox"),
@@ -400,7 +404,8 @@ def verify_request(
     3. not from the future, not over
 
     Not checked: whether the holder was meant (``match_code``), whether the company is honest.
-    Raises ``MessageError``, ``RequestRefused``; resolution errors of ``did`` pass through.
+    Raises ``MessageError``, ``RequestRefused``, or ``did.errors.JsonError`` for bytes that are no
+    strict JSON.
     """
     document = parse_object(raw, max_bytes=MAX_BYTES) if isinstance(raw, bytes) else raw
     controller = AccessRequest.parse(document).controller  # 1

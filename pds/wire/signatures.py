@@ -125,7 +125,8 @@ def verify_request(
     ):
         _signature_refused("there must be one Ed25519 signature with the label sig")
     # 3. The body is the one that was signed (RFC 9530 §2).
-    if not hmac.compare_digest(fields["content-digest"].encode(), content_digest(body).encode()):
+    digest = fields["content-digest"].encode(errors="replace")  # it may not even be text
+    if not hmac.compare_digest(digest, content_digest(body).encode()):
         _signature_refused("Content-Digest must be the SHA-256 of the body")
     # 4. The writer epoch is a number.
     if _NUMBER.fullmatch(fields["pds-epoch"]) is None:

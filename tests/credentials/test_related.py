@@ -85,10 +85,12 @@ def test_a_digest_of_an_unknown_kind_is_not_a_yes(digest, key, now):
     assert caught.value.code == "related.unsupported"
 
 
-def test_a_digest_that_is_not_base64_is_refused(key, now):
+@pytest.mark.parametrize("digest", ["sha256-!", "sha256-\u00e9"])
+def test_a_digest_that_is_not_base64_is_refused(digest, key, now):
+    """Letters beyond ASCII included, of which the decoder says so in another way."""
     with pytest.raises(StructureInvalid):
         _verify(
-            key, now, fetch=lambda _: RESOURCE, relatedResource={"id": URL, "digestSRI": "sha256-!"}
+            key, now, fetch=lambda _: RESOURCE, relatedResource={"id": URL, "digestSRI": digest}
         )
 
 

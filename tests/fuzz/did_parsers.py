@@ -21,6 +21,7 @@ from did.keys import SigningKey, VerifyKey
 from did.methods import jwk, peer, web
 from did.methods.key import KeyFormat
 from did.methods.key import resolve as resolve_key
+from did.mldsa import MldsaSigningKey, MldsaVerifyKey
 from did.multikey import (
     Codec,
     b64url_decode,
@@ -139,9 +140,11 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "key_kinds": _kinds,
     "ed25519": lambda raw: same(VerifyKey.from_bytes(raw).bytes, raw),
     "ed25519_multikey": lambda raw: same(VerifyKey.from_multikey(text(raw)).multikey, text(raw)),
+    "x25519": lambda raw: same(AgreementPublicKey.from_bytes(raw).bytes, raw),
     "x25519_multikey": lambda raw: same(
         AgreementPublicKey.from_multikey(text(raw)).multikey, text(raw)
     ),
+    "mldsa_multikey": lambda raw: MldsaVerifyKey.from_multikey(text(raw)),
     "p256": lambda raw: same(EcdsaVerifyKey.from_bytes(Curve.P256, raw).bytes, raw),
     "p384": lambda raw: same(EcdsaVerifyKey.from_bytes(Curve.P384, raw).bytes, raw),
     "ecdsa_multikey": lambda raw: same(EcdsaVerifyKey.from_multikey(text(raw)).multikey, text(raw)),
@@ -187,4 +190,5 @@ SEEDS = [
     *("0" + KEY.verify_key.multikey, "uEi" + "A" * 44, "zQm" + "1" * 44),
     *(b64url_encode(json.dumps(JWK).encode()), json.dumps(EC.jwk), EC.multikey),
     AgreementPublicKey.from_verify_key(KEY.verify_key).multikey,
+    MldsaSigningKey.from_seed(bytes(32)).verify_key.multikey,
 ]

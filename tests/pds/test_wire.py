@@ -212,6 +212,14 @@ def test_one_changed_character_of_any_header_is_refused(data: st.DataObject) -> 
     assert caught.value.code == "relay.signature"
 
 
+def test_a_header_that_is_no_text_is_refused() -> None:
+    """Half of a surrogate pair, as some servers hand on bytes beyond ASCII."""
+    for name, value in signed().items():
+        with pytest.raises(WireError) as caught:
+            verified({**signed(), name: value[:-1] + "\udc80"})
+        assert caught.value.code == "relay.signature"
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -10,7 +10,7 @@ from did.json import JsonObject, digest
 from did.keys import SigningKey
 from pds.errors import PdsError
 from pds.messages.decision import check_decision
-from pds.messages.errors import DecisionRefused
+from pds.messages.errors import DecisionRefused, MessageError
 from pds.messages.request import AccessRequest
 
 from .conftest import DPV, GDPR, NOW, RELAY, Parties, purpose
@@ -174,6 +174,13 @@ def test_attack_79_a_decision_names_an_address_that_is_no_relay(
         with pytest.raises(PdsError) as refused:
             decide(parties, changed)
         assert refused.value.code == "wire.relay_url"
+
+
+def test_a_log_key_that_is_none_is_refused_with_its_place(parties: Parties) -> None:
+    """As every other member of a decision is."""
+    with pytest.raises(MessageError) as refused:
+        decide(parties, granted(parties) | {"logKey": "z6Mk"})
+    assert (refused.value.where, refused.value.code) == ("/body/logKey", "key.kind")
 
 
 def test_a_grant_from_the_beginning_of_the_calendar_is_refused(parties: Parties) -> None:

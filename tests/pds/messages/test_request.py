@@ -77,6 +77,20 @@ def test_a_malformed_member_is_refused_without_being_repeated(
         assert value not in str(refused.value) + refused.value.hint
 
 
+def test_what_other_readers_refuse_is_refused_with_its_place(parties: Parties) -> None:
+    """The address of a relay and the keys: their own codes, and where in the request."""
+    raw = parties.request.to_json()
+    reply: Any = raw["reply"]
+    for changed, where, code in (
+        ({"reply": {**reply, "relay": "relay.example"}}, "/reply/relay", "wire.relay_url"),
+        ({"reply": {**reply, "sealingKey": {}}}, "/reply/sealingKey", "sealing.key"),
+        ({"sealingKey": {"kem": "x", "publicKey": "x"}}, "/sealingKey", "sealing.key"),
+    ):
+        with pytest.raises(MessageError) as refused:
+            AccessRequest.parse({**raw, **changed})
+        assert (refused.value.where, refused.value.code) == (where, code)
+
+
 EN = {"en": "x"}
 BAD_PURPOSES: list[tuple[str, Any]] = [
     ("basis", GDPR + "A6-1-z"),
