@@ -211,6 +211,18 @@ def _refuse_nested(values: list[Json]) -> None:
 
 
 @cache
+def deciding_names() -> frozenset[str]:
+    """The last part of every IRI by which the standards say something about a credential or proof.
+
+    Who writes the IRI for the term says the same in RDF, and hides it from a reader of JSON.
+    """
+    standards = (CREDENTIALS_V1, CREDENTIALS_V2, DATA_INTEGRITY_V2, STATUS_V1)
+    terms = frozenset[str]().union(*map(_standard_terms, standards))
+    # Of these the first is what ``expires`` means; the others decide nothing.
+    return (terms | {"expiration"}) - {"id", "type", "name", "description"}
+
+
+@cache
 def _standard_terms(url: str) -> frozenset[str]:
     """Every term that a context of the standard defines, at any depth."""
     terms: set[str] = set()
