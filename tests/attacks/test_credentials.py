@@ -900,3 +900,50 @@ def _folder(path: Path, terms: JsonObject) -> ContextFolder:
     entry = {"file": "names.jsonld", "sha256": sha256(data).hexdigest()}
     (path / "index.json").write_text(json.dumps({"https://names.example/v1": entry}))
     return ContextFolder(str(path))
+
+
+def test_attack_82_a_set_of_proofs_that_costs_much():
+    """Each proof is over another form of the document in RDF; a fourth one is not made."""
+    signed = issue_credential(
+        {"credentialSubject": {"id": "urn:x:1"}}, HOLDER, now=NOW, cryptosuite="eddsa-rdfc-2022"
+    )
+    del signed["proof"]
+    signed = add_proof(signed, HOLDER, created=NOW, id="urn:p:0", cryptosuite="eddsa-rdfc-2022")
+    proofs = [signed["proof"]]
+    for number in range(1, 5):
+        whole = {**signed, "proof": proofs}
+        added = add_proof(
+            whole,
+            HOLDER,
+            created=NOW,
+            id=f"urn:p:{number}",
+            previous=[f"urn:p:{number - 1}"],
+            cryptosuite="eddsa-rdfc-2022",
+        )
+        proofs = added["proof"]
+    with pytest.raises(CredentialError) as caught:
+        verify_credential({**signed, "proof": proofs}, now=NOW, status=WITHOUT_STATUS)
+    assert caught.value.code == "proof.many"
+
+
+def test_attack_82_a_schema_that_costs_much():
+    """Every definition needs the next one twice."""
+    definitions = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {**definitions, "a40": {}},
+        "$ref": "#/$defs/a0",
+    }
+    signed = issue_credential(
+        {
+            "credentialSubject": {"id": "urn:x:1"},
+            "credentialSchema": {"id": "https://x.example/s", "type": "JsonSchema"},
+        },
+        HOLDER,
+        now=NOW,
+    )
+    with pytest.raises(CredentialError) as caught:
+        verify_credential(
+            signed, now=NOW, status=WITHOUT_STATUS, schemas=lambda _url: orjson.dumps(schema)
+        )
+    assert caught.value.code == "schema.invalid"
