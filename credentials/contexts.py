@@ -112,7 +112,8 @@ def context_bytes(url: str) -> bytes:
         raise ContextRefused(
             "the context is not one of those known here",
             code="context.unknown",
-            hint="Known are: " + ", ".join(sorted(_FILES)) + ".",
+            hint="None is ever fetched: hand it over, with contexts= or a folder for --contexts. "
+            "Known without that: " + ", ".join(sorted(_FILES)) + ".",
         )
     # By its path: importlib.resources takes longer to load than a whole grant to verify.
     with open(os.path.join(os.path.dirname(__file__), "contexts", name), "rb") as source:
@@ -207,6 +208,18 @@ def _refuse_nested(values: list[Json]) -> None:
             elif isinstance(item, list):
                 deeper += item
         values = deeper
+
+
+@cache
+def deciding_names() -> frozenset[str]:
+    """The last part of every IRI by which the standards say something about a credential or proof.
+
+    Who writes the IRI for the term says the same in RDF, and hides it from a reader of JSON.
+    """
+    standards = (CREDENTIALS_V1, CREDENTIALS_V2, DATA_INTEGRITY_V2, STATUS_V1)
+    terms = frozenset[str]().union(*map(_standard_terms, standards))
+    # Of these the first is what ``expires`` means; the others decide nothing.
+    return (terms | {"expiration"}) - {"id", "type", "name", "description"}
 
 
 @cache

@@ -27,6 +27,8 @@ WINDOW: Final[dict[Version, tuple[str, str]]] = {
     "2.0": ("validFrom", "validUntil"),
 }
 
+_STATUS: Final = "credentialStatus"
+
 # BCP 47, its well-formed shape.
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _ENVELOPED: Final = "EnvelopedVerifiableCredential"
@@ -86,7 +88,7 @@ class Credential:
         # §4.10 status, §4.11 schemas, §5.3 related resources, §5.4–5.6 the typed extensions; where
         # 1.1 asks for an id that 2.0 does not, it is asked for
         identified = _check_identified if version == "1.1" else _check_typed
-        status = _objects(document, "credentialStatus", identified)
+        status = _objects(document, _STATUS, identified)
         schemas = _objects(document, "credentialSchema", _check_identified)
         resources = _objects(document, "relatedResource", _check_resource)
         if len(resources) > 1 and len({str(its["id"]) for its in resources}) != len(resources):
@@ -175,6 +177,15 @@ class Presentation:
 def read_version(document: JsonObject) -> Version:
     """Which version of the standard a document follows. Raises ``ContextRefused``."""
     return "1.1" if check_foreign_context(document) == CREDENTIALS_V1 else "2.0"
+
+
+def limits(document: JsonObject) -> tuple[str, ...]:
+    """JSON pointers to what bounds a credential: its issuer, its window, its status.
+
+    A holder who may leave these out makes it hold for ever, and nobody sees that it was withdrawn.
+    """
+    names = ("issuer", *WINDOW[read_version(document)], _STATUS)
+    return tuple(f"/{name}" for name in names if name in document)
 
 
 def read_types(document: JsonObject, required: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from credentials.contexts import context_bytes
 from credentials.credential import Credential
+from credentials.errors import StructureInvalid
 from credentials.proof import read_document
 from credentials.suites.suite import Contexts
 from did.json import JsonObject
@@ -29,6 +30,14 @@ def derive_credential(
     document = read_document(raw, allow_floats=True)
     Credential.parse(document)
     derived = ecdsa_sd.derive(document, selective_pointers=selective_pointers, contexts=contexts)
-    # What was left out must leave a credential.
-    Credential.parse(derived)
+    try:
+        Credential.parse(derived)
+    except StructureInvalid as error:
+        raise StructureInvalid(
+            str(error),
+            code=error.code,
+            pointer=error.pointer,
+            hint="What is left out must leave a credential: select this too, or have the issuer "
+            "make it mandatory.",
+        ) from None
     return derived

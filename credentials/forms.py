@@ -48,34 +48,37 @@ def is_count(value: object, least: int) -> TypeGuard[int]:
     return type(value) is int and least <= value <= MAX_INTEGER
 
 
-# Of these forms the same few texts come again and again, and remembering is quicker than matching.
-@lru_cache(maxsize=4096)
+# Of some forms the same few texts come again and again, and remembering is quicker than matching.
+# Nothing long is remembered, nor matched: what has one of these forms but ``_URL`` is shorter.
+_LONGEST: Final = 512
+_remembered = lru_cache(maxsize=8192)(has_form)
+
+
 def is_dpv_term(text: str) -> bool:
     """Whether a text is the full IRI of a term of the Data Privacy Vocabulary."""
-    return has_form(DPV, text)
+    return len(text) <= _LONGEST and _remembered(DPV, text)
 
 
-@lru_cache(maxsize=4096)
 def is_path(text: str) -> bool:
     """Whether a text names a category, or a field of one."""
-    return has_form(PATH, text)
+    return len(text) <= _LONGEST and _remembered(PATH, text)
 
 
-@lru_cache(maxsize=4096)
 def is_did(text: str) -> bool:
     """Whether a text looks like a DID; resolving it is another matter."""
-    return has_form(DID, text)
+    return len(text) <= _LONGEST and _remembered(DID, text)
 
 
-@lru_cache(maxsize=4096)
 def is_status_url(text: str) -> bool:
     """Whether a text is where a relay serves a status list."""
-    return has_form(STATUS_URL, text)
+    return len(text) <= _LONGEST and _remembered(STATUS_URL, text)
 
 
 def is_url(value: object) -> TypeGuard[str]:
     """Whether a value is text that begins like an absolute URL of any scheme."""
-    return type(value) is str and _compiled(_URL).fullmatch(value) is not None
+    if type(value) is not str:
+        return False
+    return _remembered(_URL, value) if len(value) <= _LONGEST else has_form(_URL, value)
 
 
 def read_time(value: object, pointer: str) -> datetime:

@@ -259,7 +259,11 @@ def verify_grant(
         check_window(terms.valid_from, terms.valid_until, moment)
     # 3. This use.
     if purpose is not None and not is_same_or_narrower(terms.purpose, than=purpose):
-        _refuse("purpose", "the grant is for another purpose")
+        _refuse(
+            "purpose",
+            "the grant is for another purpose",
+            hint="A purpose is an IRI, such as https://w3id.org/dpv#DeliveryOfGoods.",
+        )
     if audience is not None and terms.company != audience:
         _refuse("audience", "the grant is for another company")
     if fields is not None and not all(map(terms.covers, fields)):

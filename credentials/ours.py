@@ -27,7 +27,7 @@ from credentials.suites import eddsa_jcs
 from credentials.suites.table import ALL_SUITES
 from did.errors import DidError
 from did.json import Json, JsonObject
-from did.keys import SigningKey
+from did.keys import SigningKey, VerifyKey
 from did.multikey import base58btc_encode, multihash_of_sha256
 from did.resolve import Resolver
 from did.time import format_time
@@ -47,14 +47,21 @@ _PROOF = frozenset(
         "verificationMethod",
     }
 )
-# The canonical form of a proof without its value; and how much longer a whole document is than
-# its parts: the name of the proof, and the name and quotes of the value.
+_RDF_PROOF = _PROOF - {"@context"}
+_RDFC: Final = "eddsa-rdfc-2022"
+# The canonical forms of a proof without its value; and what stands before a proof, and around
+# the value.
 _CONFIGURATION: Final = (
     f'{{"@context":["{PROFILE_CONTEXT[0]}","{PROFILE_CONTEXT[1]}"],"created":"%s",'
     f'"cryptosuite":"{eddsa_jcs.CRYPTOSUITE}","proofPurpose":"{_PURPOSE}",'
     f'"type":"{PROOF_TYPE}","verificationMethod":"%s"}}'
 )
-_JOINTS: Final = len(',"proof":' + ',"proofValue":""')
+_RDF_CONFIGURATION: Final = (
+    f'{{"created":"%s","cryptosuite":"{_RDFC}","proofPurpose":"{_PURPOSE}",'
+    f'"type":"{PROOF_TYPE}","verificationMethod":"%s"}}'
+)
+_BEFORE: Final = ',"proof":'
+_VALUE: Final = ',"proofValue":""'
 
 
 class OwnProofs(NamedTuple):
@@ -99,7 +106,7 @@ def verify_own(
     ``assertionMethod``, every proof of ``suites`` holds. The times of the proofs are left to
     ``check_proof_times``. Raises as ``verify_parsed`` does.
     """
-    quick = _verify_quickly(document, len(octets), controller)
+    quick = _verify_quickly(document, len(octets), controller, suites)
     if quick is not None:
         return quick
     verified = verify_parsed(
@@ -142,38 +149,83 @@ def _canonical(unsecured: JsonObject) -> bytes:
     return orjson.dumps(unsecured, option=orjson.OPT_SORT_KEYS)
 
 
-def _verify_quickly(document: JsonObject, length: int, controller: str) -> OwnProofs | None:
+class _Statement(NamedTuple):
+    """A proof that says what it must, by whom it must; its signature is still to be verified."""
+
+    said: VerifiedProof
+    signature: bytes
+    key: VerifyKey
+    configuration: str
+    length: int
+
+
+def _verify_quickly(
+    document: JsonObject, length: int, controller: str, suites: AbstractSet[str]
+) -> OwnProofs | None:
+    """One eddsa-jcs-2022 proof, or a set of it and eddsa-rdfc-2022; ``None`` for all else."""
     # Taken out of the caller's object for good: the general way reads the bytes anew.
-    proof = document.pop("proof")
-    if (
-        type(proof) is not dict
-        or proof.keys() != _PROOF
-        or document["@context"] != _CONTEXT
-        or proof["@context"] != _CONTEXT
-        or proof["type"] != PROOF_TYPE
-        or proof["cryptosuite"] != eddsa_jcs.CRYPTOSUITE
-        or proof["proofPurpose"] != _PURPOSE
-        or not controller.startswith("did:key:")
-    ):
-        return None
-    method, value = proof["verificationMethod"], proof["proofValue"]
-    if type(method) is not str or method.partition("#")[0] != controller:
+    proofs = document.pop("proof")
+    pair = type(proofs) is list and len(proofs) == 2 and _RDFC in suites
+    first: Json = proofs[0] if pair else proofs  # type: ignore[index]
+    if document["@context"] != _CONTEXT or not controller.startswith("did:key:"):
         return None
     try:
-        created = read_time(proof["created"], "")
-        signature = eddsa_jcs.read_value(value)
-        key = key_of_did_key(method, _PURPOSE)
+        plain = _statement(first, _PROOF, eddsa_jcs.CRYPTOSUITE, _CONFIGURATION, controller)
+        over_rdf = (
+            _statement(proofs[1], _RDF_PROOF, _RDFC, _RDF_CONFIGURATION, controller)  # type: ignore[index]
+            if pair
+            else None
+        )
+        if plain is None or (pair and over_rdf is None):
+            return None
         document_json = _canonical(document)
-        # The proof's form is written out: what varies in it was just read, and is text without
-        # anything to escape.
-        configuration = _CONFIGURATION % (proof["created"], method)
         # Of all texts of one value the canonical one is the shortest, floats apart, which the
         # reader does not take. So a text of its length says no key twice, and says it plainly.
-        if length != len(document_json) + len(configuration) + len(value) + _JOINTS:  # type: ignore[arg-type]
+        expected = len(document_json) + len(_BEFORE) + plain.length
+        if over_rdf is not None:
+            expected += over_rdf.length + len("[,]")
+        if length != expected:
             return None
         document_hash = sha256(document_json).digest()
-        key.verify(signature, sha256(configuration.encode()).digest() + document_hash)
+        configuration_hash = sha256(plain.configuration.encode()).digest()
+        plain.key.verify(plain.signature, configuration_hash + document_hash)
+        said: tuple[VerifiedProof, ...] = (plain.said,)
+        if over_rdf is not None:
+            from credentials.suites import eddsa_rdfc
+
+            eddsa_rdfc.verify_value(
+                {**proofs[1], "@context": _CONTEXT},  # type: ignore[dict-item,index]
+                eddsa_rdfc.hash_document(document),
+                over_rdf.key,
+            )
+            said += (over_rdf.said,)
     except (CredentialError, DidError, orjson.JSONEncodeError):
         return None
-    said = VerifiedProof(controller, method, created, None)
-    return OwnProofs(multihash_of_sha256(document_hash), (said,), ())
+    return OwnProofs(multihash_of_sha256(document_hash), said, ())
+
+
+def _statement(
+    proof: Json, keys: AbstractSet[str], suite: str, written: str, controller: str
+) -> _Statement | None:
+    if (
+        type(proof) is not dict
+        or proof.keys() != keys
+        or proof.get("@context", _CONTEXT) != _CONTEXT
+        or proof["type"] != PROOF_TYPE
+        or proof["cryptosuite"] != suite
+        or proof["proofPurpose"] != _PURPOSE
+    ):
+        return None
+    method, value, created = proof["verificationMethod"], proof["proofValue"], proof["created"]
+    if type(method) is not str or type(value) is not str or method.partition("#")[0] != controller:
+        return None
+    time = read_time(created, "")
+    # Written out: what varies in it was just read, and is text without anything to escape.
+    configuration = written % (created, method)
+    return _Statement(
+        VerifiedProof(controller, method, time, None, suite),
+        eddsa_jcs.read_value(value),
+        key_of_did_key(method, _PURPOSE),
+        configuration,
+        len(configuration) + len(_VALUE) + len(value),
+    )

@@ -19,7 +19,7 @@ from credentials.errors import PresentationInvalid, ProofInvalid
 from credentials.profile import check_keys
 from credentials.proof import check_proof_times, read_document, sign_object, verify_parsed
 from credentials.suites.suite import Contexts
-from credentials.suites.table import ALL_SUITES, EDDSA_JCS, JCS_ONLY
+from credentials.suites.table import ALL_SUITES, EDDSA_JCS, JCS_ONLY, suite_named
 from did.json import JsonObject
 from did.resolve import OFFLINE, Resolver
 
@@ -77,8 +77,14 @@ def sign_presentation(
     For another DID of the holder, ``holder`` names it and ``verification_method`` its key there.
     The property ``holder`` is filled in when it is absent; in VCDM 1.1 also the context that
     defines the proof. Raises ``PresentationInvalid`` (``presentation.holder``) when it names
-    somebody else.
+    somebody else, and ``ProofInvalid`` (``proof.base``) for a suite that signs what others derive.
     """
+    if suite_named(cryptosuite).derives:
+        raise ProofInvalid(
+            "a presentation is not signed with a proof that others are derived from",
+            code="proof.base",
+            hint="Use another cryptosuite. The credentials inside may have derived proofs.",
+        )
     signer = holder or holder_key.did
     if presentation.get("holder", signer) != signer:
         _refuse("holder", "the holder must be the one who signs")

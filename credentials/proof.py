@@ -145,10 +145,18 @@ def add_proof(
     what the suite raises.
     """
     suite = suite_named(cryptosuite)
-    if not isinstance(key, suite.signing_key) or (mandatory_pointers and not suite.derives):
+    if not isinstance(key, suite.signing_key):
         raise ProofInvalid(
-            "the cryptosuite does not go with this kind of key, or with mandatory pointers",
+            "the cryptosuite does not go with this kind of key",
             code="proof.key_kind",
+            hint="eddsa suites sign with Ed25519, ecdsa suites with P-256 or P-384, ecdsa-sd-2023 "
+            "with P-256.",
+        )
+    if mandatory_pointers and not suite.derives:
+        raise ProofInvalid(
+            "the cryptosuite does not go with mandatory pointers",
+            code="proof.key_kind",
+            hint="They are for suites from whose proof others are derived: ecdsa-sd-2023.",
         )
     # A key that has no did:key of its own must be said by its name.
     method = verification_method or getattr(key, "verification_method", None)
@@ -213,7 +221,10 @@ def read_document(raw: bytes | str | JsonObject, *, allow_floats: bool = False) 
     try:
         return parse_object(document_bytes(raw), allow_floats=allow_floats)
     except JsonError as error:
-        raise StructureInvalid(str(error), code=error.code, hint=error.hint) from None
+        hint = error.hint
+        if error.code == "json.syntax":
+            hint = "Hand over the whole text itself, not the name of its file."
+        raise StructureInvalid(str(error), code=error.code, hint=hint) from None
 
 
 def verify_object(
@@ -322,6 +333,7 @@ def verify_parsed(
             "none of the proofs is by the one who must sign this",
             code="proof.not_by_controller",
             pointer="/proof",
+            hint="The key must be one that the issuer, or the holder, lists in its DID document.",
         )
     said, signed = principal
     if "proof" in signed.document:  # it was over earlier proofs of a chain as well

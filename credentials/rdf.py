@@ -29,6 +29,8 @@ _REST: Final = Iri(RDF + "rest")
 _NIL: Final = Iri(RDF + "nil")
 _JSON: Final = RDF + "JSON"
 _I18N: Final = "https://www.w3.org/ns/i18n#"
+_CREDENTIALS: Final = "https://www.w3.org/2018/credentials#"
+_EXPIRATION: Final = "https://w3id.org/security#expiration"
 _BOOLEAN: Final = XSD + "boolean"
 _INTEGER: Final = XSD + "integer"
 _DOUBLE: Final = XSD + "double"
@@ -44,6 +46,7 @@ class _Writer:
         self.nulls = 0
         self._relative = relative
         self._max_quads = max_quads
+        self._root: Iri | Blank | None = None
         self._labels: dict[str, Blank] = {}
         self._count = 0
 
@@ -74,6 +77,11 @@ class _Writer:
         if not isinstance(node, dict) or "@value" in node or "@list" in node:
             raise RdfcRefused("a value stands where a node must", code="rdfc.dropped")
         subject = self._name(node["@id"]) if "@id" in node else self._fresh()
+        if self._root is None:
+            self._root = subject
+            again = False
+        else:
+            again = subject == self._root and graph is None
         said = False
         for name, values in node.items():
             if name == "@id":
@@ -93,6 +101,8 @@ class _Writer:
                     self.node(member, subject, bare=False)
             elif name.startswith("@"):
                 raise _keyword()
+            elif again and deciding_term(name) is not None:
+                raise hidden()
             else:
                 predicate = self._predicate(name)
                 for value in values:
@@ -200,6 +210,22 @@ def count_nulls(value: object) -> int:
     if isinstance(value, list):
         return sum(map(count_nulls, value))
     return value is None
+
+
+def deciding_term(name: str) -> str | None:
+    """The term for an IRI by which a document says whether to believe it; ``None`` for others."""
+    if name == _EXPIRATION:
+        return "expires"
+    return name.removeprefix(_CREDENTIALS) if name.startswith(_CREDENTIALS) else None
+
+
+def hidden() -> RdfcRefused:
+    """The error for what a reader of the JSON would miss though it was signed."""
+    return RdfcRefused(
+        "what the standard has a name for must be said by that name, and at its own place",
+        code="rdfc.hidden",
+        hint="Whoever renamed it may want it to be overlooked.",
+    )
 
 
 def _keyword() -> RdfcRefused:

@@ -13,6 +13,7 @@ it does not either.
 import hashlib
 import json
 import math
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,10 +22,10 @@ from typing import Any, Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 from credentials.compiled import canonicalize_known
-from credentials.contexts import context_bytes
+from credentials.contexts import context_bytes, deciding_names
 from credentials.errors import CredentialError, RdfcRefused
 from credentials.nquads import CONTROLS, RELATIVE, Blank, Iri, Quad, parse
-from credentials.rdf import to_quads
+from credentials.rdf import deciding_term, hidden, to_quads
 from did.errors import JsonError
 from did.json import Json, JsonObject, canonicalize
 
@@ -91,7 +92,9 @@ def quads_of(
     """The statements of a JSON-LD document; refuses what ``canonicalize_jsonld`` refuses."""
     nulls = _survey(document, contexts, max_bytes)
     expanded = expand(document, contexts)
-    return to_quads(expanded, nulls=nulls, relative=RELATIVE, max_quads=MAX_QUADS)
+    quads = to_quads(expanded, nulls=nulls, relative=RELATIVE, max_quads=MAX_QUADS)
+    _check_shown(document, expanded)
+    return quads
 
 
 def canonicalize_nquads(text: str, *, hash_name: Hash = "sha256") -> str:
@@ -222,6 +225,8 @@ def _check_keywords(value: JsonObject, contexts: Contexts) -> None:
     for key in value:
         if key.startswith("@") and key not in _KEYWORDS:
             raise RdfcRefused("the document uses a keyword it must not", code="rdfc.keyword")
+        if ":" in key and re.split("[:/#]", key)[-1] in deciding_names():
+            raise hidden()
     if not value.keys().isdisjoint({"@language", "@direction"}) and "@value" not in value:
         raise RdfcRefused("a language or direction stands without a text", code="rdfc.dropped")
     if "@context" in value:
@@ -232,13 +237,29 @@ def _check_keywords(value: JsonObject, contexts: Contexts) -> None:
             contexts(url)
 
 
+def _check_shown(document: JsonObject, expanded: Any) -> None:
+    """Refuse what the document says of itself by another name than the standard's own.
+
+    Otherwise whoever holds a signed document could rename its status or its end, in a context of
+    the verifier's folder that has a second name for one: the statements would be the same.
+    """
+    for node in expanded:
+        for name, values in node.items():
+            term = deciding_term(name)
+            shown = None if term is None else document.get(term, [])
+            if shown is not None and len(values) != len(shown if type(shown) is list else [shown]):
+                raise hidden()
+
+
 def expand(document: JsonObject, contexts: Contexts) -> object:
     """The expanded form (JSON-LD 1.1 API §5.1); not checked: that RDF has a form for all of it."""
     from pyld import jsonld
 
     def dropped(_name: object) -> None:
         raise RdfcRefused(
-            "no context defines a property, so it would not be signed", code="rdfc.dropped"
+            "no context defines a property, so it would not be signed",
+            code="rdfc.dropped",
+            hint="Add a context that defines each property, or leave the property out.",
         )
 
     with _errors():

@@ -64,7 +64,7 @@ def shape_and_values(document: JsonObject) -> tuple[Shape, list[Any]]:
     return tuple(shape), values
 
 
-def _walk(node: JsonObject, shape: list[Any], values: list[Any], room: int) -> None:
+def _walk(node: dict[str, Any], shape: list[Any], values: list[Any], room: int) -> None:
     # Whatever stands in a document, no more is walked than a plan could have.
     if room < 0 or len(shape) > MAX_LINES or len(values) > 4 * MAX_LINES:
         raise UnknownShapeError
@@ -78,7 +78,10 @@ def _walk(node: JsonObject, shape: list[Any], values: list[Any], room: int) -> N
     values += own
     if dict not in kinds and list not in kinds:
         return
-    for key, value, kind in zip(node, own, kinds, strict=True):
+    for key, value in node.items():
+        kind = type(value)
+        if kind is str:
+            continue  # as most are
         if kind is dict:
             _walk(value, shape, values, room - 1)
         elif kind is list and key not in ("type", "@context"):

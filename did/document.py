@@ -61,9 +61,13 @@ class VerificationMethod:
 
     def ed25519(self) -> VerifyKey:
         """The Ed25519 key. Raises ``KeyFormatError``: ``key.kind`` when it is of another kind or
-        in a form not read here, ``key.unsafe`` when it must not be used."""
+        in a form not read here, ``key.use`` when it says that it is for something else than
+        verifying, ``key.unsafe`` when it must not be used."""
         if self.public_key_jwk is not None:
-            return VerifyKey.from_bytes(self._okp("Ed25519"))
+            key = VerifyKey.from_bytes(self._okp("Ed25519"))
+            # RFC 8037 §3.1; RFC 9864 §2.2 names Ed25519.
+            _check_use(self.public_key_jwk, "EdDSA", "Ed25519")
+            return key
         return VerifyKey.from_multikey(self._multibase("Ed25519VerificationKey2020"))
 
     def x25519(self) -> AgreementPublicKey:
@@ -73,8 +77,9 @@ class VerificationMethod:
         return AgreementPublicKey.from_multikey(self._multibase("X25519KeyAgreementKey2020"))
 
     def ecdsa(self) -> "EcdsaVerifyKey":
-        """The P-256 or P-384 key, for signatures. Raises ``KeyFormatError``: ``key.kind`` when it
-        is of another kind or meant for another use, ``key.unsafe`` when it is off its curve."""
+        """The P-256 or P-384 key. Raises ``KeyFormatError``: ``key.kind`` when it is of another
+        kind, ``key.use`` when it says that it is for something else than verifying, ``key.unsafe``
+        when it is off its curve."""
         # Imported when it is needed: who meets only Ed25519 keys loads no second library.
         from did.ecdsa import EcdsaVerifyKey
 
@@ -84,9 +89,7 @@ class VerificationMethod:
         if self.type not in _JWK_TYPES:
             _wrong_kind()
         key = EcdsaVerifyKey.from_jwk(jwk)
-        # RFC 7517 §4.2 and §4.4: a key that says what it is for is used for nothing else.
-        if jwk.get("use", "sig") != "sig" or jwk.get("alg", key.curve.alg) != key.curve.alg:
-            _wrong_kind()
+        _check_use(jwk, key.curve.alg)
         return key
 
     def mldsa(self) -> "MldsaVerifyKey":
@@ -376,6 +379,18 @@ def _uri(value: Json, name: str) -> str:
 
 def _malformed(reason: str) -> NoReturn:
     raise DidDocumentError(f"the document is malformed: {reason}")
+
+
+def _check_use(jwk: JsonObject, *algorithms: str) -> None:
+    # RFC 7517 §4.2–4.4: a key that says what it is for is used for nothing else.
+    operations = jwk.get("key_ops", ["verify"])
+    if (
+        jwk.get("use", "sig") != "sig"
+        or jwk.get("alg", algorithms[0]) not in algorithms
+        or not isinstance(operations, list)
+        or "verify" not in operations
+    ):
+        raise KeyFormatError("the key is not one for verifying signatures", code="key.use")
 
 
 def _wrong_kind() -> NoReturn:

@@ -56,7 +56,7 @@ def parse(raw: bytes | str, *, max_bytes: int = MAX_BYTES, allow_floats: bool = 
     ``json.surrogate``, ``json.integer_range``, ``json.float``, ``json.number``.
     """
     raw = _checked_size(raw, max_bytes)
-    value = _parse_quickly(raw)
+    value = _parse_quickly(raw, allow_floats=allow_floats)
     if value is None:
         value = _parse_carefully(raw, allow_floats=allow_floats)
     return value
@@ -150,7 +150,7 @@ def _checked_size(raw: bytes | str, max_bytes: int) -> bytes:
     raise JsonError(f"a JSON text must not exceed {max_bytes} bytes", code="json.too_large")
 
 
-def _parse_quickly(raw: bytes) -> Json:
+def _parse_quickly(raw: bytes, *, allow_floats: bool = False) -> Json:
     """The value of a text that is beyond doubt; None when the careful path must judge it."""
     try:
         value: Json = orjson.loads(raw)
@@ -161,7 +161,8 @@ def _parse_quickly(raw: bytes) -> Json:
     if (
         type(value) is dict
         and raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH
-        and _FLOAT_TRACE not in raw.translate(_FLOAT_MARKS, _NUMBER_CHARACTERS)
+        # A float that is written as it was read is finite, and no integer out of range.
+        and (allow_floats or _FLOAT_TRACE not in raw.translate(_FLOAT_MARKS, _NUMBER_CHARACTERS))
     ) or _is_plain(value):
         return value
     return None

@@ -33,11 +33,11 @@ def identity() -> None:
               help="Write its did.jsonl to a new file, for that web server.")  # fmt: skip
 @pass_settings
 def create(settings: Settings, *, host: str | None, file: Path | None) -> None:
-    """Begin a public identity, at your relay or at a web server of your own.
+    """Begin a public identity.
 
-    Where it lies is part of its name. With --host https://example.com/people/alice, put what
-    'pds identity export' writes at https://example.com/people/alice/did.jsonl, and again after
-    each change.
+    At your relay, or with --host at a web server of your own. Where it lies is part of its name.
+    With --host https://example.com/people/alice, put what 'pds identity export' writes at
+    https://example.com/people/alice/did.jsonl, and again after each change.
     """
     if file is not None:
         _free(file)
@@ -49,7 +49,7 @@ def create(settings: Settings, *, host: str | None, file: Path | None) -> None:
 @identity.command()
 @pass_settings
 def show(settings: Settings) -> None:
-    """The public identity: its name, where it lies, its version and key."""
+    """Its name, place, version and key."""
     with unlock(settings) as vault:
         shown = vault.identities.current()
     settings.emit(_json(shown), _text(shown))
@@ -61,10 +61,10 @@ def show(settings: Settings) -> None:
               help="Write its did.jsonl to a new file too.")  # fmt: skip
 @pass_settings
 def rotate(settings: Settings, *, yes: bool, file: Path | None) -> None:
-    """Replace all keys of the identity by new ones; its name stays.
+    """Replace all keys; the name stays.
 
-    From its publication on, what the old keys sign is refused. What they signed before is not
-    touched.
+    From its publication on, no signature by the old keys holds, not even one made before: sign
+    again what must go on holding.
     """
     settings.may_confirm("Replace the keys of your identity?", yes=yes)
     if file is not None:
@@ -79,7 +79,10 @@ def rotate(settings: Settings, *, yes: bool, file: Path | None) -> None:
 @identity.command()
 @pass_settings
 def publish(settings: Settings) -> None:
-    """Send to the relay what it does not have yet; 'pds sync' does it too."""
+    """Send to the relay what it lacks.
+
+    'pds sync' does it too.
+    """
     with unlock(settings) as vault:
         shown = vault.identities.current()
         if shown.relay is None:
@@ -93,10 +96,10 @@ def publish(settings: Settings) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @pass_settings
 def export(settings: Settings, *, file: Path | None) -> None:
-    """Write the identity's did.jsonl to a new FILE, or to standard output.
+    """Write did.jsonl, its history.
 
-    Any web server can host it: at the address that 'pds identity show' names. The relay's copy
-    is the same.
+    To a new FILE, or to standard output. Any web server can host it: at the address that
+    'pds identity show' names. The relay's copy is the same.
     """
     if file is not None:
         _free(file)
@@ -113,7 +116,11 @@ def export(settings: Settings, *, file: Path | None) -> None:
 @click.argument("file", type=click.File("rb"))
 @pass_settings
 def sign(settings: Settings, *, file: IO[bytes]) -> None:
-    """Sign a JSON object from FILE ('-': standard input) with the identity's key of now."""
+    """Sign a JSON object from FILE.
+
+    With the identity's key of now; '-' is standard input. How others check it stands in
+    docs/verify.md.
+    """
     from did.json import parse_object
 
     document = parse_object(file.read(_MOST + 1))
@@ -126,10 +133,10 @@ def sign(settings: Settings, *, file: IO[bytes]) -> None:
 @click.argument("file", type=click.File("rb"))
 @pass_settings
 def recover(settings: Settings, *, file: IO[bytes]) -> None:
-    """After a restore: go on from the did.jsonl in FILE that was published last.
+    """Go on from did.jsonl after a restore.
 
-    For an identity at a web server of your own that cannot be reached. What the relay hosts
-    'pds restore' finds by itself.
+    FILE is the one that was published last. For an identity at a web server of your own that
+    cannot be reached. What the relay hosts 'pds restore' finds by itself.
     """
     raw = file.read(2 * _MOST + 1)
     with unlock(settings) as vault:
@@ -143,9 +150,10 @@ def recover(settings: Settings, *, file: IO[bytes]) -> None:
               help="Write its did.jsonl to a new file too.")  # fmt: skip
 @pass_settings
 def deactivate(settings: Settings, *, yes: bool, file: Path | None) -> None:
-    """End the identity for good: nothing is signed in its name any more, by anyone.
+    """End the identity for good.
 
-    Its history stays where it lies, so that what was signed before can still be judged.
+    Nothing is signed in its name any more, by anyone, and what it signed is refused. Its history
+    stays where it lies: it shows which keys there were, and when.
     """
     question = "End this identity? Nobody can undo that."
     settings.may_confirm(question, yes=yes)

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -16,13 +17,23 @@ def vcapi() -> None:
 @vcapi.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65_535), required=True, help="The port.")
+@click.option("--url", help="How others name it, e.g. http://adapter:8081, where that is another "
+              "name than the host's.")  # fmt: skip
 @click.option("--contexts", type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="A folder of further JSON-LD contexts, with an index.json.")  # fmt: skip
 @click.option(
     "--online", is_flag=True, help="Fetch DID documents and status lists of others; else never."
 )
 @pass_settings
-def serve(settings: Settings, *, host: str, port: int, contexts: Path | None, online: bool) -> None:
+def serve(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    url: str | None,
+    contexts: Path | None,
+    online: bool,
+) -> None:
     """Issue, verify and derive over HTTP until SIGTERM or Ctrl-C.
 
     The issuers' keys are new each time and end with the process: nobody must rely on what it
@@ -35,6 +46,11 @@ def serve(settings: Settings, *, host: str, port: int, contexts: Path | None, on
     from pds.serve import serve as run
     from pds.vcapi.app import MAX_BODY, create_app
 
+    base = f"http://{host}:{port}"
+    hosts = {f"{name}:{port}" for name in (host, "localhost", "127.0.0.1")}
+    if url is not None:
+        base = url.rstrip("/")
+        hosts.add(_host_of(base))
     known = context_bytes if contexts is None else ContextFolder(str(contexts))
     fetch = None
     if online:
@@ -42,7 +58,7 @@ def serve(settings: Settings, *, host: str, port: int, contexts: Path | None, on
 
         fetch = Transport().fetch
     app = create_app(
-        base=f"http://{host}:{port}",
+        base=base,
         contexts=known,
         resolver=OFFLINE if fetch is None else Resolver(fetch=fetch, webvh_proofs=PROOFS),
         fetch=fetch,
@@ -54,7 +70,6 @@ def serve(settings: Settings, *, host: str, port: int, contexts: Path | None, on
             click.echo(f'{{"listening": {actual}}}')
             sys.stdout.flush()
 
-    hosts = {f"{name}:{port}" for name in (host, "localhost", "127.0.0.1")}
     run(
         app,
         ServeSettings(
@@ -62,3 +77,15 @@ def serve(settings: Settings, *, host: str, port: int, contexts: Path | None, on
         ),
         on_ready=ready,
     )
+
+
+def _host_of(url: str) -> str:
+    """The host, and port, of an origin."""
+    parts = urlsplit(url)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or url != (f"{parts.scheme}://{parts.netloc}")
+    ):
+        raise click.UsageError("--url is an origin, such as http://adapter:8081.")
+    return parts.netloc

@@ -15,6 +15,8 @@ _INVALID, _UNCHECKED = 1, 2
 _ALTERED = ("proof.", "signature.", "encoding.", "key.")
 _DPV = "https://w3id.org/dpv#"
 _HINTS = {
+    "credential.type": "FILE is a grant, --status its list. For other credentials see "
+    "docs/verify.md.",
     "grant.purpose": "--purpose is what the data is wanted for: a purpose of DPV, as its IRI or "
     "its short name (DeliveryOfGoods).",
     "grant.audience": "--audience is the DID of the company that relies on the grant.",

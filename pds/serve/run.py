@@ -199,7 +199,7 @@ def _listening(settings: ServeSettings) -> Iterator[socket.socket]:
             raise ServeError(
                 f"Port {settings.port} is in use by another program.",
                 code="serve.port_in_use",
-                hint="Stop the other server, or choose another port (0 takes a free one).",
+                hint="Stop the other server, or choose another port.",
             ) from None
         raise ServeError(
             f"Cannot listen on port {settings.port}: {os.strerror(error.errno or 0)}.",

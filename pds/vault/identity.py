@@ -125,7 +125,7 @@ class Identities:
         return self.current()
 
     def rotate(self) -> Identity:
-        """Replace all keys by new ones; once that is published, the old ones sign nothing more.
+        """Replace all keys by new ones; once that is published, no proof by the old ones holds.
 
         Raises ``IdentityError`` (``identity.none``, ``identity.deactivated``,
         ``identity.unchecked``), ``VaultError`` (``vault.restoring``) and ``ClockWrong``.
@@ -134,7 +134,7 @@ class Identities:
 
     def deactivate(self) -> Identity:
         """Write the last entry, which has no keys: nothing is signed any more, ever. The log stays
-        where it is, so that what was signed before can still be judged. Raises as ``rotate``."""
+        where it is and shows which keys there were. Raises as ``rotate``."""
         return self._go_on("identity deactivated", end=True)
 
     def sign(self, document: JsonObject) -> JsonObject:
@@ -259,7 +259,10 @@ def _document(did: str, keys: IdentityKeys) -> JsonObject:
 def _name_at(relay: str, id_: str) -> str:
     parts = urlsplit(relay)
     if parts.scheme != "https":
-        _no_place("Choose a relay that has an https address, or say --host for another server.")
+        _no_place(
+            "Choose a relay that has an https address, or say --host for another server; to try it "
+            "out, --host https://example.com/me does."
+        )
     try:
         return webvh.placeholder_of(parts.hostname or "", port=parts.port, path=["identities", id_])
     except DidSyntaxError as error:

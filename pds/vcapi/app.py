@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from credentials.contexts import context_bytes
 from credentials.derive import derive_credential
@@ -82,7 +82,7 @@ def create_app(
     def status_list(name: str) -> Response:
         found = issuers.status_list(name)
         if found is None:
-            return _refusal(BadRequest("there is no such status list"), 404)
+            raise NotFound
         return Response(found, content_type="application/vc")
 
     for error in (CredentialError, DidError, BadRequest):
@@ -227,9 +227,9 @@ def _json(value: JsonObject, code: int) -> Response:
 
 
 def _refusal(error: Exception, code: int | None = None) -> Response:
-    problem = problem_of(error)
     code = code or status_of(error)
-    found: JsonObject = {**problem, "status": code, "verified": False, "problemDetails": [problem]}
+    problem: JsonObject = {**problem_of(error), "status": code}
+    found: JsonObject = {**problem, "verified": False, "problemDetails": [problem]}
     return Response(canonicalize(found), status=code, content_type=_PROBLEM)
 
 

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from credentials.bitstring import MIN_ENTRIES, BitString
 from credentials.contexts import with_proof_context, with_status_context
-from credentials.credential import Credential
+from credentials.credential import Credential, limits
 from credentials.proof import add_proof
 from credentials.statuslist import issue_general_list
 from credentials.suites.suite import Contexts
@@ -89,7 +89,7 @@ class Issuers:
         Credential.parse(document)
         mandatory = pointers(options, "mandatoryPointers")
         if suite == ECDSA_SD and "mandatoryPointers" not in options:
-            mandatory = ("/issuer",)  # no part is a credential without it
+            mandatory = limits(document)
         return add_proof(
             document,
             key,

@@ -26,7 +26,11 @@ _VC: Final = "https://www.w3.org/TR/vc-data-model#"
 _SECURITY: Final = "https://w3id.org/security#"
 _STATUS: Final = "https://www.w3.org/ns/credentials/status-list#"
 
+_HTTP: Final = "about:blank"
+
 _BY_CODE: Final = {
+    # Not of these standards: what HTTP itself says (RFC 9457 §4.2.1).
+    "vcapi.http": _HTTP,
     "proof.signature": _SECURITY + "PROOF_VERIFICATION_ERROR",
     "proof.challenge": _SECURITY + "INVALID_CHALLENGE_ERROR",
     "proof.domain": _SECURITY + "INVALID_DOMAIN_ERROR",
@@ -78,7 +82,7 @@ def problem_of(error: Exception) -> JsonObject:
     )
     found: JsonObject = {
         "type": kind,
-        "title": kind.rpartition("#")[2].replace("_", " ").capitalize(),
+        "title": str(error) if kind == _HTTP else _title(kind),
         "status": status_of(error),
         "detail": str(error),
         "code": code,
@@ -88,6 +92,10 @@ def problem_of(error: Exception) -> JsonObject:
         if said:
             found[name] = said
     return found
+
+
+def _title(kind: str) -> str:
+    return kind.rpartition("#")[2].replace("_", " ").capitalize()
 
 
 def _code(error: Exception) -> str:

@@ -2,17 +2,29 @@
 
 import gzip
 import json
+import re
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
 
 import orjson
 import pytest
 
 from credentials.bitstring import MAX_BYTES
-from credentials.contexts import CREDENTIALS_V2, PDS_V1, PROFILE_CONTEXT
+from credentials.contexts import (
+    CREDENTIALS_V2,
+    KNOWN_CONTEXTS,
+    PDS_V1,
+    PROFILE_CONTEXT,
+    ContextFolder,
+    context_bytes,
+    deciding_names,
+)
 from credentials.errors import (
     ContextRefused,
     CredentialError,
@@ -765,3 +777,126 @@ def test_attack_72_a_decision_used_for_signing_in():
     """And the other way round."""
     forged = signed_with(presented(), challenge="c-1", domain=RELAY)
     refused(ProofInvalid, "proof.purpose", lambda: verify_presented(forged))
+
+
+def _rdfc(**claims: object) -> JsonObject:
+    """A credential with a proof over RDF, that ends and has a status."""
+    return issue_credential(
+        {
+            "id": "urn:uuid:1c2c7050-5947-43e2-8e19-e60401a118c7",
+            "validUntil": "2026-02-01T00:00:00Z",
+            "credentialStatus": {
+                "type": "BitstringStatusListEntry",
+                "statusPurpose": "revocation",
+                "statusListIndex": "94567",
+                "statusListCredential": LIST_URL,
+            },
+            "credentialSubject": {"id": "urn:x:subject"},
+            **claims,
+        },
+        HOLDER,
+        now=NOW,
+        cryptosuite="eddsa-rdfc-2022",
+    )
+
+
+_END = {"@value": "2026-02-01T00:00:00Z", "@type": "http://www.w3.org/2001/XMLSchema#dateTime"}
+_LATER = NOW + timedelta(days=400)
+
+
+@pytest.mark.parametrize("name", ["https://www.w3.org/2018/credentials#{}", "cred:{}"])
+@pytest.mark.parametrize("context", [CREDENTIALS_V2, "https://names.example/v1"])
+def test_attack_81_a_status_and_an_end_by_another_name(name, context, tmp_path):
+    """What a proof over RDF is over says the same under another name, and is not overlooked."""
+    contexts = _folder(tmp_path, {"cred": "https://www.w3.org/2018/credentials#"})
+    document = _rdfc()
+    document["@context"] = [CREDENTIALS_V2, *({context} - {CREDENTIALS_V2})]
+    for term in ("validUntil", "credentialStatus"):
+        value = document.pop(term)
+        document[name.format(term)] = _END if term == "validUntil" else value
+        for now in (NOW, _LATER):
+            with pytest.raises(RdfcRefused):
+                verify_credential(document, now=now, status=None, contexts=contexts)
+
+
+def test_attack_81_another_name_from_a_context_that_is_known(tmp_path):
+    """A folder of contexts may have a second name for what the standard has one for."""
+    contexts = _folder(
+        tmp_path,
+        {
+            "state": {"@id": "https://www.w3.org/2018/credentials#credentialStatus"},
+            "expiration": {"@id": "https://w3id.org/security#expiration", "@type": _END["@type"]},
+        },
+    )
+    whole = {**_rdfc(), "@context": [CREDENTIALS_V2, "https://names.example/v1"]}
+    check_it = partial(verify_credential, now=NOW, status=WITHOUT_STATUS, contexts=contexts)
+    check_it(whole)
+    for kept in ([], [whole["credentialStatus"]]):
+        renamed = {**whole, "credentialStatus": kept, "state": whole["credentialStatus"]}
+        if not kept:
+            del renamed["credentialStatus"]
+        refused(RdfcRefused, "rdfc.hidden", lambda: check_it(renamed))  # noqa: B023
+    unsigned = {**bare(_rdfc()), "@context": whole["@context"]}
+    ended = add_proof(
+        unsigned,
+        HOLDER,
+        created=NOW,
+        expires=NOW + timedelta(days=1),
+        cryptosuite="eddsa-rdfc-2022",
+        contexts=contexts,
+    )
+    proof = ended["proof"]
+    proof["expiration"] = proof.pop("expires")
+    refused(RdfcRefused, "rdfc.hidden", lambda: check_it(ended))
+
+
+def test_attack_81_the_size_of_an_entry_by_another_name():
+    """Further inside, too: with a size of 1 another bit would be looked at."""
+    document = _rdfc()
+    document["credentialStatus"]["https://www.w3.org/ns/credentials/status#statusSize"] = 2
+    refused(
+        RdfcRefused,
+        "rdfc.hidden",
+        lambda: verify_credential(document, now=NOW, status=WITHOUT_STATUS),
+    )
+
+
+def test_attack_81_an_end_said_in_another_place():
+    """A document that is its own subject could say its end there, where nobody looks for it."""
+    same = "urn:uuid:1c2c7050-5947-43e2-8e19-e60401a118c7"
+    document = _rdfc(
+        credentialSubject={"id": same, "type": "VerifiableCredential", "description": "a"}
+    )
+    verify_credential(document, now=NOW, status=WITHOUT_STATUS)
+    document["credentialSubject"]["validUntil"] = document.pop("validUntil")
+    refused(
+        RdfcRefused,
+        "rdfc.hidden",
+        lambda: verify_credential(document, now=_LATER, status=WITHOUT_STATUS),
+    )
+
+
+def test_attack_81_no_pinned_context_has_a_second_name():
+    """What the standards' own IRIs end in is known, and no context here shortens it otherwise."""
+    names: dict[str, set[str]] = {}
+    waiting = [json.loads(context_bytes(url))["@context"] for url in KNOWN_CONTEXTS]
+    while waiting:
+        for name, value in waiting.pop().items():
+            meaning = value.get("@id") if isinstance(value, dict) else value
+            if isinstance(meaning, str) and ":" in meaning:
+                names.setdefault(re.split("[:/#]", meaning)[-1], set()).add(name)
+            if isinstance(value, dict) and isinstance(value.get("@context"), dict):
+                waiting.append(value["@context"])
+    assert len(names) > 100
+    assert names["expiration"] == {"expires"}
+    for name in deciding_names() & names.keys() - {"expiration"}:
+        assert names[name] == {name}
+
+
+def _folder(path: Path, terms: JsonObject) -> ContextFolder:
+    """A folder with one context more."""
+    data = json.dumps({"@context": terms}).encode()
+    (path / "names.jsonld").write_bytes(data)
+    entry = {"file": "names.jsonld", "sha256": sha256(data).hexdigest()}
+    (path / "index.json").write_text(json.dumps({"https://names.example/v1": entry}))
+    return ContextFolder(str(path))

@@ -19,7 +19,7 @@ from credentials.grant import issue_grant
 from credentials.proof import add_proof, sign_object
 from credentials.rdfc import MAX_BYTES, canonicalize_any, canonicalize_jsonld
 from credentials.scopes import COMPILED_CONTEXTS, EMPTY, Scope, Term, UnknownShapeError, scope_of
-from credentials.shapes import MAX_BLANK_NODES, MAX_LEVELS, MAX_LINES, MAX_NODES
+from credentials.shapes import MAX_BLANK_NODES, MAX_LEVELS, MAX_LINES, MAX_NODES, plan_of
 from credentials.status import BitString, issue_status_list
 from credentials.suites import eddsa_rdfc
 from credentials.ticket import issue_ticket
@@ -562,6 +562,46 @@ def test_scopes_are_few():
     assert scope.typed(["VerifiableCredential"] * 2) is scope.typed(["VerifiableCredential"])
     presentation = scope.typed(["VerifiablePresentation"])
     assert presentation.entered(presentation.terms["verifiableCredential"]) is EMPTY
+
+
+def test_plans_are_few_and_of_known_shapes():
+    """Documents of strangers do not fill the memory: what has no plan leaves nothing behind."""
+    size = plan_of.cache_info().maxsize
+    for count in range(1, size + 10):
+        named = {"@context": CREDENTIALS_V2, "name": ["n"] * count}
+        assert known(named) is not None
+        before = plan_of.cache_info().currsize
+        assert before <= size
+        assert known(named | {"unknown": "a"}) is None
+        assert plan_of.cache_info().currsize == before
+    assert known({"@context": CREDENTIALS_V2, "name": ["n"] * (MAX_LINES + 1)}) is None
+
+
+def test_the_same_list_may_stand_in_two_places():
+    """A document need not come from bytes: what is looked at is where a value is, not which."""
+    shared = ["VerifiableCredential"]
+    assert compare({"@context": CREDENTIALS_V2, "type": shared, "name": shared, "id": "urn:a"})
+    urls = [CREDENTIALS_V2, PDS_V1]
+    assert compare({"@context": urls, "name": urls})
+
+
+def test_values_of_one_shape_do_not_mix():
+    """A plan is used again for other values, and only for documents that have its shape."""
+    document = {"@context": CREDENTIALS_V2, "type": "VerifiableCredential", "id": "urn:a"}
+    for claims in (
+        {"name": "a"},
+        {"name": 1},
+        {"name": True},
+        {"name": 'a "b"\n'},
+        {"name": "\x010\x01"},
+        {"name": ["a", "\x010\x01"], "evidence": [{"name": "\x011\x01"}, {"name": "_:z"}]},
+        {"name": ["a", "b"], "evidence": [{"name": "c"}, {"name": "d"}]},
+        {"type": ["VerifiableCredential", "urn:b"], "name": "a"},
+        {"type": "VerifiablePresentation", "name": "a"},
+        {"description": "a"},
+    ):
+        for _ in range(2):
+            assert compare(document | claims), claims
 
 
 def test_any_value_is_answered_or_not():

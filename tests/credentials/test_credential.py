@@ -6,6 +6,7 @@ import pytest
 
 from credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2, DATA_INTEGRITY_V2
 from credentials.credential import Credential
+from credentials.derive import derive_credential
 from credentials.errors import (
     ContextRefused,
     CredentialError,
@@ -21,6 +22,7 @@ from credentials.proof import add_proof
 from credentials.status import WITHOUT_STATUS, BitString
 from credentials.verify import verify_credential
 from did.ecdsa import Curve, EcdsaSigningKey
+from did.json import canonicalize
 
 EXAMPLES = "https://www.w3.org/ns/credentials/examples/v2"
 LIST = "https://issuer.example/lists/3"
@@ -181,7 +183,7 @@ def _status(index="7", purpose="revocation", **more):
     }
 
 
-def _list(key, now, purpose="revocation"):
+def _list(key, now, purpose="revocation", suite="eddsa-jcs-2022"):
     return issue_credential(
         {
             "id": LIST,
@@ -195,12 +197,11 @@ def _list(key, now, purpose="revocation"):
         },
         key,
         now=now,
+        cryptosuite=suite,
     )
 
 
 def test_every_status_entry_is_looked_up(key, now):
-    from did.json import canonicalize
-
     raw = canonicalize(_list(key, now))
     clear = _issue(key, now, credentialStatus=_status("8"))
     assert _verify(clear, now, status=lambda _url: raw).status_checked is True
@@ -309,6 +310,7 @@ def test_a_credential_may_be_of_any_suite(curve, suite, key, now):
     with pytest.raises(ProofInvalid) as caught:
         issue_credential({"credentialSubject": SUBJECT}, key, now=now, cryptosuite=suite)
     assert caught.value.code == "proof.key_kind"
+    assert "P-256" in caught.value.hint
 
 
 def test_a_key_of_another_kind_than_the_suite_is_refused(key, now):
@@ -411,3 +413,46 @@ def test_contexts_are_not_without_number(key, now):
     _issue(key, now, **{"@context": [CREDENTIALS_V2, *more[:15]]})
     with pytest.raises(ContextRefused):
         _issue(key, now, **{"@context": [CREDENTIALS_V2, *more]})
+
+
+@pytest.mark.parametrize("version", [CREDENTIALS_V1, CREDENTIALS_V2])
+def test_no_part_is_without_what_bounds_it(version, now):
+    """Unless its issuer says otherwise, a part keeps issuer, window and every status entry."""
+    signer = EcdsaSigningKey.from_secret(Curve.P256, bytes([3] * 32))
+    signed = issue_credential(
+        {
+            "@context": [version, "https://www.w3.org/ns/credentials/status/v1"],
+            "issuer": {"id": signer.did},
+            "credentialSubject": {"id": "did:example:1"},
+            "credentialStatus": [_status("8"), _status("7")],
+        },
+        signer,
+        now=now,
+        valid_for=timedelta(days=1),
+        cryptosuite="ecdsa-sd-2023",
+    )
+    part = derive_credential(signed, selective_pointers=["/credentialSubject"])
+    with pytest.raises(Withdrawn):
+        _verify(part, now, status=canonicalize(_list(signer, now, suite="ecdsa-jcs-2019")))
+    with pytest.raises(TimeInvalid):
+        _verify(part, now + timedelta(days=2))
+    assert len(_verify(part, now).credential.status) == 2
+
+
+def test_an_issuer_may_say_what_is_mandatory(now):
+    """Then that alone is, and a part that is no credential is refused, with what to do."""
+    signer = EcdsaSigningKey.from_secret(Curve.P256, bytes([3] * 32))
+    signed = issue_credential(
+        {"credentialSubject": {"id": "did:example:1", "name": "A"}},
+        signer,
+        now=now,
+        cryptosuite="ecdsa-sd-2023",
+        mandatory_pointers=["/issuer"],
+    )
+    part = derive_credential(signed, selective_pointers=["/credentialSubject/name"])
+    assert "validFrom" not in part
+    assert _verify(part, now).credential.valid_from is None
+    with pytest.raises(StructureInvalid) as caught:
+        derive_credential(signed, selective_pointers=["/validFrom"])
+    assert caught.value.code == "credential.missing"
+    assert "mandatory" in caught.value.hint

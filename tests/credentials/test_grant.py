@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from credentials import forms
 from credentials.contexts import PDS_V1_DIGEST, PROFILE_CONTEXT
 from credentials.errors import (
     ContextRefused,
@@ -94,6 +95,23 @@ def test_what_is_not_strict_json_is_refused(written, code, grant_bytes, now):
     with pytest.raises(StructureInvalid) as caught:
         _verify(changed, now)
     assert caught.value.code == code
+
+
+def test_no_long_text_is_remembered():
+    """Texts are matched against a form once; one that is too long for any is not even that."""
+    for check, text in (
+        (forms.is_dpv_term, "https://w3id.org/dpv#Use"),
+        (forms.is_path, "contact"),
+        (forms.is_did, "did:key:z6Mk"),
+        (forms.is_status_url, "https://relay.example/v1/status/AAAAAAAAAAAAAAAAAAAAAA"),
+    ):
+        assert check(text)
+        kept = forms._remembered.cache_info()
+        assert not check(text + "a" * 600)
+        assert forms._remembered.cache_info() == kept
+    assert forms.is_url("urn:" + "a" * 600)
+    assert not forms.is_url("urn:" + " " * 600)
+    assert forms._remembered.cache_info() == kept
 
 
 def test_a_grant_is_small(grant_bytes, now):

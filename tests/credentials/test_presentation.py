@@ -211,3 +211,11 @@ def test_the_holder_of_any_presentation_is_a_did(key, now):
     with pytest.raises(PresentationInvalid) as caught:
         _verify(signed, now, exact_context=None)
     assert caught.value.code == "presentation.holder"
+
+
+def test_a_presentation_is_not_for_deriving(presentation, now):
+    """A base proof of a presentation would be refused by every verifier, so none is made."""
+    signer = EcdsaSigningKey.from_secret(Curve.P256, bytes([3] * 32))
+    with pytest.raises(ProofInvalid) as caught:
+        _sign(presentation, signer, now, cryptosuite="ecdsa-sd-2023")
+    assert caught.value.code == "proof.base"

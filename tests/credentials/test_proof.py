@@ -443,3 +443,11 @@ def test_an_empty_context_is_no_beginning_of_another(key, now):
     with pytest.raises(ContextRefused) as caught:
         _verify(changed, now, exact_context=None)
     assert caught.value.code == "context.proof"
+
+
+def test_the_name_of_a_file_is_not_its_text(now):
+    """A frequent mistake, and the hint says so."""
+    with pytest.raises(StructureInvalid) as caught:
+        _verify("grant.json", now)
+    assert caught.value.code == "json.syntax"
+    assert "name of its file" in caught.value.hint

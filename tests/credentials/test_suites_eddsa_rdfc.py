@@ -230,6 +230,42 @@ def test_a_grant_may_have_both_and_must_have_the_first(grant, key, now):
         assert caught.value.code == code
 
 
+def test_a_set_of_both_goes_the_short_way(grant, key, other_key, now, monkeypatch):
+    """And whatever is not exactly that goes the general one, with the same verdict."""
+
+    def check(raw: bytes) -> None:
+        verify_grant(raw, purpose=None, audience=None, status=WITHOUT_STATUS, now=now)
+
+    both = add_proof(grant, key, created=now, cryptosuite=RDFC)
+    raw = orjson.dumps(both)
+    jcs, rdfc = both["proof"]
+    by_another = add_proof(grant, other_key, created=now, cryptosuite=RDFC)["proof"][1]
+    member = b'"proofPurpose":"assertionMethod"'
+    refused = [
+        {**grant, "proof": [jcs, {**rdfc, "proofValue": jcs["proofValue"]}]},
+        {**grant, "proof": [{**jcs, "proofValue": rdfc["proofValue"]}, rdfc]},
+        {**grant, "proof": [jcs, {**rdfc, "verificationMethod": other_key.verification_method}]},
+        {**grant, "proof": [jcs, {**rdfc, "created": "2026-01-31T09:29:59Z"}]},
+        {**grant, "proof": [jcs, {**rdfc, "proofPurpose": "authentication"}]},
+        {**grant, "proof": [jcs, {**rdfc, "nonce": "a"}]},
+    ]
+    for document in refused:
+        with pytest.raises(CredentialError):
+            check(orjson.dumps(document))
+    for twice in (
+        raw.replace(member, member + b"," + member, 1),
+        raw.replace(b'"id":', b'"id":"a","id":', 1),
+    ):
+        with pytest.raises(CredentialError):
+            check(twice)
+    check(orjson.dumps({**grant, "proof": [rdfc, jcs]}))
+    check(orjson.dumps({**grant, "proof": [jcs, by_another]}))
+    monkeypatch.setattr("credentials.ours.verify_parsed", None)
+    check(raw)
+    with pytest.raises(TypeError):
+        check(raw + b" ")
+
+
 def test_a_plain_object_has_no_meaning_in_rdf(key, now):
     """Without a context such a proof says nothing, so it counts as one that is not known."""
     signed = sign_object({"a": 1}, key, created=now)

@@ -143,6 +143,29 @@ def test_keys_as_jwk() -> None:
 
 
 @pytest.mark.parametrize(
+    "use",
+    [
+        {"use": "enc"},
+        {"use": None},
+        {"alg": "ECDH-ES"},
+        {"alg": "ES256"},
+        {"key_ops": ["deriveKey"]},
+        {"key_ops": []},
+        {"key_ops": "verify"},
+    ],
+)
+def test_a_jwk_for_something_else_verifies_nothing(use: dict[str, Any]) -> None:
+    """Its use, algorithm and operations are kept to, whatever relationship lists it."""
+    fit = {"use": "sig", "alg": "EdDSA", "key_ops": ["verify"]}
+    methods = [jwk_method("Ed25519", KEY.bytes, **more) for more in (fit, fit | use)]
+    good, bad = (read({"id": DID, "verificationMethod": [m]}) for m in methods)
+    assert good.verification_methods[0].ed25519() == KEY
+    with pytest.raises(KeyFormatError) as caught:
+        bad.verification_methods[0].ed25519()
+    assert caught.value.code == "key.use"
+
+
+@pytest.mark.parametrize(
     "bad",
     [
         method(type="X25519KeyAgreementKey2020"),

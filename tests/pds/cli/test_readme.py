@@ -11,7 +11,7 @@ import pytest
 from pds.cli.main import cli
 
 ROOT = Path(__file__).parents[3]
-PAGES = ("README.md", "docs/examples/README.md")
+PAGES = ("README.md", "docs/examples/README.md", "docs/vcapi.md")
 
 
 def _lines() -> Iterator[tuple[str, str]]:

@@ -1,7 +1,9 @@
 """The VC-API adapter: as an application, and once as a process over HTTP."""
 
 import json
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -247,9 +249,19 @@ def test_a_body_that_is_not_strict_json_is_refused(api):
         answer = client.post("/credentials/verify", data=body, content_type=kind)
         assert answer.status_code == 400
         assert answer.content_type == "application/problem+json"
-    assert client.get("/nowhere").status_code == 404
-    assert client.get("/status-lists/none").status_code == 404
-    assert client.get("/credentials/issue").status_code == 405
+
+
+def test_what_http_itself_refuses_has_its_own_title(api):
+    """Nothing was parsed, so it is no parsing error; the status is the same everywhere."""
+    for path, code, title in (
+        ("/nowhere", 404, "Not Found"),
+        ("/status-lists/none", 404, "Not Found"),
+        ("/credentials/issue", 405, "Method Not Allowed"),
+    ):
+        status, problem = api.get(path)
+        assert (status, problem["status"], problem["type"]) == (code, code, "about:blank")
+        assert problem["title"] == title
+        assert problem["problemDetails"][0]["status"] == code
 
 
 def test_nothing_of_the_input_comes_back_in_a_problem(api):
@@ -304,6 +316,20 @@ def test_a_part_is_derived_and_nothing_else_is_shown(api):
     for wrong in (["/nothing"], ["no pointer"], "x", [5]):
         body = {"verifiableCredential": base, "options": {"selectivePointers": wrong}}
         assert api.post("/credentials/derive", body)[0] == 400
+
+
+@pytest.mark.parametrize("version", [CREDENTIALS_V1, CREDENTIALS_V2])
+def test_a_part_of_what_was_revoked_is_refused(version, api):
+    """The status entry is not the holder's to leave out."""
+    wanted = {"type": "BitstringStatusListEntry", "statusPurpose": "revocation"}
+    _, found = api.issue("P-256", version, cryptosuite="ecdsa-sd-2023", credentialStatus=wanted)
+    body = {**found, "options": {"selectivePointers": ["/credentialSubject"]}}
+    derived = api.post("/credentials/derive", body)[1]["verifiableCredential"]
+    assert "credentialStatus" in api.verify(derived)[1]["checks"]
+    update = {"credentialStatus": derived["credentialStatus"], "status": True}
+    assert api.post("/credentials/status", update)[0] == 200
+    status, problem = api.verify(derived)
+    assert (status, problem["code"]) == (400, "status.withdrawn")
 
 
 def test_the_issuer_is_shown_in_every_part_unless_said_otherwise(api):
@@ -374,3 +400,17 @@ def test_proofs_of_unknown_suites_are_told(api):
     assert status == 200
     assert found["warnings"]
     assert not api.verify(signed)[1]["warnings"]
+
+
+def test_the_page_has_every_code_and_call(api):
+    """docs/vcapi.md lists the codes of its own and the routes, and no other."""
+    root = Path(__file__).parents[3]
+    sources = "".join(path.read_text() for path in (root / "pds/vcapi").glob("*.py"))
+    page = (root / "docs/vcapi.md").read_text("utf-8")
+    assert set(re.findall(r"vcapi\.\w+", page)) == set(re.findall(r'"(vcapi\.\w+)"', sources))
+    routes = {
+        f"{method} {rule.rule}".replace("<name>", "NAME")
+        for rule in api._client.application.url_map.iter_rules()
+        for method in rule.methods & {"GET", "POST"}
+    }
+    assert set(re.findall(r"\| `((?:GET|POST) \S+)` \|", page)) == routes
