@@ -37,8 +37,9 @@ from vector_world import (
     urn,
     without,
 )
+from vectors_of_histories import histories
 
-from credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2
+from credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2, PROFILE_CONTEXT
 from credentials.derive import derive_credential
 from credentials.grant import GrantTerms, issue_grant
 from credentials.issue import issue_credential
@@ -49,10 +50,8 @@ from credentials.statuslist import issue_general_list
 from credentials.suites import ecdsa_sd
 from credentials.ticket import issue_ticket
 from credentials.vc_jwt import sign_vc_jwt, sign_vp_jwt
-from credentials.webvh import PROOFS
 from did.json import Json, JsonObject, canonicalize
 from did.keys import SigningKey
-from did.methods import webvh
 from did.multikey import b64url_encode, multihash_sha256
 from did.time import format_time
 
@@ -206,6 +205,83 @@ def tickets() -> Iterator[JsonObject]:
         relay=RELAY,
     )
     yield case("a grant", grant(), refused("credential.type", "/type"), relay=RELAY)
+    at = "/credentialSubject"
+    unsigned = without(good, "proof")
+    text = canonicalize(good).decode()
+    # Whether it is in force is looked at by who releases a package, at that moment.
+    yield case("valid: the window is over", good, VALID, at=NOW + 2 * YEAR, relay=RELAY)
+    for name, value, code, pointer in (
+        ("no proof", unsigned, "credential.missing", ""),
+        ("an empty proof set", {**good, "proof": []}, "proof.missing", "/proof"),
+        (
+            "a context appended",
+            {**good, "@context": [*PROFILE_CONTEXT, {}]},
+            "context.not_exact",
+            "/@context",
+        ),
+        ("no id", without(good, "id"), "credential.missing", ""),
+        ("a property more", {**good, "name": "A"}, "credential.property", ""),
+    ):
+        yield case(name, value, refused(code, pointer), relay=RELAY)
+    twice = f'{text[:-1]},"id":"{good["id"]}"}}'
+    yield case("a key twice, the same value", twice, refused("json.duplicate_key"), relay=RELAY)
+    yield case(
+        "signed by another",
+        sign_object(unsigned, STRANGER, created=NOW),
+        refused("proof.not_by_controller", "/proof"),
+        relay=RELAY,
+    )
+    yield case(
+        "signed tomorrow",
+        sign_object(unsigned, HOLDER, created=NOW + timedelta(days=1)),
+        refused("proof.future", "/proof/created"),
+        relay=RELAY,
+    )
+    yield case(
+        "a proof for another purpose",
+        sign_object(unsigned, HOLDER, created=NOW, purpose="authentication"),
+        refused("proof.purpose", "/proof/proofPurpose"),
+        relay=RELAY,
+    )
+    yield case(
+        "eddsa-rdfc-2022 alone",
+        sign_object(unsigned, HOLDER, created=NOW, cryptosuite="eddsa-rdfc-2022"),
+        refused("proof.no_known_suite", "/proof"),
+        relay=RELAY,
+    )
+    # Each of these is signed by its issuer, and still says what no ticket may.
+    for name, more, reason, place in (
+        ("no uses", {"maxUses": 0}, "value", "maxUses"),
+        ("uses as truth", {"maxUses": True}, "value", "maxUses"),
+        ("uses as text", {"maxUses": "12"}, "value", "maxUses"),
+        ("a negative interval", {"minInterval": -1}, "value", "minInterval"),
+        ("a relay with a path", {"relay": RELAY + "/v1"}, "value", "relay"),
+        ("no package", {"package": "A"}, "value", "package"),
+        ("no digest", {"grantDigest": "uEiA"}, "value", "grantDigest"),
+        ("for a did:web", {"id": COMPANY}, "value", "id"),
+        ("it says a purpose", {"purpose": DELIVERY}, "property", ""),
+    ):
+        signed = sign_object(claim(unsigned, **more), HOLDER, created=NOW)  # type: ignore[arg-type]
+        place = f"{at}/{place}".removesuffix("/")
+        yield case(name, signed, refused(f"credential.{reason}", place), relay=RELAY)
+    for name, changes, code, pointer in (
+        ("by a did:web", {"issuer": COMPANY}, "credential.issuer", "/issuer"),
+        ("an id of no version 4", {"id": "urn:uuid:1"}, "credential.value", "/id"),
+        (
+            "it ends before it begins",
+            {"validUntil": format_time(NOW - YEAR)},
+            "credential.window",
+            "/validUntil",
+        ),
+        (
+            "a time with fractions",
+            {"validUntil": "2027-01-31T09:30:00.0Z"},
+            "time.format",
+            "/validUntil",
+        ),
+    ):
+        signed = sign_object({**unsigned, **changes}, HOLDER, created=NOW)
+        yield case(name, signed, refused(code, pointer), relay=RELAY)
 
 
 def status_lists() -> Iterator[JsonObject]:
@@ -285,6 +361,56 @@ def presentations() -> Iterator[JsonObject]:
                 else refused("proof.signature", "/proof/proofValue"),
                 **here,
             )
+    yield from _shown_amiss(given)
+
+
+def _shown_amiss(given: JsonObject) -> Iterator[JsonObject]:
+    """Presentations that are signed, by somebody, and still are not what they must be."""
+    here: dict[str, Json] = {"challenge": "c-1", "domain": "https://shop.example"}
+    by_holder: JsonObject = {**given, "holder": HOLDER.did}
+
+    def signed(value: JsonObject, key: SigningKey = HOLDER, **more: object) -> JsonObject:
+        options = {"created": NOW, "purpose": "authentication", **here, **more}
+        return sign_object(value, key, **options)  # type: ignore[arg-type]
+
+    wrong = "/proof/"
+    for name, value, code, pointer in (
+        ("no proof", by_holder, "proof.missing", "/proof"),
+        ("of another holder", signed(by_holder, STRANGER), "proof.not_by_controller", "/proof"),
+        (
+            "signed as a credential is",
+            signed(by_holder, purpose="assertionMethod"),
+            "proof.purpose",
+            wrong + "proofPurpose",
+        ),
+        (
+            "it answers no challenge",
+            signed(by_holder, challenge=None),
+            "presentation.challenge",
+            wrong + "challenge",
+        ),
+        (
+            "it is for no domain",
+            signed(by_holder, domain=None),
+            "presentation.domain",
+            wrong + "domain",
+        ),
+        (
+            "signed tomorrow",
+            signed(by_holder, created=NOW + timedelta(days=1)),
+            "proof.future",
+            wrong + "created",
+        ),
+        (
+            "it carries a text",
+            signed({**by_holder, "verifiableCredential": ["a"]}),
+            "presentation.credentials",
+            "/verifiableCredential",
+        ),
+        ("a credential", grant(), "credential.type", "/type"),
+    ):
+        yield case(name, value, refused(code, pointer), **here)
+    yield case("valid: no holder is named, so it is who signed", signed(given), VALID, **here)
 
 
 # --- credentials of any issuer ------------------------------------------------------------------
@@ -454,44 +580,6 @@ def tokens() -> Iterator[JsonObject]:
     )
     yield from of_others.jwt()
     yield from of_others.sd_jwt_vc()
-
-
-def histories() -> Iterator[JsonObject]:
-    """Logs of did:webvh; ``now`` is when they are read."""
-    did = webvh.placeholder_of("issuer.example")
-    made = webvh.create(
-        {"@context": ["https://www.w3.org/ns/did/v1"], "id": did},
-        key=HOLDER,
-        proofs=PROOFS,
-        now=NOW - timedelta(days=2),
-        parameters={"nextKeyHashes": [webvh.key_hash(STRANGER.verify_key.multikey)]},
-    )
-    grown = webvh.update(
-        made,
-        key=STRANGER,
-        proofs=PROOFS,
-        now=NOW - timedelta(days=1),
-        parameters={"updateKeys": [STRANGER.verify_key.multikey], "nextKeyHashes": []},
-    )
-    who: dict[str, Json] = {"did": str(made.did)}
-    text = grown.raw.decode()
-    first, second = text.splitlines()
-    yield case("valid: two versions, with pre-rotation", text, VALID, **who)
-    yield case("valid: the first version", first + "\n", VALID, **who)
-    yield case("the first version taken out", second + "\n", refused("did.webvh_log"), **who)
-    yield case(
-        "a version of the future", text, refused("did.webvh_log"), at=NOW - timedelta(days=3), **who
-    )
-    time = '"versionTime":"2026-01-29T09:30:0%s"'
-    later = text.replace(time % "0Z", time % "1Z")
-    yield case("a time changed", later, refused("did.webvh_log"), **who)
-    entry = json.loads(second)
-    entry["proof"] = json.loads(first)["proof"]
-    forged = f"{first}\n{canonicalize(entry).decode()}\n"
-    yield case("the proof of another version", forged, refused("did.webvh_proof"), **who)
-    ended = webvh.deactivate(grown, key=STRANGER, proofs=PROOFS, now=NOW - timedelta(hours=1))
-    gone: JsonObject = {"deactivated": True}
-    yield case("valid: deactivated", ended.raw.decode(), VALID, **who) | gone
 
 
 FILES: dict[str, Callable[[], Iterator[JsonObject]]] = {

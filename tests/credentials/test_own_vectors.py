@@ -101,8 +101,11 @@ def _token(raw, now, *, token, **arguments):
         )
 
 
-def _history(raw, now, *, did):
-    found = webvh.read_history(raw.encode(), Did.parse(did), proofs=PROOFS, now=now).at()
+def _history(raw, now, *, did, witness=None):
+    approvals = None if witness is None else witness.encode()
+    found = webvh.read_history(
+        raw.encode(), Did.parse(did), proofs=PROOFS, now=now, witness=approvals
+    ).at()
     return {"deactivated": found.deactivated}
 
 
