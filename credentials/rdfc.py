@@ -8,6 +8,8 @@ at each other would keep any canonicaliser busy for years (RDFC-1.0 §7.1).
 
 The canonical form says nothing of the order and repetition of unordered values: a signature over
 it does not either.
+
+Longer than a room should be: all that the library is asked, and all that bounds it, is here.
 """
 
 import hashlib
