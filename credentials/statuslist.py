@@ -131,14 +131,17 @@ def check_entries(
     if status is WITHOUT_STATUS:
         return None
     found = []
+    lists: dict[str, VerifiedStatusList] = {}
     for item in entries:
         entry = GeneralEntry.parse(item)
-        raw = fetch_list(entry.list_url, status)
-        listed = (
-            raw
-            if isinstance(raw, VerifiedStatusList)
-            else verify_general_list(raw, now=now, resolver=resolver, contexts=contexts)
-        )
+        listed = lists.get(entry.list_url)
+        if listed is None:
+            raw = fetch_list(entry.list_url, status)
+            listed = lists[entry.list_url] = (
+                raw
+                if isinstance(raw, VerifiedStatusList)
+                else verify_general_list(raw, now=now, resolver=resolver, contexts=contexts)
+            )
         check_list(listed, now=now, issuer=issuer, url=entry.list_url)
         found.append(_look_up(entry, listed))
     return tuple(found)
