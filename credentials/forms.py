@@ -48,29 +48,33 @@ def is_count(value: object, least: int) -> TypeGuard[int]:
     return type(value) is int and least <= value <= MAX_INTEGER
 
 
-# Of these forms the same few texts come again and again, and remembering is quicker than matching.
-@lru_cache(maxsize=4096)
+# No text of the forms that are remembered is longer.
+_LONGEST: Final = 512
+
+
 def is_dpv_term(text: str) -> bool:
     """Whether a text is the full IRI of a term of the Data Privacy Vocabulary."""
-    return has_form(DPV, text)
+    return len(text) <= _LONGEST and _has_form(DPV, text)
 
 
-@lru_cache(maxsize=4096)
 def is_path(text: str) -> bool:
     """Whether a text names a category, or a field of one."""
-    return has_form(PATH, text)
+    return len(text) <= _LONGEST and _has_form(PATH, text)
 
 
-@lru_cache(maxsize=4096)
 def is_did(text: str) -> bool:
     """Whether a text looks like a DID; resolving it is another matter."""
-    return has_form(DID, text)
+    return len(text) <= _LONGEST and _has_form(DID, text)
 
 
-@lru_cache(maxsize=4096)
 def is_status_url(text: str) -> bool:
     """Whether a text is where a relay serves a status list."""
-    return has_form(STATUS_URL, text)
+    return len(text) <= _LONGEST and _has_form(STATUS_URL, text)
+
+
+# Of these forms the same few texts come again and again, and remembering is quicker than matching.
+# Nothing long is kept, whatever is asked.
+_has_form = lru_cache(maxsize=16_384)(has_form)
 
 
 def is_url(value: object) -> TypeGuard[str]:

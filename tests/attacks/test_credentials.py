@@ -1,11 +1,13 @@
 """Attacks on signed objects: proofs, contexts, time, purpose, status lists and presentations."""
 
+import gc
 import gzip
 import json
 import re
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -1132,3 +1134,53 @@ def test_attack_29_a_beginning_by_the_name_of_another_version():
             "credential.not_yet_valid",
             lambda: verify_credential(signed, now=NOW, status=WITHOUT_STATUS),  # noqa: B023
         )
+
+
+def _kept(check_it: Callable[[bytes], object], documents: list[bytes]) -> int:
+    """How many bytes of memory stay behind after these were looked at."""
+    with suppress(CredentialError):
+        check_it(documents[0])
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for document in documents[1:]:
+            with suppress(CredentialError):
+                check_it(bytes(bytearray(document)))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+
+def _long_ticket(number: int) -> bytes:
+    ticket = ticket()
+    other = {"type": "DataIntegrityProof", "cryptosuite": "other", "proofValue": f"{number:040000}"}
+    return orjson.dumps({**ticket, "proof": [ticket["proof"], other]})
+
+
+def test_attack_82_long_documents_fill_no_memory():
+    """Anybody can sign thousands of long grants and tickets: those are not remembered."""
+    many = frozenset(f"category.f{number}" for number in range(3_000))
+    grants = [
+        orjson.dumps(grant(fields=many, company=f"did:web:s{number}.example"))
+        for number in range(6)
+    ]
+    assert _kept(check, grants) < 100_000
+    tickets = [_long_ticket(number) for number in range(6)]
+    assert _kept(partial(verify_ticket, now=NOW), tickets) < 100_000
+
+
+@pytest.mark.parametrize("name", ["id", "purpose", "fields", "credentialStatus"])
+def test_attack_82_long_texts_fill_no_memory(name):
+    """Nor is a text that has none of the forms of a grant, however it was refused."""
+
+    def long(number: int) -> bytes:
+        document, text = grant(), "did:x:" + "a" * 50_000 + str(number)
+        subject = document["credentialSubject"]
+        if name == "credentialStatus":
+            document[name] |= {"statusListCredential": text, "id": text + "#94567"}
+        else:
+            subject[name] = [text] if name == "fields" else text
+        return orjson.dumps(document)
+
+    assert _kept(check, [long(number) for number in range(10)]) < 100_000
