@@ -34,6 +34,9 @@ _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _ENVELOPED: Final = "EnvelopedVerifiableCredential"
 _TYPED: Final = ("confidenceMethod", "evidence", "renderMethod", "termsOfUse")
 _TEXT_KEYS: Final = frozenset({"@value", "@language", "@direction"})
+# Of what a verifier has to fetch, the standard sets no limit.
+_MAX_FETCHED: Final = 16
+_FETCHED: Final = frozenset({"credentialStatus", "credentialSchema", "relatedResource"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,11 @@ class Credential:
         first, last = WINDOW[version]
         if version == "1.1" and first not in document:
             refuse("missing: issuanceDate", "", code="credential.missing")
-        valid_from, valid_until = _time(document, first), _time(document, last)
+        # What an issuer says by the name of the other version it says as well: the narrower counts
+        valid_from = _of_both(max, _time(document, "validFrom"), _time(document, "issuanceDate"))
+        valid_until = _of_both(
+            min, _time(document, "validUntil"), _time(document, "expirationDate")
+        )
         if valid_from is not None and valid_until is not None and valid_until < valid_from:
             refuse(f"{last} must not be before {first}", f"/{last}", code="credential.window")
         # §4.10 status, §4.11 schemas, §5.3 related resources, §5.4–5.6 the typed extensions; where
@@ -258,6 +265,8 @@ def _objects(
         return ()
     value: Json = document[name]
     items = value if isinstance(value, list) else [value]
+    if name in _FETCHED and len(items) > _MAX_FETCHED:
+        refuse(f"{name} may have at most {_MAX_FETCHED} values", f"/{name}", code="credential.many")
     found = []
     for item in items:
         if not isinstance(item, dict):
@@ -306,3 +315,9 @@ def _time(document: JsonObject, name: str) -> datetime | None:
     if name not in document:
         return None
     return read_date_time_stamp(document[name], f"/{name}")
+
+
+def _of_both(
+    choose: Callable[[datetime, datetime], datetime], one: datetime | None, other: datetime | None
+) -> datetime | None:
+    return choose(one, other) if one is not None and other is not None else one or other

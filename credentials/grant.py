@@ -25,7 +25,7 @@ from credentials.forms import (
     is_dpv_term,
     is_path,
 )
-from credentials.ours import read_own, sign_own, verify_own
+from credentials.ours import MAX_REMEMBERED, read_own, sign_own, verify_own
 from credentials.profile import (
     HEAD_WITH_STATUS,
     check_keys,
@@ -248,7 +248,7 @@ def verify_grant(
     moment = utc_now() if now is None else now
     octets = document_bytes(raw)
     # 1. What does not change with time: shape, proof, key binding.
-    grant = _remembered(octets)
+    grant = _remembered(octets) if len(octets) <= MAX_REMEMBERED else None
     if grant is None:
         grant = _open(read_own(octets), octets, resolver=resolver, now=moment)
     verified, proofs, begins, ends = grant
@@ -287,7 +287,8 @@ def verify_grant(
 _Found: TypeAlias = tuple[VerifiedGrant, tuple[VerifiedProof, ...], datetime, datetime]
 
 
-# By the exact bytes, and only for issuers whose keys cannot change. About 4 MB when full.
+# By the exact bytes, and only for issuers whose keys cannot change. About 4 MB when full, and 80 MB
+# at the most.
 @lru_cache(maxsize=1024)
 def _remembered(octets: bytes) -> _Found | None:
     document = read_own(octets)

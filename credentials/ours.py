@@ -34,8 +34,10 @@ from did.time import format_time
 
 _CONTEXT: Final[Json] = list(PROFILE_CONTEXT)
 _PURPOSE: Final = "assertionMethod"
-# What was verified is remembered by its bytes, so they must not be many.
 MAX_OWN_BYTES: Final = 65_536
+# What was verified is remembered by its bytes, so they must not be many: read, a document of ours
+# takes ten times as much, and anybody can sign thousands.
+MAX_REMEMBERED: Final = 8_192
 _PROOF = frozenset(
     {
         "@context",

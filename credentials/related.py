@@ -9,7 +9,7 @@ Schema 1.0 §3–4, Subresource Integrity §3.1.
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
 from credentials.credential import Credential
@@ -28,8 +28,15 @@ _MULTIHASH: Final = {
     b"\x13\x40": "sha512",
 }
 _MAX_SCHEMA_BYTES: Final = 262_144
-# Uses of a keyword while one credential is held against one schema; 10 µs each, about.
-MAX_STEPS: Final = 50_000
+# Steps while one credential is held against its schemas, each of about 10 µs: a use of a keyword
+# or a schema, and all that grows with what is compared.
+MAX_STEPS: Final = 100_000
+_PER_STEP: Final = 2  # values that one step may look at
+# What compares with whole values of the schema, and what compares the parts of a value with each
+# other.
+_COMPARING: Final = frozenset({"const", "enum"})
+_COMPARING_EACH: Final = frozenset({"uniqueItems", "unevaluatedItems", "unevaluatedProperties"})
+_REFERRING: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _DIALECTS: Final = {
     "https://json-schema.org/draft/2020-12/schema": "Draft202012Validator",
     "https://json-schema.org/draft/2019-09/schema": "Draft201909Validator",
@@ -66,8 +73,9 @@ def check_schemas(credential: Credential, fetch: Fetch) -> None:
     Raises ``RelatedInvalid``: ``schema.mismatch``, ``schema.invalid``, ``related.unavailable``,
     ``related.digest``, ``schema.unsupported`` for another type or dialect.
     """
+    steps = _Steps()
     for position, reference in enumerate(credential.schemas):
-        pointer = f"/credentialSchema/{position}"
+        pointer = steps.pointer = f"/credentialSchema/{position}"
         kinds = reference["type"]
         if "JsonSchema" not in (kinds if isinstance(kinds, list) else [kinds]):
             raise RelatedInvalid(
@@ -97,7 +105,7 @@ def check_schemas(credential: Credential, fetch: Fetch) -> None:
                 code="schema.unsupported",
                 pointer=pointer,
             )
-        place = _mismatch(schema, credential.raw, pointer)
+        place = _mismatch(schema, credential.raw, steps)
         if place is not None:
             raise RelatedInvalid(
                 "the credential does not follow its schema",
@@ -106,15 +114,30 @@ def check_schemas(credential: Credential, fetch: Fetch) -> None:
             )
 
 
-def _mismatch(schema: JsonObject, document: JsonObject, pointer: str) -> str | None:
+class _Steps:
+    """How many steps are left for all schemas of a credential."""
+
+    def __init__(self) -> None:
+        self.pointer = ""  # of the schema at hand
+        self._left = MAX_STEPS
+
+    def spend(self, values: int = 0) -> None:
+        """Count one step, and those for looking at so many values. Raises ``RelatedInvalid``."""
+        self._left -= 1 + values // _PER_STEP
+        if self._left < 0:
+            raise RelatedInvalid(
+                "the schema takes too many steps", code="schema.invalid", pointer=self.pointer
+            )
+
+
+def _mismatch(schema: JsonObject, document: JsonObject, steps: _Steps) -> str | None:
     """Where a document does not follow a schema; ``None`` when it does."""
     import jsonschema.exceptions  # libraries of their own, loaded by who validates
     import re2
     import referencing.exceptions
-    from jsonschema.validators import extend
     from jsonschema_specifications import REGISTRY
 
-    dialect = schema.get("$schema")
+    pointer, dialect = steps.pointer, schema.get("$schema")
     name = _DIALECTS.get(dialect.rstrip("#")) if isinstance(dialect, str) else None
     if name is None:
         raise RelatedInvalid(
@@ -124,12 +147,13 @@ def _mismatch(schema: JsonObject, document: JsonObject, pointer: str) -> str | N
         )
     kind: Any = getattr(jsonschema, name)
     try:
-        bounded: Any = extend(kind, _bounded(kind.VALIDATORS, pointer))  # type: ignore[no-untyped-call]
         # The schema is held against that of its dialect, and by then the document against it. With
         # no registry at all the library would fetch what a schema refers to.
-        if next(bounded(kind.META_SCHEMA, registry=REGISTRY).iter_errors(schema), None) is not None:
+        known = _bounded(kind, name, steps)(kind.META_SCHEMA, registry=REGISTRY)
+        if next(known.iter_errors(schema), None) is not None:
             raise jsonschema.exceptions.SchemaError("invalid")
-        error = next(bounded(schema, registry=referencing.Registry()).iter_errors(document), None)
+        given = _bounded(kind, name, steps, whole=_size(schema))
+        error = next(given(schema, registry=referencing.Registry()).iter_errors(document), None)
     except (jsonschema.exceptions.SchemaError, referencing.exceptions.Unresolvable):
         raise RelatedInvalid(
             "the schema is not valid, or refers to another one",
@@ -146,6 +170,12 @@ def _mismatch(schema: JsonObject, document: JsonObject, pointer: str) -> str | N
         raise RelatedInvalid(
             "the schema refers to itself without end", code="schema.invalid", pointer=pointer
         ) from None
+    except (AttributeError, LookupError, TypeError, ValueError):
+        # What its dialect lets through, and the library does not see to: a malformed URL, or a
+        # reference to what is no schema.
+        raise RelatedInvalid(
+            "the schema cannot be carried out", code="schema.invalid", pointer=pointer
+        ) from None
     if error is None:
         return None
     # The library's own message repeats the value that was refused; its place does not.
@@ -158,28 +188,26 @@ def _mentions(value: Json, name: str) -> bool:
     return isinstance(value, list) and any(_mentions(inner, name) for inner in value)
 
 
-def _bounded(keywords: Mapping[str, Any], pointer: str) -> dict[str, Any]:
-    """The keywords of a dialect, with an end: whoever wrote the schema may want none.
+def _bounded(kind: Any, dialect: str, steps: _Steps, *, whole: int = 0) -> Any:
+    """The validator of a dialect, with an end: whoever wrote the schema may want none.
 
-    Every use of one is counted, so that references that double themselves stop; and patterns are
-    matched in linear time.
+    Every use of a keyword is counted, so that references that double themselves stop, and every
+    schema that is entered; and patterns are matched in linear time. ``whole`` is how many values a
+    schema has that nobody has searched for names before.
     """
     import re2
     from jsonschema.exceptions import ValidationError
+    from jsonschema.validators import extend
 
-    left = MAX_STEPS
-
-    def counted(keyword: Any) -> Any:
+    def counted(name: str, keyword: Any) -> Any:
         def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
-            nonlocal left
-            left -= 1
-            # Some keywords compare each item of a list with each.
-            if isinstance(instance, list):
-                left -= len(instance) ** 2 >> 6
-            if left < 0:
-                raise RelatedInvalid(
-                    "the schema takes too many steps", code="schema.invalid", pointer=pointer
-                )
+            steps.spend(_length(value) + _length(instance))
+            if name in _COMPARING:
+                steps.spend(_size(value) // 8)
+            elif name in _COMPARING_EACH:
+                steps.spend(_length(instance) * _size(instance) // 32)
+            elif name in _REFERRING and not str(value).startswith("#/"):
+                steps.spend(whole)  # the library looks for it everywhere, each time
             yield from keyword(validator, value, instance, schema) or ()
 
         return check
@@ -188,8 +216,40 @@ def _bounded(keywords: Mapping[str, Any], pointer: str) -> dict[str, Any]:
         if isinstance(instance, str) and re2.search(value, instance) is None:
             yield ValidationError("pattern")
 
-    found = {name: counted(keyword) for name, keyword in keywords.items()}
-    return found | {"pattern": counted(pattern)}
+    def evolve(self: Any, **changes: Any) -> Any:
+        # The library would go on by a validator of its own where a schema names a dialect, as those
+        # of the dialects do; and some keywords enter schemas without using a keyword of theirs.
+        schema = changes.get("schema")
+        steps.spend(_length(schema))
+        named = schema.get("$schema") if isinstance(schema, dict) else None
+        if named is not None and _DIALECTS.get(str(named).rstrip("#")) != dialect:
+            raise RelatedInvalid(
+                "a schema in the schema is of another dialect",
+                code="schema.unsupported",
+                pointer=steps.pointer,
+            )
+        for its in found.__attrs_attrs__:
+            if its.init:
+                changes.setdefault(its.alias, getattr(self, its.name))
+        return found(**changes)
+
+    keywords = {**kind.VALIDATORS, "pattern": pattern}
+    found: Any = extend(  # type: ignore[no-untyped-call]
+        kind, {name: counted(name, keyword) for name, keyword in keywords.items()}
+    )
+    found.evolve = evolve
+    return found
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, dict | list) else 0
+
+
+def _size(value: Any) -> int:
+    """How many values there are in a value."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_size, value.values()))
+    return 1 + sum(map(_size, value)) if isinstance(value, list) else 1
 
 
 def _get(url: str, fetch: Fetch, pointer: str) -> bytes:

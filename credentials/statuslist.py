@@ -56,7 +56,6 @@ _ENDS: Final = MappingProxyType(
 )
 # 2^8 messages of an entry; the standard sets no limit.
 _MAX_SIZE: Final = 8
-_MAX_ENTRIES: Final = 16
 _MAX_WORDS: Final = 4_096
 _SILENT: Final[Mapping[int, str]] = MappingProxyType({})
 _VALUE: Final = re.compile(r"0x[0-9a-fA-F]{1,2}")
@@ -128,18 +127,10 @@ def check_entries(
     """Look up every entry of a credential by ``issuer`` (§3.2); ``None`` for ``WITHOUT_STATUS``.
 
     A list that several entries name is had once. Raises ``Withdrawn`` (``status.withdrawn``,
-    ``status.suspended``), ``StatusUnchecked`` or ``StatusInvalid`` (``status.many`` for more than
-    16 entries).
+    ``status.suspended``), ``StatusUnchecked`` or ``StatusInvalid``.
     """
     if status is WITHOUT_STATUS:
         return None
-    # Each may send us somewhere, for megabytes; and who issued this may be hostile.
-    if len(entries) > _MAX_ENTRIES:
-        raise StatusInvalid(
-            f"a credential may have {_MAX_ENTRIES} statuses at most",
-            code="status.many",
-            pointer=_AT,
-        )
     lists: dict[str, VerifiedStatusList] = {}
     found = []
     for entry in [GeneralEntry.parse(item) for item in entries]:

@@ -15,7 +15,7 @@ from credentials.contexts import PROFILE_CONTEXT
 from credentials.controllers import ANY_TIME
 from credentials.errors import TicketInvalid
 from credentials.forms import DID_KEY, DIGEST, ID, RELAY, UUID_URN, has_form, is_count
-from credentials.ours import read_own, sign_own, verify_own
+from credentials.ours import MAX_REMEMBERED, read_own, sign_own, verify_own
 from credentials.profile import HEAD_WITH_STATUS, check_keys, read_head, refuse
 from credentials.proof import (
     VerifiedProof,
@@ -116,7 +116,8 @@ def verify_ticket(
     Raises ``StructureInvalid``, ``ContextRefused``, ``ProofInvalid``, ``StatusInvalid`` for its
     status entry, or ``TicketInvalid`` (``ticket.relay``).
     """
-    ticket = _remembered(document_bytes(raw))
+    octets = document_bytes(raw)
+    ticket = _remembered(octets) if len(octets) <= MAX_REMEMBERED else _open(octets)
     check_proof_times(ticket.proofs, now)
     if expected_relay is not None and ticket.relay != expected_relay:
         raise TicketInvalid(
@@ -127,9 +128,7 @@ def verify_ticket(
     return ticket
 
 
-# The issuer is a did:key, so what was verified stays so; times are looked at by the caller.
-@lru_cache(maxsize=1024)
-def _remembered(octets: bytes) -> VerifiedTicket:
+def _open(octets: bytes) -> VerifiedTicket:
     # 1. Shape.
     document = read_own(octets)
     ticket = _read(document)
@@ -144,6 +143,10 @@ def _remembered(octets: bytes) -> VerifiedTicket:
         suites=JCS_ONLY,
     )
     return replace(ticket, digest=found.digest, proofs=found.proofs, raw=octets)
+
+
+# The issuer is a did:key, so what was verified stays so; times are looked at by the caller.
+_remembered = lru_cache(maxsize=1024)(_open)
 
 
 def _read(document: JsonObject) -> VerifiedTicket:

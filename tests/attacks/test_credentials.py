@@ -1,11 +1,13 @@
 """Attacks on signed objects: proofs, contexts, time, purpose, status lists and presentations."""
 
+import gc
 import gzip
 import json
 import re
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,6 +19,7 @@ import pytest
 
 from credentials.bitstring import MAX_BYTES
 from credentials.contexts import (
+    CREDENTIALS_V1,
     CREDENTIALS_V2,
     KNOWN_CONTEXTS,
     PDS_V1,
@@ -25,6 +28,7 @@ from credentials.contexts import (
     context_bytes,
     deciding_names,
 )
+from credentials.credential import Credential
 from credentials.errors import (
     ContextRefused,
     CredentialError,
@@ -32,6 +36,7 @@ from credentials.errors import (
     PresentationInvalid,
     ProofInvalid,
     RdfcRefused,
+    RelatedInvalid,
     StatusInvalid,
     StatusUnchecked,
     StructureInvalid,
@@ -42,6 +47,7 @@ from credentials.issue import issue_credential
 from credentials.presentation import sign_presentation, verify_presentation
 from credentials.proof import add_proof, sign_object, verify_object
 from credentials.rdfc import canonicalize_jsonld, canonicalize_nquads
+from credentials.related import check_schemas
 from credentials.status import (
     BitString,
     StatusEntry,
@@ -49,6 +55,7 @@ from credentials.status import (
     issue_status_list,
     verify_status_list,
 )
+from credentials.statuslist import issue_general_list
 from credentials.suites import eddsa_jcs, eddsa_rdfc
 from credentials.ticket import issue_ticket, verify_ticket
 from credentials.verify import verify_credential
@@ -927,29 +934,6 @@ def test_attack_82_a_set_of_proofs_that_costs_much():
     assert caught.value.code == "proof.many"
 
 
-def test_attack_82_a_schema_that_costs_much():
-    """Every definition needs the next one twice."""
-    definitions = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)}
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$defs": {**definitions, "a40": {}},
-        "$ref": "#/$defs/a0",
-    }
-    signed = issue_credential(
-        {
-            "credentialSubject": {"id": "urn:x:1"},
-            "credentialSchema": {"id": "https://x.example/s", "type": "JsonSchema"},
-        },
-        HOLDER,
-        now=NOW,
-    )
-    with pytest.raises(CredentialError) as caught:
-        verify_credential(
-            signed, now=NOW, status=WITHOUT_STATUS, schemas=lambda _url: orjson.dumps(schema)
-        )
-    assert caught.value.code == "schema.invalid"
-
-
 def _chained(document: JsonObject, count: int, **more: object) -> JsonObject:
     """A document with a chain of proofs that all hold, each over the one before it."""
     signed = add_proof(document, HOLDER, created=NOW, id="urn:p:0")
@@ -1021,3 +1005,206 @@ def test_attack_82_nodes_that_look_alike_in_a_proof():
         "previousProof": alike,
     }
     refused(RdfcRefused, "rdfc.work", lambda: eddsa_rdfc.hash_configuration(proof))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("credentialStatus", {"type": "X", "id": "urn:x:{}"}),
+        ("credentialSchema", {"type": "JsonSchema", "id": "urn:x:{}"}),
+        ("relatedResource", {"id": "urn:x:{}", "digestSRI": "sha256-"}),
+    ],
+)
+def test_attack_82_much_to_fetch(name, value):
+    """A small document must not send its verifier to a thousand places."""
+    many = [{**value, "id": value["id"].format(number)} for number in range(17)]
+    issue_unsigned(**{name: many[:16]})
+    refused(StructureInvalid, "credential.many", lambda: issue_unsigned(**{name: many}))
+
+
+def test_attack_82_one_list_for_many_entries():
+    """The list of a URL is had, and decompressed, once for all entries that name it."""
+    entry = {
+        "type": "BitstringStatusListEntry",
+        "statusPurpose": "revocation",
+        "statusListCredential": LIST_URL,
+    }
+    signed = issue_credential(
+        {
+            "credentialSubject": {"id": "urn:x:1"},
+            "credentialStatus": [{**entry, "statusListIndex": str(place)} for place in range(16)],
+        },
+        HOLDER,
+        now=NOW,
+    )
+    asked = []
+
+    def status(url: str) -> bytes:
+        asked.append(url)
+        bits = BitString.empty()
+        return orjson.dumps(
+            issue_general_list(HOLDER, url=url, bits=bits, purposes=("revocation",), now=NOW)
+        )
+
+    assert len(verify_credential(signed, now=NOW, status=status).statuses) == 16
+    assert asked == [LIST_URL]
+
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def _against(schema: JsonObject, a: object, *, times: int = 1) -> None:
+    """Hold a credential against a schema with definitions for its claim ``a``."""
+    whole = {"$schema": _DRAFT, "properties": {"credentialSubject": {"properties": {"a": schema}}}}
+    if "$defs" in schema:
+        whole["$defs"] = schema.pop("$defs")
+    references = [{"id": "https://x.example/s", "type": "JsonSchema"}] * times
+    unsigned = issue_unsigned(credentialSubject={"a": a}, credentialSchema=references)
+    check_schemas(Credential.parse(unsigned), lambda _: orjson.dumps(whole))
+
+
+@pytest.mark.parametrize(
+    ("schema", "a"),
+    [
+        # Values of the schema that are compared again and again, and those of the document.
+        ({"items": {"const": list(range(900))}}, [list(range(900))] * 200),
+        ({"uniqueItems": True}, [{"a": [0] * 100, "b": place} for place in range(250)]),
+        # Much in a schema that is entered for each item.
+        ({"items": {"$ref": "#/$defs/x"}, "$defs": {"x": dict.fromkeys(map(str, range(900)))}}, 0),
+        (
+            {
+                "items": {"$ref": "#/$defs/x"},
+                "$defs": {"x": {"properties": dict.fromkeys(map(str, range(900)), True)}},
+            },
+            0,
+        ),
+        # Names that are looked for in all of a schema.
+        (
+            {
+                "items": {"$ref": "#a899"},
+                "$defs": {f"d{place}": {"$anchor": f"a{place}"} for place in range(900)},
+            },
+            0,
+        ),
+        # What is found anew at each level of schemas that refer to each other.
+        (
+            {
+                "$ref": "#/$defs/d0",
+                "unevaluatedProperties": True,
+                "$defs": {
+                    f"d{level}": {
+                        "if": {"$ref": f"#/$defs/d{level + 1}"},
+                        "then": {"$ref": f"#/$defs/d{level + 1}"},
+                    }
+                    for level in range(30)
+                }
+                | {"d30": {}},
+            },
+            {"b": 1},
+        ),
+    ],
+)
+def test_attack_82_a_schema_that_costs_much(schema, a):
+    """All that grows with a schema or a document is counted, and stops."""
+    refused(RelatedInvalid, "schema.invalid", lambda: _against(schema, a or [0] * 3000))
+
+
+def test_attack_82_many_schemas():
+    """What one schema may cost is for all of them together."""
+    schema = {"items": {"type": "integer"}}
+    _against(schema, [0] * 9000)
+    refused(RelatedInvalid, "schema.invalid", lambda: _against(schema, [0] * 9000, times=16))
+
+
+def test_attack_82_a_schema_that_names_its_dialect_again():
+    """Below that it is bounded still, and its patterns are matched in linear time."""
+    named = {"$schema": _DRAFT, "pattern": "^(a+)+$"}
+    refused(RelatedInvalid, "schema.mismatch", lambda: _against(named, "a" * 4000 + "!"))
+    other = {"$schema": "http://json-schema.org/draft-07/schema#"}
+    refused(RelatedInvalid, "schema.unsupported", lambda: _against(other, "a"))
+
+
+@pytest.mark.parametrize("schema", [{"$dynamicRef": "http://[x#a"}, {"$ref": "#/$schema"}])
+def test_attack_82_a_schema_that_the_library_stumbles_over(schema):
+    """It is refused, with a code, as any schema that cannot be used."""
+    refused(RelatedInvalid, "schema.invalid", lambda: _against(schema, "a"))
+
+
+def test_attack_28_an_end_by_the_name_of_another_version():
+    """Whatever its version calls it, a credential that was to end has ended."""
+    for context, name in ((CREDENTIALS_V1, "validUntil"), (CREDENTIALS_V2, "expirationDate")):
+        unsigned = {
+            "@context": [context],
+            "credentialSubject": {"id": "urn:x:1"},
+            name: "2026-02-01T00:00:00Z",
+        }
+        signed = issue_credential(unsigned, HOLDER, now=NOW)
+        check_it = partial(verify_credential, signed, status=WITHOUT_STATUS)
+        check_it(now=NOW)
+        refused(TimeInvalid, "credential.expired", lambda: check_it(now=_LATER))  # noqa: B023
+
+
+def test_attack_29_a_beginning_by_the_name_of_another_version():
+    """Nor is one believed before it begins."""
+    for context, name in ((CREDENTIALS_V1, "validFrom"), (CREDENTIALS_V2, "issuanceDate")):
+        unsigned = {
+            "@context": [context],
+            "credentialSubject": {"id": "urn:x:1"},
+            name: "2026-02-01T00:00:00Z",
+        }
+        signed = issue_credential(unsigned, HOLDER, now=NOW)
+        refused(
+            TimeInvalid,
+            "credential.not_yet_valid",
+            lambda: verify_credential(signed, now=NOW, status=WITHOUT_STATUS),  # noqa: B023
+        )
+
+
+def _kept(check_it: Callable[[bytes], object], documents: list[bytes]) -> int:
+    """How many bytes of memory stay behind after these were looked at."""
+    with suppress(CredentialError):
+        check_it(documents[0])
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for document in documents[1:]:
+            with suppress(CredentialError):
+                check_it(bytes(bytearray(document)))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+
+def _long_ticket(number: int) -> bytes:
+    signed = ticket()
+    other = {"type": "DataIntegrityProof", "cryptosuite": "other", "proofValue": f"{number:040000}"}
+    return orjson.dumps({**signed, "proof": [signed["proof"], other]})
+
+
+def test_attack_82_long_documents_fill_no_memory():
+    """Anybody can sign thousands of long grants and tickets: those are not remembered."""
+    many = frozenset(f"category.f{number}" for number in range(3_000))
+    grants = [
+        orjson.dumps(grant(fields=many, company=f"did:web:s{number}.example"))
+        for number in range(6)
+    ]
+    assert _kept(check, grants) < 100_000
+    tickets = [_long_ticket(number) for number in range(6)]
+    assert _kept(partial(verify_ticket, now=NOW), tickets) < 100_000
+
+
+@pytest.mark.parametrize("name", ["id", "purpose", "fields", "credentialStatus"])
+def test_attack_82_long_texts_fill_no_memory(name):
+    """Nor is a text that has none of the forms of a grant, however it was refused."""
+
+    def long(number: int) -> bytes:
+        document, text = grant(), "did:x:" + "a" * 50_000 + str(number)
+        subject = document["credentialSubject"]
+        if name == "credentialStatus":
+            document[name] |= {"statusListCredential": text, "id": text + "#94567"}
+        else:
+            subject[name] = [text] if name == "fields" else text
+        return orjson.dumps(document)
+
+    assert _kept(check, [long(number) for number in range(10)]) < 100_000

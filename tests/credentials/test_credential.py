@@ -101,6 +101,8 @@ def test_properties_unknown_here_survive(key, now):
         {"evidence": {"type": []}},
         {"credentialSubject": None},
         {"@context": CREDENTIALS_V2},
+        {"expirationDate": "2020-01-31T09:30:00Z"},
+        {"issuanceDate": "soon"},
     ],
 )
 def test_what_the_standard_forbids_is_refused(change, key, now):

@@ -101,9 +101,9 @@ def test_a_list_is_fetched_once_and_not_for_any_number_of_entries(key, now):
     entries = [_entry(index=str(number)) for number in range(17)]
     assert len(_check(_issued(key, now, *entries[:16]), fetch, now).statuses) == 16
     assert asked == [URL]
-    with pytest.raises(StatusInvalid) as caught:
+    with pytest.raises(CredentialError) as caught:
         _check(_issued(key, now, *entries), fetch, now)
-    assert caught.value.code == "status.many"
+    assert caught.value.code == "credential.many"
     assert asked == [URL]
     # And not for one of them when another is none.
     with pytest.raises(StatusInvalid):
