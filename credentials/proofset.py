@@ -118,7 +118,11 @@ def signed_document(
 def _previous_proofs(present: Json, wanted: Json) -> list[Json]:
     """The earlier proofs of a chain, which the later one covers (Data Integrity §4.5, step 5)."""
     found: list[Json] = []
-    for name in wanted if isinstance(wanted, list) else [wanted]:
+    names = wanted if isinstance(wanted, list) else [wanted]
+    # One named again and again would make a document of any size from a small one.
+    if len(names) > MAX_PROOFS:
+        malformed(f"previousProof must name at most {MAX_PROOFS} proofs")
+    for name in names:
         for proof in present if isinstance(present, list) else [present]:
             if isinstance(name, str) and isinstance(proof, dict) and proof.get("id") == name:
                 found.append(proof)

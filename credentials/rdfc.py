@@ -8,6 +8,8 @@ at each other would keep any canonicaliser busy for years (RDFC-1.0 §7.1).
 
 The canonical form says nothing of the order and repetition of unordered values: a signature over
 it does not either.
+
+Longer than a room should be: all that the library is asked, and all that bounds it, is here.
 """
 
 import hashlib
@@ -83,7 +85,8 @@ def canonicalize_any(
 ) -> str:
     """``canonicalize_jsonld`` without its short way for documents of a known shape."""
     quads = quads_of(document, contexts=contexts, max_bytes=max_bytes)
-    return canonicalize_quads(quads, hash_name=hash_name)
+    # Of what must be short there may be many: the proofs of a set.
+    return _canonicalize(quads, hash_name, MAX_WORK * max_bytes // MAX_BYTES)[0]
 
 
 def quads_of(
@@ -118,18 +121,21 @@ def canonical_labels(quads: Iterable[Quad]) -> dict[Blank, Blank]:
     return _canonicalize(quads, "sha256")[1]
 
 
-def _canonicalize(quads: Iterable[Quad], hash_name: Hash) -> tuple[str, dict[Blank, Blank]]:
+def _canonicalize(
+    quads: Iterable[Quad], hash_name: Hash, max_work: int = MAX_WORK
+) -> tuple[str, dict[Blank, Blank]]:
     distinct = set(quads)
     if len(distinct) > MAX_QUADS:
         raise _too_much("statements", MAX_QUADS, "rdfc.quads")
     blank = {term for quad in distinct for term in quad if isinstance(term, Blank)}
     if len(blank) > MAX_BLANK_NODES:
         raise _too_much("blank nodes", MAX_BLANK_NODES, "rdfc.blank_nodes")
-    canonicaliser, text, given = _labelled(distinct, blank, _canonicaliser()(hash_name), 0)
+    canonicaliser = _canonicaliser()(hash_name, max_work)
+    canonicaliser, text, given = _labelled(distinct, blank, canonicaliser, 0)
     # RDFC-1.0 hashes the neighbours of a node each by itself, not by the statement that they share
     # with it. Where one statement has three blank nodes, two nodes can so look alike that are not,
     # and which comes first is left to chance: several orders show whether it matters.
-    if canonicaliser.left < MAX_WORK and any(_blanks(quad) > 2 for quad in distinct):
+    if canonicaliser.left < max_work and any(_blanks(quad) > 2 for quad in distinct):
         for order in range(1, _ORDERS):
             again = _canonicaliser()(hash_name, canonicaliser.left)
             canonicaliser, other, _ = _labelled(distinct, blank, again, order)
@@ -371,7 +377,7 @@ def _canonicaliser() -> Any:
         with the labels given so far, which are copied each time.
         """
 
-        def __init__(self, hash_name: Hash, left: int = MAX_WORK) -> None:
+        def __init__(self, hash_name: Hash, left: int) -> None:
             super().__init__()
             self.hash_name = hash_name
             self.left = left

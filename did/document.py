@@ -2,6 +2,8 @@
 
 Sources: Controlled Identifiers 1.0 §2 (data model) and §3.3 (retrieving a verification method),
 DID Core 1.0 §5 and §6.3.1. Where the two differ the later one holds: a service may go without id.
+
+As long as it is because one document is read here, from its id to its last relationship.
 """
 
 import copy

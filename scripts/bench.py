@@ -7,6 +7,8 @@ ratio is the median over many rounds.
     scripts/bench --json       a list of {name, workload, ratio, goal, met, machine}
     scripts/bench grant        only those whose name contains the word
     scripts/bench --peers      other implementations too, measured beside ours in the same run
+
+Long, because workloads and goals are data.
 """
 
 import argparse

@@ -5,6 +5,8 @@
 
 The expectations are written by hand, from what the standards and docs/protocol.md demand: they are
 what the verifier is held to, and not what it happened to say.
+
+Long, because it is a list.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """The vectors for what other issuers sign: keys and DID documents, statuses, rules of a verifier,
-SD-JWT VC; and the stamps of a relay. ``make_vectors`` puts them into files."""
+SD-JWT VC; and the stamps of a relay. ``make_vectors`` puts them into files. Long, because it
+is a list."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta

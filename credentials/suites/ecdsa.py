@@ -130,8 +130,9 @@ def _hash_of(signed: Signed, curve: Curve, cryptosuite: Json) -> bytes:
             signed.document, curve, cryptosuite=cryptosuite, contexts=signed.contexts
         )
 
-    # In RDF it is shared with other proofs over the same document by the same hash.
-    return signed.once(_HASHES[curve], make) if cryptosuite == RDFC else make()
+    # It is shared with other proofs over the same document by the same hash.
+    name = _HASHES[curve]
+    return signed.once(name, make) if cryptosuite == RDFC else signed.json_hash(name)
 
 
 def _create(

@@ -4,14 +4,14 @@ A suite knows how a document becomes bytes, which keys it takes and what a ``pro
 like. Whose key it is, what the proof is for and what time it is are looked at elsewhere.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from credentials.errors import ProofInvalid, StructureInvalid
 from did.errors import JsonError
-from did.json import JsonObject, canonicalize
+from did.json import MAX_BYTES, JsonObject, canonicalize
 
 if TYPE_CHECKING:
     from did.document import VerificationMethod
@@ -21,15 +21,18 @@ Contexts: TypeAlias = Callable[[str], bytes]
 # Documents made canonical in RDF for one verification: a set of proofs may ask for one with each
 # hash, and for more in a chain; each may cost what the limits of ``rdfc`` allow.
 MAX_CANONICALISED: Final = 3
+# Bytes of canonical JSON for one verification: each proof of a chain is over another document.
+MAX_JSON: Final = 3 * MAX_BYTES
 
 
 class Budget:
-    """What one verification may still spend on canonical RDF, over all its proofs."""
+    """What one verification may still spend on canonical forms, over all its proofs."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_bytes", "_left")
 
-    def __init__(self, left: int = MAX_CANONICALISED) -> None:
-        self._left = left
+    def __init__(self) -> None:
+        self._left = MAX_CANONICALISED
+        self._bytes = MAX_JSON
 
     def spend(self) -> None:
         """Count one document. Raises ``ProofInvalid`` (``proof.many``)."""
@@ -39,6 +42,17 @@ class Budget:
                 "the proofs are over too many different forms of the document in RDF",
                 code="proof.many",
                 hint=f"At most {MAX_CANONICALISED} are made canonical for one verification.",
+                pointer="/proof",
+            )
+
+    def spend_bytes(self, count: int) -> None:
+        """Count the canonical JSON of a document. Raises ``ProofInvalid`` (``proof.many``)."""
+        self._bytes -= count
+        if self._bytes < 0:
+            raise ProofInvalid(
+                "the proofs are over too many long forms of the document",
+                code="proof.many",
+                hint=f"At most {MAX_JSON} bytes are hashed for one verification.",
                 pointer="/proof",
             )
 
@@ -52,15 +66,20 @@ class Signed:
     budget: Budget
     _hashes: dict[str, bytes] = field(default_factory=dict)
 
-    def json_hash(self) -> bytes:
-        """SHA-256 of the canonical JSON. Raises ``StructureInvalid`` (``json.*``)."""
-        found = self._hashes.get("json")
+    def json_hash(self, hash_name: str = "sha256") -> bytes:
+        """The hash of the canonical JSON.
+
+        Raises ``StructureInvalid`` (``json.*``) or ``ProofInvalid`` (``proof.many``).
+        """
+        key = f"json {hash_name}"
+        found = self._hashes.get(key)
         if found is None:
             try:
-                found = sha256(canonicalize(self.document)).digest()
+                octets = canonicalize(self.document)
             except JsonError as error:
                 raise StructureInvalid(str(error), code=error.code, hint=error.hint) from None
-            self._hashes["json"] = found
+            self.budget.spend_bytes(len(octets))
+            found = self._hashes[key] = hashlib.new(hash_name, octets).digest()
         return found
 
     def once(self, name: str, make: Callable[[], bytes]) -> bytes:

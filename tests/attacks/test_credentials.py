@@ -41,7 +41,7 @@ from credentials.grant import WITHOUT_STATUS, GrantTerms, issue_grant, verify_gr
 from credentials.issue import issue_credential
 from credentials.presentation import sign_presentation, verify_presentation
 from credentials.proof import add_proof, sign_object, verify_object
-from credentials.rdfc import canonicalize_nquads
+from credentials.rdfc import canonicalize_jsonld, canonicalize_nquads
 from credentials.status import (
     BitString,
     StatusEntry,
@@ -49,9 +49,10 @@ from credentials.status import (
     issue_status_list,
     verify_status_list,
 )
-from credentials.suites import eddsa_jcs
+from credentials.suites import eddsa_jcs, eddsa_rdfc
 from credentials.ticket import issue_ticket, verify_ticket
 from credentials.verify import verify_credential
+from did.ecdsa import Curve, EcdsaSigningKey
 from did.json import JsonObject
 from did.keys import SigningKey
 from did.multikey import b64url_encode, multihash_sha256
@@ -900,3 +901,123 @@ def _folder(path: Path, terms: JsonObject) -> ContextFolder:
     entry = {"file": "names.jsonld", "sha256": sha256(data).hexdigest()}
     (path / "index.json").write_text(json.dumps({"https://names.example/v1": entry}))
     return ContextFolder(str(path))
+
+
+def test_attack_82_a_set_of_proofs_that_costs_much():
+    """Each proof is over another form of the document in RDF; a fourth one is not made."""
+    signed = issue_credential(
+        {"credentialSubject": {"id": "urn:x:1"}}, HOLDER, now=NOW, cryptosuite="eddsa-rdfc-2022"
+    )
+    del signed["proof"]
+    signed = add_proof(signed, HOLDER, created=NOW, id="urn:p:0", cryptosuite="eddsa-rdfc-2022")
+    proofs = [signed["proof"]]
+    for number in range(1, 5):
+        whole = {**signed, "proof": proofs}
+        added = add_proof(
+            whole,
+            HOLDER,
+            created=NOW,
+            id=f"urn:p:{number}",
+            previous=[f"urn:p:{number - 1}"],
+            cryptosuite="eddsa-rdfc-2022",
+        )
+        proofs = added["proof"]
+    with pytest.raises(CredentialError) as caught:
+        verify_credential({**signed, "proof": proofs}, now=NOW, status=WITHOUT_STATUS)
+    assert caught.value.code == "proof.many"
+
+
+def test_attack_82_a_schema_that_costs_much():
+    """Every definition needs the next one twice."""
+    definitions = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {**definitions, "a40": {}},
+        "$ref": "#/$defs/a0",
+    }
+    signed = issue_credential(
+        {
+            "credentialSubject": {"id": "urn:x:1"},
+            "credentialSchema": {"id": "https://x.example/s", "type": "JsonSchema"},
+        },
+        HOLDER,
+        now=NOW,
+    )
+    with pytest.raises(CredentialError) as caught:
+        verify_credential(
+            signed, now=NOW, status=WITHOUT_STATUS, schemas=lambda _url: orjson.dumps(schema)
+        )
+    assert caught.value.code == "schema.invalid"
+
+
+def _chained(document: JsonObject, count: int, **more: object) -> JsonObject:
+    """A document with a chain of proofs that all hold, each over the one before it."""
+    signed = add_proof(document, HOLDER, created=NOW, id="urn:p:0")
+    for number in range(1, count):
+        signed = add_proof(
+            signed, HOLDER, created=NOW, id=f"urn:p:{number}", previous=[f"urn:p:{number - 1}"]
+        )
+    return signed
+
+
+def test_attack_82_a_proof_over_the_same_proof_many_times():
+    """A small document must not become a huge one because a proof names another repeatedly."""
+    signed = _chained(issue_unsigned(), 2)
+    signed["proof"][1]["previousProof"] = ["urn:p:0"] * 9
+    refused(
+        ProofInvalid,
+        "proof.malformed",
+        lambda: verify_credential(signed, now=NOW, status=WITHOUT_STATUS),
+    )
+
+
+def test_attack_82_a_chain_over_a_long_document():
+    """What is hashed for one verification has a limit, over all its proofs."""
+    verify_credential(_chained(issue_unsigned(), 8), now=NOW, status=WITHOUT_STATUS)
+    long = issue_unsigned(name="a" * 900_000)
+    verify_credential(_chained(long, 3), now=NOW, status=WITHOUT_STATUS)
+    signed = _chained(long, 4)
+    refused(
+        ProofInvalid,
+        "proof.many",
+        lambda: verify_credential(signed, now=NOW, status=WITHOUT_STATUS),
+    )
+
+
+def test_attack_82_many_proofs_by_one_hash_are_over_one_form():
+    """A long document is made canonical once for all proofs that hash the same."""
+    signer = EcdsaSigningKey.generate(Curve.P384)
+    document = issue_unsigned(name="a" * 900_000, issuer=signer.did)
+    for _ in range(8):
+        document = add_proof(document, signer, created=NOW, cryptosuite="ecdsa-jcs-2019")
+    found = verify_credential(document, now=NOW, status=WITHOUT_STATUS)
+    assert len(found.proofs) == 8
+
+
+def issue_unsigned(**more: object) -> JsonObject:
+    return bare(issue_credential({"credentialSubject": {"id": "urn:x:1"}, **more}, HOLDER, now=NOW))
+
+
+def test_attack_82_nodes_that_look_alike_in_a_proof():
+    """A proof is one of several, so less work is done for it than for a document."""
+    alike = [
+        {
+            "id": f"_:e{clique}x{a}",
+            "type": "VerifiableCredential",
+            "evidence": [{"id": f"_:e{clique}x{b}"} for b in range(4) if b != a],
+        }
+        for clique in range(4)
+        for a in range(4)
+    ]
+    evidence = {"type": "VerifiableCredential", "evidence": alike}
+    assert canonicalize_jsonld({"@context": CREDENTIALS_V2, **evidence})
+    proof = {
+        "type": "DataIntegrityProof",
+        "cryptosuite": "eddsa-rdfc-2022",
+        "created": "2026-01-31T09:30:00Z",
+        "verificationMethod": HOLDER.verification_method,
+        "proofPurpose": "assertionMethod",
+        "@context": [CREDENTIALS_V2],
+        "previousProof": alike,
+    }
+    refused(RdfcRefused, "rdfc.work", lambda: eddsa_rdfc.hash_configuration(proof))

@@ -680,3 +680,17 @@ def test_nothing_is_told_by_printing():
     assert "Person" not in text
     assert token.disclosures[0].encoded not in text
     assert Disclosure.parse(A).digest == digest(A)
+
+
+@pytest.mark.parametrize("value", [None, 1, [1, 2], {"a": 1}])
+def test_a_claim_that_must_be_shown_is_as_it_was_signed(value: Json):
+    """Neither it nor a part of it comes from a disclosure, nor is a part of it withheld."""
+    inside = {list: "/claim/0", dict: "/claim/a"}.get(type(value))
+    for pointer in {"/claim", inside or "/claim"}:
+        issued = issue_sd_jwt({"claim": value}, KEY, disclosable={pointer}, header={})
+        shown = [issued, select_disclosures(issued, set())] if pointer == inside else [issued]
+        for token in map(SdJwt.parse, shown):
+            assert verify_sd_jwt(token, KEY.verify_key, always_shown={"other"})
+            with pytest.raises(SdJwtInvalid) as caught:
+                verify_sd_jwt(token, KEY.verify_key, always_shown={"claim"})
+            assert caught.value.code == "sd_jwt.always_shown"

@@ -345,6 +345,7 @@ def test_claims_that_agree():
         ({"kid": "#" + KEY.verification_method.partition("#")[2]}, "jose.kid"),
         ({"iss": HOLDER.did}, "jose.conflict"),
         ({"sub": HOLDER.did}, "jose.conflict"),
+        ({"aud": "us"}, "jose.conflict"),
     ],
 )
 def test_a_header_that_says_something_else(header: JsonObject, code: str):

@@ -306,16 +306,26 @@ def test_a_document_is_not_moved_to_where_no_did_webvh_lies(place: str) -> None:
 
 @pytest.mark.parametrize(
     ("portable", "parameters", "known"),
-    [(False, {}, True), (True, {"portable": False}, True), (True, {}, False)],
+    [
+        (False, {}, ["old"]),
+        (True, {"portable": False}, ["old"]),
+        (True, {}, None),
+        (True, {}, []),
+        (True, {}, ["other"]),
+        (True, {}, "old"),
+    ],
 )
 def test_a_move_that_is_not_allowed_is_refused(
-    portable: bool, parameters: JsonObject, known: bool
+    portable: bool, parameters: JsonObject, known: Json
 ) -> None:
     """Not without portable, not with its end, and not without the name before."""
     log = new_log(portable=portable)
     state: JsonObject = {"id": f"did:webvh:{log.scid}:example.org"}
-    if known:
-        state["alsoKnownAs"] = [str(log.did)]
+    names = {"old": str(log.did), "other": f"did:webvh:{log.scid}:example.net"}
+    if known is not None:
+        state["alsoKnownAs"] = (
+            [names[n] for n in known] if isinstance(known, list) else names["old"]
+        )
     forged = forged_next(log, ONE, state=state, parameters=parameters)
     assert refusal(forged, log.did).code == "did.webvh_log"
 
