@@ -156,9 +156,9 @@ class _Planner:
             if key in ("@context", "id"):
                 continue
             term = typed.terms.get(key)
-            if term is None or (key == "type") != (term.iri == TYPE):
+            if term is None:
                 raise UnknownShapeError
-            if key == "type":
+            if key == "type" and term.iri == TYPE:
                 continue
             if term.iri.startswith("@"):
                 raise UnknownShapeError

@@ -431,6 +431,7 @@ def test_order_says_nothing(document, random):
         {"credentialSchema": {"type": "JsonSchema", "jsonSchema": {}}},
         {"proof": "urn:a"},
         {"proof": {"id": "urn:a"}},
+        {"proof": ["urn:a"]},
         # Two blank nodes of which only their neighbours can tell which is which.
         {"evidence": [{"name": "a"}, {"name": "a"}]},
         {"evidence": [{"evidence": {"id": "urn:a"}, "name": "a"}] * 2},
@@ -498,6 +499,10 @@ def test_it_has_limits_of_its_own():
         "proof": [{"id": f"urn:{i}", "name": str(i)} for i in range(MAX_BLANK_NODES // 2)],
     }
     assert compare(blanks)
+    # A graph and a node each, beside the document itself.
+    unnamed = [{"name": str(i)} for i in range((MAX_BLANK_NODES - 1) // 2)]
+    assert compare(blanks | {"proof": unnamed})
+    assert known(blanks | {"proof": [*unnamed, {"name": "more"}]}) is None
 
 
 def test_at_its_limits_the_general_way_still_answers():
