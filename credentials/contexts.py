@@ -92,7 +92,14 @@ class ContextFolder:
                 if sha256(found).hexdigest() != digest or "@context" not in json.loads(found):
                     raise ValueError
                 self._found[url] = found
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise ContextRefused(
                 "the folder of contexts must have an index.json with a file and its SHA-256 for "
                 "each https: URL, and the files must be those",

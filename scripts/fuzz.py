@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import hashlib
 import importlib.util
+import io
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -87,11 +89,17 @@ def by_coverage(name: str, target: Any, seconds: int) -> None:
         atheris.Fuzz()
 
 
-def _counted() -> Any:
+@contextlib.contextmanager
+def _counted() -> Iterator[None]:
     """What is imported meanwhile of our packages, and of the readers behind them, is watched."""
     import atheris
 
-    return atheris.instrument_imports(include=WATCHED, enable_loader_override=False)
+    # It would name each module.
+    with (
+        contextlib.redirect_stderr(io.StringIO()),
+        atheris.instrument_imports(include=WATCHED, enable_loader_override=False),
+    ):
+        yield
 
 
 def _survives(name: str, target: Any, raw: bytes) -> bool:

@@ -106,6 +106,14 @@ def test_a_folder_that_is_not_what_it_says_is_refused(index, tmp_path):
     assert caught.value.code == "context.folder"
 
 
+def test_a_folder_with_an_index_that_nests_without_end_is_refused(tmp_path):
+    """As any other that is no index, and not by the depth of the interpreter."""
+    (tmp_path / "index.json").write_text("[" * 100_000)
+    with pytest.raises(ContextRefused) as caught:
+        ContextFolder(str(tmp_path))
+    assert caught.value.code == "context.folder"
+
+
 @pytest.mark.parametrize(
     ("purpose", "than", "expected"),
     [

@@ -26,6 +26,7 @@ SLOW = {
     *("context_of_a_stranger", "derive_pointers", "message_sealed", "package_sealed", "schema"),
     *("key_binding_signed", "presentation_signed_rdfc", "redemption_stated", "relay_answers"),
     *("message_signed", "package_signed", "status_list_general", "webvh_witness"),
+    *("relay_bodies", "relay_bodies_signed", "relay_paths"),
 }
 
 
@@ -68,7 +69,6 @@ VERBS = (
 LEFT_OUT = {
     "did.agreement AgreementKey.from_seed": "a secret of one's own",
     "did.agreement AgreementKey.from_signing_key": "a secret of one's own",
-    "did.keys SigningKey.from_seed": "a secret of one's own",
     "did.mldsa MldsaSigningKey.from_seed": "a secret of one's own",
     "did.methods.webvh.entry Proofs.verify": "a protocol, of which credentials.webvh is the one",
     "credentials.suites.signature Verifies.verify": "a protocol, of which the keys are three",
@@ -97,7 +97,7 @@ _CACHED = type(lru_cache(int))
 def _forget():
     """What was read before is read again."""
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in ("did", "credentials", "pds"):
+        if name.partition(".")[0] in ("did", "credentials"):
             for value in list(vars(module).values()):
                 # By its type: other objects, such as a web framework's, may not be asked for names.
                 if type(value) is _CACHED:
