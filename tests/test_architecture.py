@@ -66,7 +66,7 @@ RULES = {
     ),
     "pds.vault": row("did", "credentials", *TALK, "pds.log", "pds.db", "pds.errors"),
     "pds.company": row("did", "credentials", *TALK, "pds.log", "pds.db", "pds.errors"),
-    "pds.vcapi": row("did", "credentials", never=GRANTS),
+    "pds.vcapi": row("did", "credentials", "pds.errors", never=GRANTS),
     "pds.portal": row("pds.vault", "pds.messages", "pds.serve", "pds.errors"),
     "pds.cli": row("did", "credentials", "pds"),
 }

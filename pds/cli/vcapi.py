@@ -25,8 +25,9 @@ def vcapi() -> None:
 def serve(settings: Settings, *, host: str, port: int, contexts: Path | None, online: bool) -> None:
     """Issue, verify and derive over HTTP until SIGTERM or Ctrl-C.
 
-    The issuers' keys are new each time and end with the process: nobody must rely on what it
-    issues. GET /conformance.json names their DIDs. index.json is URL → {"file", "sha256"}.
+    Whoever reaches the port may issue, sign presentations and set any status: keep it on this
+    machine. The issuers' keys are new each time and end with the process: nobody must rely on what
+    it issues. GET /conformance.json names their DIDs. index.json is URL → {"file", "sha256"}.
     """
     from credentials.contexts import ContextFolder, context_bytes
     from credentials.webvh import PROOFS

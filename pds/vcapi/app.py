@@ -23,6 +23,7 @@ from did.errors import DidError
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.resolve import OFFLINE, Resolver
 from did.time import utc_now
+from pds.errors import PdsError
 from pds.vcapi.issuer import Issuers, pointers
 from pds.vcapi.problems import BadRequest, problem_of, status_of
 
@@ -30,6 +31,8 @@ Verified: TypeAlias = VerifiedCredential | VerifiedJwtCredential
 
 _PROBLEM: Final = "application/problem+json"
 MAX_BODY: Final = 1_048_576
+# A presentation may hold any number; each may cost as much as one by itself.
+MAX_CREDENTIALS: Final = 16
 
 
 def create_app(
@@ -85,7 +88,7 @@ def create_app(
             return _refusal(BadRequest("there is no such status list"), 404)
         return Response(found, content_type="application/vc")
 
-    for error in (CredentialError, DidError, BadRequest):
+    for error in (CredentialError, DidError, PdsError, BadRequest):
         app.register_error_handler(error, _refusal)
     app.register_error_handler(HTTPException, _http_refusal)
     return app
@@ -167,6 +170,10 @@ def _verifying(
             *found.unverified_credentials,
             *(envelope.to_json() for envelope in found.unverified_envelopes),
         ]
+        if len(carried) > MAX_CREDENTIALS:
+            raise BadRequest(
+                f"at most {MAX_CREDENTIALS} credentials of a presentation are verified here"
+            )
         inside: list[Json] = [_said(verified(item)) for item in carried]
         return _json({"verified": True, "holder": found.holder, "credentialResults": inside}, 200)
 

@@ -21,6 +21,7 @@ from credentials.errors import (
 )
 from did.errors import DidError
 from did.json import Json, JsonObject
+from pds.errors import PdsError
 
 _VC: Final = "https://www.w3.org/TR/vc-data-model#"
 _SECURITY: Final = "https://w3id.org/security#"
@@ -48,11 +49,13 @@ _BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (Withdrawn, _STATUS + "STATUS_VERIFICATION_ERROR"),
     (ContextRefused, _VC + "MALFORMED_VALUE_ERROR"),
     (RelatedInvalid, _VC + "MALFORMED_VALUE_ERROR"),
+    (PdsError, _VC + "CRYPTOGRAPHIC_SECURITY_ERROR"),
     (CredentialError, _VC + "MALFORMED_VALUE_ERROR"),
     (DidError, _VC + "PARSING_ERROR"),
 )
-# What could not be found out is not the same as what is wrong.
-_UNCHECKED: Final = (ControllerUnresolved, StatusUnchecked)
+# What could not be found out is not the same as what is wrong; of our own errors only those of the
+# network come here.
+_UNCHECKED: Final = (ControllerUnresolved, StatusUnchecked, PdsError)
 _UNAVAILABLE: Final = "related.unavailable"
 
 

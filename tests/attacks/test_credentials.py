@@ -1153,9 +1153,9 @@ def _kept(check_it: Callable[[bytes], object], documents: list[bytes]) -> int:
 
 
 def _long_ticket(number: int) -> bytes:
-    ticket = ticket()
+    signed = ticket()
     other = {"type": "DataIntegrityProof", "cryptosuite": "other", "proofValue": f"{number:040000}"}
-    return orjson.dumps({**ticket, "proof": [ticket["proof"], other]})
+    return orjson.dumps({**signed, "proof": [signed["proof"], other]})
 
 
 def test_attack_82_long_documents_fill_no_memory():
