@@ -77,11 +77,8 @@ class _Writer:
         if not isinstance(node, dict) or "@value" in node or "@list" in node:
             raise RdfcRefused("a value stands where a node must", code="rdfc.dropped")
         subject = self._name(node["@id"]) if "@id" in node else self._fresh()
-        if self._root is None:
-            self._root = subject
-            again = False
-        else:
-            again = subject == self._root and graph is None
+        again = subject == self._root
+        self._root = self._root or subject
         said = False
         for name, values in node.items():
             if name == "@id":

@@ -28,7 +28,9 @@ class Fetch(Protocol):
     """How a document is fetched from the web: injected, because this package has no network.
 
     It returns the body of a 200 answer to an HTTPS GET. It must bound size and time, follow no
-    redirect and refuse addresses that are not public; what it raises passes through ``resolve``.
+    redirect and refuse addresses that are not public. It raises ``DidNotFound`` when the server
+    says that there is no such document, and ``DidResolutionError`` when there was no answer that
+    can be used; what else it raises passes through ``resolve``.
     """
 
     def __call__(self, url: str) -> bytes: ...

@@ -20,7 +20,7 @@ from typing import Final
 from credentials.contexts import context_bytes
 from credentials.errors import ContextRefused, ProofInvalid, RdfcRefused
 from credentials.rdfc import Contexts, canonical_labels, quads_of
-from credentials.selective import Statements, label_by_hmac, label_statements, select
+from credentials.selective import MAX_POINTERS, Statements, label_by_hmac, label_statements, select
 from credentials.suites.ecdsa_sd_values import (
     MAX_SIGNATURES,
     BaseValue,
@@ -66,6 +66,10 @@ def create_base_proof(
     ``RdfcRefused``, ``ContextRefused``.
     """
     _check_suite(configuration, key.verify_key)
+    if len(mandatory_pointers) > MAX_POINTERS:
+        raise ProofInvalid(
+            f"at most {MAX_POINTERS} pointers may be mandatory", code="proof.pointer"
+        )
     unsecured = _without(document, "proof")
     proof = _without(configuration, "@context")
     hmac_key = random(_HMAC_KEY)

@@ -36,8 +36,9 @@ def serve(
 ) -> None:
     """Issue, verify and derive over HTTP until SIGTERM or Ctrl-C.
 
-    The issuers' keys are new each time and end with the process: nobody must rely on what it
-    issues. GET /conformance.json names their DIDs. index.json is URL → {"file", "sha256"}.
+    Whoever reaches the port may issue, sign presentations and set any status: keep it on this
+    machine. The issuers' keys are new each time and end with the process: nobody must rely on what
+    it issues. GET /conformance.json names their DIDs. index.json is URL → {"file", "sha256"}.
     """
     from credentials.contexts import ContextFolder, context_bytes
     from credentials.webvh import PROOFS
@@ -52,15 +53,17 @@ def serve(
         base = url.rstrip("/")
         hosts.add(_host_of(base))
     known = context_bytes if contexts is None else ContextFolder(str(contexts))
-    fetch = None
+    fetch, resolver = None, OFFLINE
     if online:
         from pds.net import Transport
 
-        fetch = Transport().fetch
+        transport = Transport()
+        fetch = transport.fetch
+        resolver = Resolver(fetch=transport.fetch_did, webvh_proofs=PROOFS)
     app = create_app(
         base=base,
         contexts=known,
-        resolver=OFFLINE if fetch is None else Resolver(fetch=fetch, webvh_proofs=PROOFS),
+        resolver=resolver,
         fetch=fetch,
     )
 

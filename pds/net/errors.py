@@ -20,6 +20,18 @@ class NetError(PdsError):
 
     default_code = "net.unreachable"
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str = "",
+        exit_code: int | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint, exit_code=exit_code)
+        self.status = status
+
 
 @contextmanager
 def as_net_errors() -> Iterator[None]:

@@ -9,6 +9,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from did.errors import DidNotFound, DidResolutionError
 from pds.net.addresses import DevTrust, Url, is_public, public_name, url_refused
 from pds.net.connection import (
     Response,
@@ -31,6 +32,7 @@ MAX_HISTORY_BYTES = 2 * 1_048_576
 
 _HISTORY = ("/did.jsonl", "/did-witness.json")
 _ADDRESSES_TRIED = 4
+_NOT_THERE = (404, 410)
 _IDLE_CONNECTIONS = 4
 
 GetAddrInfo: TypeAlias = Callable[..., Sequence[tuple[Any, ...]]]
@@ -105,7 +107,7 @@ class Transport:
         """The body of a public document (a did:web document): at most 64 KiB, status 200. The
         history of a did:webvh, known by the name of its files, may have 2 MiB.
 
-        Raises ``NetError``. The form in which a resolver of DIDs takes its network.
+        Raises ``NetError``; its ``status`` is the server's, when it answered with another.
         """
         history = url.endswith(_HISTORY)
         response = self.request(
@@ -119,8 +121,22 @@ class Transport:
                 f"the server answered with status {response.status}",
                 code="net.status",
                 exit_code=4 if response.status >= 500 else 1,
+                status=response.status,
             )
         return response.body
+
+    def fetch_did(self, url: str) -> bytes:
+        """The same for a resolver of DIDs (``did.resolve.Fetch``).
+
+        Raises ``DidNotFound`` when the server says that there is none (404, 410), and else
+        ``DidResolutionError`` with the code of the ``NetError``.
+        """
+        try:
+            return self.fetch(url)
+        except NetError as error:
+            if error.status in _NOT_THERE:
+                raise DidNotFound("there is no document at the address of this DID") from error
+            raise DidResolutionError(str(error), code=error.code, hint=error.hint) from error
 
     def close(self) -> None:
         """Close the connections that were kept open."""

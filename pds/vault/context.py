@@ -65,7 +65,9 @@ class Context:
         self.transport = Transport(
             trusted_origins=() if relay is None else (relay,), dev_trust=self.dev_trust
         )
-        self.resolver = Resolver(fetch=self.transport.fetch, webvh_proofs=PROOFS, clock=self.clock)
+        self.resolver = Resolver(
+            fetch=self.transport.fetch_did, webvh_proofs=PROOFS, clock=self.clock
+        )
 
     # settings
     def setting(self, name: str) -> str:

@@ -30,6 +30,8 @@ Verified: TypeAlias = VerifiedCredential | VerifiedJwtCredential
 
 _PROBLEM: Final = "application/problem+json"
 MAX_BODY: Final = 1_048_576
+# A presentation may hold any number; each may cost as much as one by itself.
+MAX_CREDENTIALS: Final = 16
 
 
 def create_app(
@@ -167,6 +169,10 @@ def _verifying(
             *found.unverified_credentials,
             *(envelope.to_json() for envelope in found.unverified_envelopes),
         ]
+        if len(carried) > MAX_CREDENTIALS:
+            raise BadRequest(
+                f"at most {MAX_CREDENTIALS} credentials of a presentation are verified here"
+            )
         inside: list[Json] = [_said(verified(item)) for item in carried]
         return _json({"verified": True, "holder": found.holder, "credentialResults": inside}, 200)
 

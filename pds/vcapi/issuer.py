@@ -15,6 +15,7 @@ from credentials.bitstring import MIN_ENTRIES, BitString
 from credentials.contexts import with_proof_context, with_status_context
 from credentials.credential import Credential, limits
 from credentials.proof import add_proof
+from credentials.status import read_index
 from credentials.statuslist import issue_general_list
 from credentials.suites.suite import Contexts
 from credentials.suites.table import ECDSA_RDFC, ECDSA_SD, EDDSA_RDFC
@@ -162,11 +163,11 @@ class Issuers:
         }
 
     def set_status(self, entry: JsonObject, *, value: bool) -> None:
-        """Set or clear the bit of an entry that was given out here. Raises ``BadRequest``."""
-        url, index = entry.get("statusListCredential"), entry.get("statusListIndex")
-        number = (
-            int(index) if isinstance(index, str) and index.isascii() and index.isdigit() else -1
-        )
+        """Set or clear the bit of an entry that was given out here.
+
+        Raises ``BadRequest`` or ``StatusInvalid`` (``status.index``).
+        """
+        url, number = entry.get("statusListCredential"), read_index(entry.get("statusListIndex"))
         with self._lock:
             listed = next((item for item in self._lists.values() if item.url == url), None)
             if listed is None or number not in listed.taken:

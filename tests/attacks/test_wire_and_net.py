@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import http_message_signatures as library
 import pytest
 
-from did.errors import DidError
+from did.errors import DidError, DidResolutionError
 from did.keys import SigningKey
 from did.resolve import Resolver
 from pds.links import LinkError, RequestLink
@@ -406,8 +406,8 @@ def test_attack_56_did_web_to_an_inner_address(
     no_connection(monkeypatch)
     for answers in ((address,), ("8.8.8.8", address), (address, "2606:4700::1111")):
         transport = Transport(getaddrinfo=answering(*answers))
-        with pytest.raises(NetError) as caught:
-            Resolver(fetch=transport.fetch).resolve("did:web:shop.example")
+        with pytest.raises(DidResolutionError) as caught:
+            Resolver(fetch=transport.fetch_did).resolve("did:web:shop.example")
         assert caught.value.code == "net.address_refused"
 
 
@@ -430,8 +430,8 @@ def test_attack_56_did_web_to_a_literal_or_a_port(
     """Addresses in numbers, local names and other ports are refused before any lookup."""
     no_connection(monkeypatch)
     getaddrinfo = answering("8.8.8.8")
-    with pytest.raises((NetError, DidError)):
-        Resolver(fetch=Transport(getaddrinfo=getaddrinfo).fetch).resolve(did)
+    with pytest.raises(DidError):
+        Resolver(fetch=Transport(getaddrinfo=getaddrinfo).fetch_did).resolve(did)
     assert getaddrinfo.asked == 0
 
 

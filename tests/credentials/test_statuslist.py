@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credentials.bitstring import MIN_ENTRIES, BitString
+from credentials.contexts import context_bytes
 from credentials.errors import (
+    ContextRefused,
     CredentialError,
     ProofInvalid,
     StatusInvalid,
@@ -234,6 +236,31 @@ def test_a_credential_that_is_no_list_is_refused(change, key, now):
     with pytest.raises(StatusInvalid) as caught:
         verify_general_list(_relisted(key, now, **change), now=now)
     assert caught.value.code == "status.invalid"
+
+
+def test_a_list_with_two_subjects_is_refused(key, now):
+    """Which of them would be meant is nobody's to choose."""
+    subject = _relisted(key, now)["credentialSubject"]
+    with pytest.raises(StatusInvalid):
+        verify_general_list(_relisted(key, now, credentialSubject=[subject, subject]), now=now)
+
+
+def test_a_list_in_contexts_of_the_caller_is_not_remembered(key, now):
+    """What verified with further contexts does not without them, nor the other way round."""
+    url = "https://names.example/v1"
+
+    def contexts(name):
+        return b'{"@context": {"also": "urn:x:also"}}' if name == url else context_bytes(name)
+
+    unsigned = _relisted(key, now)
+    del unsigned["proof"]
+    unsigned["@context"].append(url)
+    raw = orjson.dumps(
+        add_proof(unsigned, key, created=now, cryptosuite="eddsa-rdfc-2022", contexts=contexts)
+    )
+    verify_general_list(raw, now=now, contexts=contexts)
+    with pytest.raises(ContextRefused):
+        verify_general_list(raw, now=now)
 
 
 def test_a_list_is_held_against_what_is_expected_of_it(key, other_key, now):

@@ -15,6 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from credentials.webvh import PROOFS
+from did.errors import DidError
+from did.resolution import resolve
+from did.resolve import Resolver
 from pds.net import DevTrust, NetError, Transport, is_public
 from pds.net.connection import public_context
 
@@ -727,6 +731,32 @@ def test_fetch_wants_status_200_and_64_kib(authority: Authority) -> None:
         ):
             Transport(dev_trust=trust(port, authority)).fetch("https://shop.example/")
         assert (caught.value.code, caught.value.exit_code) == (code, exit_code)
+
+
+@pytest.mark.parametrize(
+    ("answer", "keyword", "code"),
+    [
+        (plain(b"{}", status=b"404 No"), "notFound", "did.not_found"),
+        (plain(b"{}", status=b"410 No"), "notFound", "did.not_found"),
+        (plain(b"{}", status=b"403 No"), "internalError", "net.status"),
+        (plain(b"{}", status=b"503 No"), "internalError", "net.status"),
+        (plain(b"", b"Content-Encoding: gzip"), "internalError", "net.encoding"),
+    ],
+)
+@pytest.mark.parametrize("did", ["did:web:shop.example", f"did:webvh:Q{'m' * 45}:shop.example"])
+def test_a_did_without_a_document_is_told_from_one_not_had(
+    authority: Authority, did: str, answer: bytes, keyword: str, code: str
+) -> None:
+    """DID Resolution §10: a server that says no is an answer; one that says nothing is none."""
+    with saying(answer).serving(authority.context("shop.example")) as port:
+        fetch = Transport(dev_trust=trust(port, authority)).fetch_did
+        resolver = Resolver(fetch=fetch, webvh_proofs=PROOFS)
+        found = resolve(did, resolver=resolver)
+        assert found.error is not None
+        assert found.error.keyword == keyword
+        with pytest.raises(DidError) as caught:
+            resolver.resolve(did)
+        assert caught.value.code == code
 
 
 @pytest.mark.parametrize("name", ["did.jsonl", "did-witness.json"])

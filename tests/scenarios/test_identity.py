@@ -64,7 +64,7 @@ def verified_by(trust: str, signed: JsonObject, did: str) -> str:
     with Transport(dev_trust=[DevTrust.parse(trust)]) as transport:
         return verify_object(
             signed,
-            resolver=Resolver(fetch=transport.fetch, webvh_proofs=PROOFS),
+            resolver=Resolver(fetch=transport.fetch_did, webvh_proofs=PROOFS),
             now=utc_now(),
             expected_controller=did,
             exact_context=(),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from credentials.statuslist import verify_general_list
 from credentials.vc_jwt import sign_vc_jwt
 from credentials.verify import verify_credential
 from did.keys import SigningKey
+from did.resolve import Resolver
+from pds.net import Transport
 from pds.vcapi.app import create_app
 
 BASE = "http://127.0.0.1:8000"
@@ -386,6 +389,7 @@ def test_only_a_status_that_was_given_out_is_set(api):
     for change, value, status in (
         ({}, 1, 400),
         ({"statusListIndex": str((taken + 1) % 131_072)}, True, 400),
+        ({"statusListIndex": "1" * 5_000}, True, 400),
         ({"statusListCredential": BASE + "/status-lists/none"}, True, 400),
         ({}, True, 200),
     ):
@@ -414,3 +418,46 @@ def test_the_page_has_every_code_and_call(api):
         for method in rule.methods & {"GET", "POST"}
     }
     assert set(re.findall(r"\| `((?:GET|POST) \S+)` \|", page)) == routes
+
+
+def test_a_presentation_with_many_credentials_is_refused(api):
+    """Each may cost as much as one by itself, and a body has room for thousands."""
+    presentation = {"@context": [CREDENTIALS_V2], "type": "VerifiablePresentation"}
+    for count, wanted in ((16, 200), (17, 400)):
+        carried = [api.issue(cryptosuite="eddsa-jcs-2022")[1]["verifiableCredential"]] * count
+        _, made = api.post(
+            "/presentations/prove",
+            {
+                "presentation": {**presentation, "verifiableCredential": carried},
+                "options": {"cryptosuite": "eddsa-jcs-2022"},
+            },
+        )
+        assert api.post("/presentations/verify", made)[0] == wanted
+
+
+def _no_name(*_args, **_kwargs):
+    raise socket.gaierror
+
+
+def test_a_network_that_gives_nothing_is_no_verdict():
+    """An issuer that cannot be looked up was not checked, and the adapter goes on."""
+
+    transport = Transport(getaddrinfo=_no_name)
+    api = Api(resolver=Resolver(fetch=transport.fetch_did), fetch=transport.fetch)
+    signed = issue_credential(
+        {"issuer": "did:web:issuer.example", "credentialSubject": SUBJECT},
+        SigningKey.generate(),
+        now=NOW,
+        verification_method="did:web:issuer.example#key",
+    )
+    status, found = api.verify(signed)
+    assert (status, found["code"], found["verified"]) == (422, "net.unreachable", False)
+
+
+def test_more_pointers_than_a_proof_is_read_with_are_refused(api):
+    """No proof is made that nobody could derive another from."""
+    for count, wanted in ((256, 201), (257, 400)):
+        status, _ = api.issue(
+            "P-256", cryptosuite="ecdsa-sd-2023", mandatoryPointers=["/issuer"] * count
+        )
+        assert status == wanted
