@@ -144,19 +144,21 @@ def _check_unused(ctx: Context, request: AccessRequest) -> None:
     """The keys of a new relationship must be new to the relay too: another copy of this vault may
     have given them to another company. A relay that is away cannot say; then the first status
     list will not be taken, and nothing goes out."""
-    if ctx.exchange.relationship_with(request.controller.id) is not None:
-        return
-    keys = ctx.derive(int(ctx.setting("next_index")))
-    mailbox = ctx.client(ctx.setting("relay")).owner(keys.mailbox_id, keys.mailbox_key, ctx.epoch)
-    try:
-        mailbox.info()
-    except RelayError as error:
-        if error.code == "relay.not_found":
+    relay = ctx.client(ctx.setting("relay"))
+    while ctx.exchange.relationship_with(request.controller.id) is None:
+        index = ctx.setting("next_index")
+        keys = ctx.derive(int(index))
+        try:
+            relay.owner(keys.mailbox_id, keys.mailbox_key, ctx.epoch).info()
+        except RelayError as error:
+            if error.code == "relay.not_found":
+                return
+            raise
+        except RelayUnreachable:
             return
-        raise
-    except RelayUnreachable:
-        return
-    raise other_copy(ctx)
+        if ctx.setting("next_index") == index:
+            raise other_copy(ctx)
+        # Another program on this vault has used them since.
 
 
 def _is_known(request: AccessRequest, purpose_id: str) -> bool:

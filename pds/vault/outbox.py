@@ -220,18 +220,30 @@ def _deposit(ctx: Context, relationship: Relationship, job: Job) -> None:
 def _publish_status(ctx: Context, relationship: Relationship, job: Job) -> None:
     """Sign the list as it stands now, so that nothing queued can grow stale, and publish it."""
     with _mailbox_there(ctx, relationship) as mailbox:
-        with ctx.transaction():
-            credential = sign_status(ctx, ctx.exchange.relationship(relationship.index))
-        try:
-            receipt = mailbox.put_status(job.ref, credential)
-        except RelayError as error:
-            if error.code in _ANOTHER_WROTE:
-                raise other_copy(ctx) from error
-            raise
+        receipt, sequence = _put_status(ctx, mailbox, relationship.index, job.ref)
     entry = Receipt.parse(receipt).entry
     if entry.get("type") != "status" or entry.get("list") != job.ref:
         raise _wrong_receipt()
-    _finish(ctx, job, receipt)
+    with ctx.transaction():
+        keep_receipt(ctx, receipt)
+        if ctx.exchange.relationship(relationship.index).status_sequence == sequence:
+            ctx.exchange.finish(job.n)  # else something was revoked meanwhile, and is not out yet
+
+
+def _put_status(
+    ctx: Context, mailbox: OwnedMailbox, index: int, list_id: str
+) -> tuple[JsonObject, int]:
+    """The receipt for a list signed now, and its sequence."""
+    while True:
+        credential, sequence = sign_status(ctx, index)
+        try:
+            return mailbox.put_status(list_id, credential), sequence
+        except RelayError as error:
+            if error.code not in _ANOTHER_WROTE:
+                raise
+            if ctx.exchange.relationship(index).status_sequence == sequence:
+                raise other_copy(ctx) from error
+            # Another program on this vault has signed a newer one since.
 
 
 def _stage(ctx: Context, relationship: Relationship, job: Job) -> None:

@@ -198,23 +198,26 @@ def queue_status(ctx: Context, relationship: Relationship, *, bits: BitString) -
     return sequence
 
 
-def sign_status(ctx: Context, relationship: Relationship) -> JsonObject:
-    """The status list as it stands, signed now; in the caller's transaction."""
-    now = ctx.ending_time()
-    ctx.exchange.set_status(
-        relationship.index,
-        bits=relationship.status_bits,
-        sequence=relationship.status_sequence,
-        issued=now,
-    )
+def sign_status(ctx: Context, index: int) -> tuple[JsonObject, int]:
+    """The status list as it stands, signed now, and its sequence; in a transaction of its own.
+
+    Every list that is signed has a sequence of its own: when the relay's answer to one is lost, or
+    another program signs one at the same time, the next is a newer one and not the same in other
+    words.
+    """
+    with ctx.transaction():
+        now, relationship = ctx.ending_time(), ctx.exchange.relationship(index)
+        sequence = relationship.status_sequence + 1
+        ctx.exchange.set_status(index, bits=relationship.status_bits, sequence=sequence, issued=now)
     keys = ctx.keys(relationship)
-    return issue_status_list(
+    signed = issue_status_list(
         key=keys.did_key,
         url=status_url(ctx.setting("relay"), keys.status_id),
         bits=BitString.decode(relationship.status_bits),
-        sequence=relationship.status_sequence,
+        sequence=sequence,
         now=now,
     )
+    return signed, sequence
 
 
 def live_grants(ctx: Context) -> list[tuple[StoredGrant, VerifiedGrant]]:

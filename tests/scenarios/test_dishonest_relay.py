@@ -1,7 +1,7 @@
 """A relay that lies, refuses and withholds: the holder can always end, and notices the rest."""
 
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from pds.vault.logwatch import LogWatch
 from pds.vault.service import ShownRequest, Vault
 from pds.wire import RelayCode, problem
 
+from .bent import Hook, Send, bend
 from .conftest import PASSPHRASE, QUICK, Holder, Shop
 
 ALL = {
@@ -27,31 +28,6 @@ ALL = {
     "personalisation": Accept(),
     "marketing": Refuse(),
 }
-Send = Callable[[], Response]
-Hook = Callable[[str, str, Send], Response]
-
-
-class Bent:
-    """The way to a relay that does with each call what ``hook`` says."""
-
-    def __init__(self, inner: object, hook: Hook) -> None:
-        self.inner, self.hook = inner, hook
-
-    def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
-    ) -> Response:
-        send = self.inner.request  # type: ignore[attr-defined]
-        return self.hook(method, url, lambda: send(method, url, headers=headers or {}, body=body))
-
-    def fetch(self, url: str) -> bytes:
-        return self.inner.fetch(url)  # type: ignore[attr-defined,no-any-return]
-
-    def close(self) -> None:
-        self.inner.close()  # type: ignore[attr-defined]
-
-
-def bend(vault: Vault, hook: Hook) -> None:
-    vault._ctx.transport = Bent(vault._ctx.transport, hook)  # type: ignore[assignment]
 
 
 def answer(status: int, value: JsonObject) -> Response:

@@ -1,7 +1,7 @@
 """A public identity at a relay: published, looked at, found again, and never told otherwise."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,12 +42,14 @@ class Reply:
 
 @dataclass
 class Net:
-    """A relay in this process as the only host there is; ``told`` are answers of its own making."""
+    """A relay in this process as the only host there is; ``told`` are answers of its own making,
+    ``first`` is done once before the next call that changes something."""
 
     data: Path
     clock: Clock
     told: dict[str, bytes] = field(default_factory=dict)
     app: Any = None
+    first: Callable[[], object] | None = None
 
     def start(self) -> None:
         self.app = create_app(self.data, url=URL, clock=self.clock)
@@ -62,6 +64,9 @@ class Net:
         if self.app is None:
             raise OSError
         path = url.removeprefix(URL)
+        if method != "GET" and self.first is not None:
+            first, self.first = self.first, None
+            first()
         if method == "GET":
             for part, answer in self.told.items():
                 if part in path:
@@ -219,6 +224,23 @@ def test_attack_69_an_old_copy_is_fenced_off(holder: Holder, net: Net, tmp_path:
     with again.open() as vault:
         assert vault.identities.current() == vault.identities.all()[0]
         assert net.fetch(third.url) == vault.identities.log()
+
+
+def test_two_programs_publish_an_identity_at_once(holder: Holder, net: Net) -> None:
+    """The one that comes second with an older log sends the newer; it is no other copy."""
+    with holder.open() as vault, holder.open() as other:
+        vault.identities.create()
+
+        def quicker() -> None:
+            net.clock.now += timedelta(seconds=2)
+            other.identities.rotate()
+            assert other.push().complete
+
+        net.first = quicker
+        assert vault.push().complete
+        assert not vault.status().restoring
+        assert vault.identities.current().version == 2
+        assert vault.sync().problems == []
 
 
 def test_two_copies_without_a_restore_are_noticed(holder: Holder, net: Net, tmp_path: Path) -> None:
