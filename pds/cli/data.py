@@ -229,8 +229,8 @@ def import_(
         plan = vault.plan_import(file, kind=kind, mapping=columns or None, about=about)
         applied = None if dry_run else vault.import_plan(plan)
     reading = plan.reading
-    added = len(plan.add) if applied is None else applied.added
-    duplicates = len(plan.duplicates) if applied is None else applied.duplicates
+    added = plan.added if applied is None else applied.added
+    duplicates = plan.duplicates if applied is None else applied.duplicates
     batch = None if applied is None else applied.batch
     problems = [
         {"line": problem.line, "code": problem.code, "message": problem.sentence}

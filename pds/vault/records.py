@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
-from did.json import Json, JsonObject, canonicalize, parse_object
+from did.json import Json, JsonObject, parse_object
 from did.multikey import b64url_encode
 from did.time import format_time, parse_time
 from pds.db import Connection, transaction
@@ -46,6 +46,8 @@ __all__ = [
 ]
 
 ABOUT = ("self", "other")
+# Of these, two that are equal are two.
+_REPEATED = frozenset({"purchases"})
 ASSURANCES = ("self-declared", "attested", "company", "inferred")
 MAX_PAGE = 1000
 MAX_SOURCE = 200
@@ -295,9 +297,59 @@ class Records:
         """Live records by category, zero for none."""
         return {c.name: 0 for c in categories()} | self._store.counts()
 
-    def count_same(self, category: str, fields: Mapping[str, Json]) -> int:
-        """How many live records have exactly this content, whoever they are about."""
-        return self._store.count_digest(_digest(_known(category).name, canonicalize(dict(fields))))
+    # --- imports ------------------------------------------------------------------------------
+
+    @contextmanager
+    def comparing(self) -> Iterator[Callable[[str, bytes], bool]]:
+        """For drafts one after another (category, canonical fields): whether each would be new.
+
+        The same contact twice is one contact. What happened at a time, such as a purchase, may
+        happen twice: of n equal ones as many are new as there are fewer than n. Nothing is kept.
+        """
+        with self._store.comparing() as times_seen:
+            yield lambda name, canonical: self._is_new(name, _digest(name, canonical), times_seen)
+
+    def _is_new(
+        self,
+        name: str,
+        digest: bytes,
+        times_seen: Callable[[bytes], int],
+        *,
+        batch: str | None = None,
+    ) -> bool:
+        seen, there = times_seen(digest), self._store.count_digest(digest, but=batch)
+        return there < seen if name in _REPEATED else there == 0 and seen == 1
+
+    @contextmanager
+    def adding(self, *, source: str, about: str, batch: str) -> Iterator["Adding"]:
+        """For drafts one after another: keep each that is new. Wants a transaction."""
+        _check_provenance(source=source, about=about, assurance="self-declared")
+        with self._store.comparing() as times_seen:
+            yield Adding(self, times_seen, source=source, about=about, batch=batch)
+
+    def _keep(self, name: str, canonical: bytes, *, source: str, about: str, batch: str) -> None:
+        now = format_time(self._clock())
+        found = _known(name)
+        fields = canonical.decode()
+        row = Row(
+            ordinal=0,
+            id=self.new_id(),
+            category=found.name,
+            schema=found.schema,
+            about=about,
+            fields=fields,
+            source=source,
+            collected=now,
+            assurance="self-declared",
+            batch=batch,
+            version=1,
+            created=now,
+            changed=now,
+            deleted=False,
+        )
+        self._store.insert(
+            row, digest=_digest(name, canonical), texts=_texts(parse_object(canonical))
+        )
 
     # --- batches ------------------------------------------------------------------------------
 
@@ -374,6 +426,39 @@ class Records:
         if row is None:
             raise _not_found()
         return row.ordinal
+
+
+class Adding:
+    """One import into a vault: counts what it ``added`` and what were ``duplicates``."""
+
+    def __init__(
+        self,
+        records: Records,
+        times_seen: Callable[[bytes], int],
+        *,
+        source: str,
+        about: str,
+        batch: str,
+    ) -> None:
+        self._records = records
+        self._times_seen = times_seen
+        self._source, self._about, self._batch = source, about, batch
+        self.added = self.duplicates = 0
+
+    def take(self, category: str, canonical: bytes, *, about: str | None = None) -> None:
+        """Keep a record that ``schemas.check`` has passed, unless it is there already."""
+        digest = _digest(category, canonical)
+        if not self._records._is_new(category, digest, self._times_seen, batch=self._batch):
+            self.duplicates += 1
+            return
+        self.added += 1
+        self._records._keep(
+            category,
+            canonical,
+            source=self._source,
+            about=about or self._about,
+            batch=self._batch,
+        )
 
 
 def _known(name: str) -> Category:

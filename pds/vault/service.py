@@ -32,7 +32,7 @@ from pds.vault.context import Context
 from pds.vault.decide import Outcome
 from pds.vault.errors import NotFound, VaultError
 from pds.vault.identity import Identities
-from pds.vault.imports import ImportPlan, apply, detect, load, make_plan, read_csv, read_vcard
+from pds.vault.imports import ImportPlan, apply, make_plan, reader
 from pds.vault.imports.plan import About, Applied
 from pds.vault.keyslots import Argon2Params, DataKey
 from pds.vault.outbox import PushReport
@@ -255,12 +255,8 @@ class Vault:
     ) -> ImportPlan:
         """What importing a file would do: what would be added, what is there already, what cannot
         be read and why. Nothing is written. Raises ``ImportFailed`` (``import.*``)."""
-        raw = load(path)
-        if (kind or detect(raw)) == "vcard":
-            reading = read_vcard(raw)
-        else:
-            reading = read_csv(raw, mapping=mapping)
-        return make_plan(reading, self._ctx.records, about=about)
+        found, read = reader(path, kind=kind, mapping=mapping)
+        return make_plan(found, read, self._ctx.records, about=about)
 
     def import_plan(self, plan: ImportPlan) -> Applied:
         """Carry out a plan: one batch, one transaction."""

@@ -10,20 +10,10 @@ from pathlib import Path
 import pytest
 
 from pds.db import Migration, migrate, open_plain
-from pds.vault.imports import (
-    ImportFailed,
-    Reading,
-    apply,
-    detect,
-    load,
-    make_plan,
-    plan,
-    read_csv,
-    read_vcard,
-    text,
-)
+from pds.vault.imports import ImportFailed, Source, apply, plan, source
 from pds.vault.records import Records
 from pds.vault.store.records import RECORDS_SQL
+from tests.importing import Reading, make_plan, read_csv, read_vcard
 
 GOOD = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Good\r\nEND:VCARD\r\n"
 
@@ -83,31 +73,47 @@ def test_attack_63_formula_is_no_amount(cell: str) -> None:
 # --- too much -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("act", [detect, read_vcard, read_csv])
-def test_attack_63_oversized_file(
-    act: Callable[[bytes], object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One byte above the cap is refused before anything is read (the cap is lowered here)."""
-    monkeypatch.setattr(text, "MAX_FILE_BYTES", 2 * len(GOOD) - 1)
+def test_attack_63_oversized_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What must be held whole (UTF-16 is recoded) has a cap, which is lowered here."""
+    wide = (GOOD + GOOD).decode().encode("utf-16")
+    assert names(read_vcard(wide)) == ["Good", "Good"]
+    monkeypatch.setattr(source, "MAX_WHOLE", len(wide) - 1)
     with pytest.raises(ImportFailed) as caught:
-        act(GOOD + GOOD)
+        read_vcard(wide)
     assert caught.value.code == "import.too_large"
 
 
-def test_attack_63_file_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sparse file larger than the cap is not read to its end; a named pipe is not waited for."""
+@pytest.mark.parametrize(
+    ("read", "begin"), [(read_vcard, GOOD + b"NOTE:"), (read_csv, b"Item,Price\nx,1\n")]
+)
+def test_attack_63_file_that_is_one_line(
+    read: Callable[[Path], Reading], begin: bytes, tmp_path: Path
+) -> None:
+    """Of a line of a gigabyte no more is held than shows that it is too long."""
+    import tracemalloc
+
+    big = tmp_path / "big"
+    with big.open("wb") as stream:
+        stream.write(begin)
+        stream.truncate(256 * 1024 * 1024)
+    tracemalloc.start()
+    try:
+        reading = read(big)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+    assert len(reading.drafts) == 1
+    assert reading.problem_count == 1
+
+
+def test_attack_63_file_that_is_none(tmp_path: Path) -> None:
+    """A named pipe is not waited for."""
     import os
 
-    big = tmp_path / "big.vcf"
-    with big.open("wb") as stream:
-        stream.truncate(text.MAX_FILE_BYTES + 1)
-    with pytest.raises(ImportFailed) as caught:
-        load(big)
-    assert caught.value.code == "import.too_large"
     pipe = tmp_path / "pipe.vcf"
     os.mkfifo(pipe)
     with pytest.raises(ImportFailed) as caught:
-        load(pipe)
+        Source(pipe)
     assert caught.value.code == "import.unreadable"
 
 
@@ -174,15 +180,11 @@ def test_attack_63_list_of_problems_is_bounded() -> None:
 
 def test_attack_63_too_many_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """More records than the cap refuse the whole file (the cap is lowered here)."""
-    from pds.vault.imports import csv_rows
-
     monkeypatch.setattr(plan, "MAX_DRAFTS", 3)
-    monkeypatch.setattr(csv_rows, "MAX_DRAFTS", 3)
     assert len(read_vcard(GOOD * 3).drafts) == 3
     for act in (
         lambda: read_vcard(GOOD * 4),
         lambda: read_csv(b"Item,Price\n" + b"x,1\n" * 4),
-        lambda: read_csv(b"Item,Price\n" + b"bad row\n" * 4),
     ):
         with pytest.raises(ImportFailed) as caught:
             act()

@@ -58,10 +58,7 @@ from pds.sealing import (
     unpad,
 )
 from pds.vault import slotfile
-from pds.vault.imports import read as read_import
-from pds.vault.imports.csv import read_csv
 from pds.vault.imports.plan import ImportFailed
-from pds.vault.imports.vcard import read_vcard
 from pds.vault.kit import kit_secret
 from pds.vault.schemas import RecordError, check, parse_path
 from pds.vault.slotfile import KeyslotError
@@ -69,6 +66,8 @@ from pds.wire import Manifest, WireError, parse_relay_url, sign_request
 from pds.wire import verify_request as verify_http
 from pds.wire.ids import capability_hash, check_id
 from pds.wire.objects import Answer, RelayInfo
+from tests.importing import read as read_import
+from tests.importing import read_csv, read_vcard
 
 HOLDER, COMPANY, LOG, REDEMPTION = (
     SigningKey.from_seed(secret(name)) for name in ("holder", "company", "log", "redemption")

@@ -3,20 +3,24 @@
 A file goes through four steps, and nothing is written before the last:
 
     detect      what it is, by content
-    read_…      a Reading: drafts of records, and a list of what could not be read
-    make_plan   an ImportPlan: what would be added, what is already there
-    apply       one transaction, one batch that can be undone
+    …_reader    how it is read: a function that finds drafts of records, one after another, and
+                lists what cannot be read
+    make_plan   the preview: what would be added, what is already there; it reads the file through
+    apply       reads it again, in one transaction, into one batch that can be undone
+
+So no file is ever held in memory, and no part of it is written anywhere but into the vault.
 
 One bad entry never stops the others. A problem says where (the line), a stable code and a
-sentence; it never repeats what the file says there. Files are hostile input: sizes, lines, entries
+sentence; it never repeats what the file says there. Files are hostile input: lines, entries
 and fields are capped before anything is built from them.
 """
 
-from .csv import CsvShape, inspect_csv, read_csv
-from .detect import detect, load, read
+from .csv import CsvShape, csv_reader, inspect_csv
+from .detect import KINDS, detect, reader
 from .plan import (
     Applied,
     Draft,
+    Findings,
     ImportFailed,
     ImportPlan,
     Problem,
@@ -24,22 +28,25 @@ from .plan import (
     apply,
     make_plan,
 )
-from .vcard import read_vcard
+from .source import Source
+from .vcard import vcard_reader
 
 __all__ = [
+    "KINDS",
     "Applied",
     "CsvShape",
     "Draft",
+    "Findings",
     "ImportFailed",
     "ImportPlan",
     "Problem",
     "Reading",
+    "Source",
     "apply",
+    "csv_reader",
     "detect",
     "inspect_csv",
-    "load",
     "make_plan",
-    "read",
-    "read_csv",
-    "read_vcard",
+    "reader",
+    "vcard_reader",
 ]

@@ -6,7 +6,6 @@ and the caller is told that it was a guess.
 """
 
 import re
-from collections.abc import Iterable
 from datetime import date
 from typing import Literal
 
@@ -25,28 +24,33 @@ _GROUPED = re.compile(r"[0-9]{1,3}([.,'’][0-9]{3})+")
 _CURRENCIES = {"ft": "HUF", "huf": "HUF", "€": "EUR", "eur": "EUR", "usd": "USD", "gbp": "GBP",
                "£": "GBP", "chf": "CHF", "pln": "PLN", "zł": "PLN", "ron": "RON", "lei": "RON",
                "czk": "CZK", "kč": "CZK", "$": ""}  # fmt: skip
+_AMBIGUOUS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}[.,][0-9]{3}(?![0-9.,])")
 _UNIT = re.compile(r"[^\W\d_]{1,3}|[€£$]")
 
 
-def date_order(values: Iterable[str]) -> DateOrder | None:
-    """What a column of dates with the year last shows: day or month first; None if both fit.
+class DateOrderVotes:
+    """What a column of dates with the year last shows, value by value.
 
-    A column with both raises nothing here: the rows of the minority will not read.
+    A column with both orders raises nothing here: the rows of the minority will not read.
     """
-    day_first = month_first = 0
-    for value in values:
+
+    def __init__(self) -> None:
+        self._day_first = self._month_first = 0
+        self.is_open = False  # whether any date has its year last
+
+    def add(self, value: str) -> None:
         match = _YEAR_LAST.fullmatch(value.strip())
         if match is not None:
-            day_first += int(match[1]) > 12
-            month_first += int(match[2]) > 12
-    if day_first == month_first:
-        return None
-    return "dmy" if day_first > month_first else "mdy"
+            self.is_open = True
+            self._day_first += int(match[1]) > 12
+            self._month_first += int(match[2]) > 12
 
-
-def has_year_last(values: Iterable[str]) -> bool:
-    """Whether any date of a column leaves the order of day and month open."""
-    return any(_YEAR_LAST.fullmatch(value.strip()) for value in values)
+    @property
+    def order(self) -> DateOrder | None:
+        """None when nothing decides."""
+        if self._day_first == self._month_first:
+            return None
+        return "dmy" if self._day_first > self._month_first else "mdy"
 
 
 def read_date(text: str, order: DateOrder) -> str | None:
@@ -67,31 +71,35 @@ def read_date(text: str, order: DateOrder) -> str | None:
         return None
 
 
-def decimal_mark(values: Iterable[str]) -> Decimal | None:
-    """What a column of amounts shows to be its decimal mark; None when nothing does."""
-    seen = {".": 0, ",": 0}
-    for value in values:
+class DecimalVotes:
+    """What a column of amounts shows to be its decimal mark, value by value."""
+
+    def __init__(self) -> None:
+        self._seen = {".": 0, ",": 0}
+        self.is_open = False  # whether any amount could be a thousand or a fraction: 1,290
+
+    def add(self, value: str) -> None:
+        self.is_open = self.is_open or _AMBIGUOUS.search(value) is not None
         number = _NUMBER.search(_SPACES.sub("", value))
         if number is None:
-            continue
+            return
         text = number[0]
         last = max(text.rfind("."), text.rfind(","))
         if last < 0:
-            continue
+            return
         mark = text[last]
         other = "," if mark == "." else "."
         if other in text or (text.count(mark) == 1 and len(text) - last - 1 != 3):
-            seen[mark] += 1
+            self._seen[mark] += 1
         elif text.count(mark) > 1:
-            seen[other] += 1
-    if seen["."] == seen[","]:
-        return None
-    return "." if seen["."] > seen[","] else ","
+            self._seen[other] += 1
 
-
-def is_ambiguous(text: str) -> bool:
-    """Whether an amount such as ``1,290`` could be a thousand or a fraction."""
-    return re.search(r"(?<![0-9.,])[1-9][0-9]{0,2}[.,][0-9]{3}(?![0-9.,])", text) is not None
+    @property
+    def mark(self) -> Decimal | None:
+        """None when nothing decides."""
+        if self._seen["."] == self._seen[","]:
+            return None
+        return "." if self._seen["."] > self._seen[","] else ","
 
 
 def read_amount(text: str, mark: Decimal | None) -> tuple[str, str] | None:

@@ -7,23 +7,24 @@ whoever writes CSV defuses it.
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 from did.json import JsonObject
 from pds.vault.schemas import RecordError, parse_path
 
 from .amounts import (
     DateOrder,
+    DateOrderVotes,
     Decimal,
-    date_order,
-    decimal_mark,
-    has_year_last,
-    is_ambiguous,
+    DecimalVotes,
     read_amount,
     read_date,
 )
 from .columns import direction_column, fold, is_statement, suggest
-from .csv_rows import MAX_LINE, Row, Table, read_table
-from .plan import Findings, ImportFailed, Reading
+from .csv_rows import MAX_LINE, Row, Table
+from .plan import Findings, ImportFailed, Read
+from .source import Source
 
 MAX_MAPPING = 256
 
@@ -53,31 +54,32 @@ class _Target:
     columns: dict[int, str]  # column number → field, or address.field
 
 
-def inspect_csv(raw: bytes, *, encoding: str | None = None) -> CsvShape:
+def inspect_csv(data: bytes | Path | Source, *, encoding: str | None = None) -> CsvShape:
     """Encoding, delimiter, header and first rows of a file, and the mapping that would be used.
 
-    Raises as ``read_csv`` does, save ``import.columns_unknown``: then ``suggested`` is empty.
+    Raises as ``csv_reader`` does, save ``import.columns_unknown``: then ``suggested`` is empty.
     """
-    table = read_table(raw, encoding)
+    table = Table.of(Source.of(data), encoding=encoding)
     category, columns = suggest(table.header)
+    first = tuple(tuple(row.cells) for row in islice(table.rows(), 5) if row.problem is None)
     return CsvShape(
-        encoding=table.encoding,
+        encoding=table.encoding.name,
         delimiter=table.delimiter,
         header=table.header,
-        rows=tuple(tuple(row.cells) for row in table.rows[:5] if row.problem is None),
+        rows=first,
         suggested={table.header[i]: f"{category}.{field}" for i, field in columns.items()},
     )
 
 
-def read_csv(
-    raw: bytes,
+def csv_reader(
+    data: bytes | Path | Source,
     mapping: Mapping[str, str] | None = None,
     *,
     encoding: str | None = None,
     dates: DateOrder | None = None,
     decimal: Decimal | None = None,
-) -> Reading:
-    """Read a CSV file of at most 64 MiB and 250,000 rows.
+) -> Read:
+    """How a CSV file is read, of any length; its columns are looked through first.
 
     ``mapping`` says which column is which field, ``{"Vevő": "contact.name"}``, all of one
     category (``contact.address.postalCode`` for a part of the address); without it the usual
@@ -87,37 +89,20 @@ def read_csv(
 
     Problems: ``csv.nul``, ``csv.line_too_long``, ``csv.quote``, ``csv.columns``, ``csv.date``,
     ``csv.amount``, ``csv.money_received`` end one row; ``import.field`` leaves out a cell.
-    Raises ImportFailed: ``import.too_large``, ``import.empty``, ``import.encoding``,
-    ``import.nothing_found``, ``import.too_many``, ``import.columns_unknown``, ``import.mapping``.
+    Raises ImportFailed: ``import.empty``, ``import.encoding``, ``import.nothing_found``,
+    ``import.columns_unknown``, ``import.mapping``.
     """
-    table = read_table(raw, encoding)
-    target = _target(table.header, mapping)
-    if not table.rows:
-        raise ImportFailed(
-            "The file has a row of headings and nothing beneath it.",
-            code="import.nothing_found",
-            hint="Export it anew, with its rows.",
-        )
-    findings = Findings()
-    if table.assumption:
-        findings.assumptions.append(table.assumption)
-    reader = _RowReader(table, target, findings, dates=dates, decimal=decimal)
-    for row in table.rows:
-        findings.entries += 1
-        if row.problem is not None:
-            findings.problem(row.line, *row.problem)
-        else:
-            reader.take(row)
-    for i, name in enumerate(table.header):
-        if i not in target.columns and i != reader.direction and name:
-            findings.left_out[name[:100]] += len(table.rows)
-    return findings.reading(kind="csv", encoding=table.encoding)
+    table = Table.of(Source.of(data), encoding=encoding)
+    return _RowReader(table, _target(table.header, mapping), dates=dates, decimal=decimal).read
 
 
-def looks_like_csv(raw: bytes) -> bool:
+def looks_like_csv(source: Source) -> bool:
     """Whether the first lines are text in at least two columns."""
+    head = source.head(4 * MAX_LINE)
+    if not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head[: head.rfind(b"\n") + 1] or head  # not inside a character
     try:
-        return len(read_table(raw[: 4 * MAX_LINE], None, cut=True).header) > 1
+        return len(Table.of(Source(head)).header) > 1
     except ImportFailed:
         return False
 
@@ -126,67 +111,85 @@ class _RowReader:
     """Turns rows into drafts, with what the whole columns have shown."""
 
     def __init__(
-        self,
-        table: Table,
-        target: _Target,
-        findings: Findings,
-        *,
-        dates: DateOrder | None,
-        decimal: Decimal | None,
+        self, table: Table, target: _Target, *, dates: DateOrder | None, decimal: Decimal | None
     ) -> None:
+        self._table = table
         self._width = len(table.header)
         self._target = target
-        self._findings = findings
         self._statement = target.category == "purchases" and is_statement(table.header)
-        self.direction = direction_column(table.header) if self._statement else None
-        good = [row for row in table.rows if row.problem is None and len(row.cells) == self._width]
+        self._direction = direction_column(table.header) if self._statement else None
+        self._assumptions = [table.encoding.assumption] if table.encoding.assumption else []
         self._order: dict[int, DateOrder] = {}
         self._mark: dict[int, Decimal | None] = {}
-        for column, field in target.columns.items():
-            values = [row.cells[column] for row in good]
-            if field in _DATES:
-                self._order[column] = dates or self._date_order(values)
-            elif field in _AMOUNTS:
-                self._mark[column] = decimal or self._decimal(values)
+        self._survey(dates, decimal)
 
-    def _date_order(self, values: Sequence[str]) -> DateOrder:
-        found = date_order(values)
-        if found is None and has_year_last(values):
-            self._findings.assumptions.append(
-                "Dates such as 03/04/2026 were read with the day first."
+    def _survey(self, dates: DateOrder | None, decimal: Decimal | None) -> None:
+        """Look at whole columns of dates and amounts, where the caller does not say."""
+        columns = self._target.columns
+        orders = {i: DateOrderVotes() for i, field in columns.items() if field in _DATES}
+        marks = {i: DecimalVotes() for i, field in columns.items() if field in _AMOUNTS}
+        votes: list[tuple[int, DateOrderVotes | DecimalVotes]] = []
+        votes += [] if dates else orders.items()
+        votes += [] if decimal else marks.items()
+        rows = 0
+        for rows, row in enumerate(self._table.rows(), 1):  # noqa: B007  # counted as well
+            if row.problem is None and len(row.cells) == self._width:
+                for column, vote in votes:
+                    vote.add(row.cells[column])
+        if not rows:
+            raise ImportFailed(
+                "The file has a row of headings and nothing beneath it.",
+                code="import.nothing_found",
+                hint="Export it anew, with its rows.",
             )
-        return found or "dmy"
+        for column, order in orders.items():
+            self._order[column] = dates or order.order or "dmy"
+            if order.is_open and order.order is None:
+                self._assumptions.append("Dates such as 03/04/2026 were read with the day first.")
+        for column, mark in marks.items():
+            self._mark[column] = decimal or mark.mark
+            if mark.is_open and mark.mark is None:
+                self._assumptions.append("Amounts such as 1,290 were read as thousands.")
 
-    def _decimal(self, values: Sequence[str]) -> Decimal | None:
-        found = decimal_mark(values)
-        if found is None and any(map(is_ambiguous, values)):
-            self._findings.assumptions.append("Amounts such as 1,290 were read as thousands.")
-        return found
+    def read(self, findings: Findings) -> None:
+        findings.encoding = self._table.encoding.name
+        findings.assumptions += self._assumptions
+        for row in self._table.rows():
+            findings.entries += 1
+            if row.problem is not None:
+                findings.problem(row.line, *row.problem)
+            else:
+                self._take(row, findings)
+        for i, name in enumerate(self._table.header):
+            if i not in self._target.columns and i != self._direction and name:
+                findings.leave_out(name[:100], findings.entries)
 
-    def take(self, row: Row) -> None:
+    def _take(self, row: Row, findings: Findings) -> None:
         cells = row.cells
         # 1. As many cells as the header has; empty ones more do no harm.
         if len(cells) < self._width or any(cells[self._width :]):
-            self._findings.problem(
+            findings.problem(
                 row.line, "csv.columns", "The row has more or fewer cells than the header."
             )
             return
         # 2. Each mapped cell in the form of its field.
         fields: JsonObject = {}
         for column, field in self._target.columns.items():
-            text = unicodedata.normalize("NFC", cells[column]).strip()
+            text = cells[column].strip()
+            if not text.isascii():
+                text = unicodedata.normalize("NFC", text).strip()
             if not text:
                 continue
             if field in _DATES:
                 day = read_date(text, self._order[column])
                 if day is None:
-                    self._findings.problem(row.line, "csv.date", "A cell is not a date.")
+                    findings.problem(row.line, "csv.date", "A cell is not a date.")
                     return
                 fields[field] = day
             elif field in _AMOUNTS:
                 amount = read_amount(text, self._mark[column])
                 if amount is None:
-                    self._findings.problem(row.line, "csv.amount", "A cell is not an amount.")
+                    findings.problem(row.line, "csv.amount", "A cell is not an amount.")
                     return
                 fields[field] = amount[0]
                 if amount[1]:
@@ -205,16 +208,16 @@ class _RowReader:
         if self._statement and "price" in fields:
             price = str(fields["price"])
             if not self._is_paid(cells, price):
-                self._findings.problem(
+                findings.problem(
                     row.line, "csv.money_received", "Money came in; the row is no purchase."
                 )
                 return
             fields["price"] = price.removeprefix("-")
-        self._findings.draft(self._target.category, fields, line=row.line, entry="row")
+        findings.draft(self._target.category, fields, line=row.line, entry="row")
 
     def _is_paid(self, cells: Sequence[str], price: str) -> bool:
-        if self.direction is not None:
-            word = fold(cells[self.direction])
+        if self._direction is not None:
+            word = fold(cells[self._direction])
             if word in _DEBIT or word in _CREDIT:
                 return word in _DEBIT
         return price.startswith("-")

@@ -1,15 +1,19 @@
-"""CSV: from bytes to rows of cells, each with the number of its first line.
+"""CSV: from text to rows of cells, each with the number of its first line.
 
 Python's csv module takes rows apart; around it stand the limits, the guessing of encoding and
-delimiter, and a way on after a quotation mark that is never closed.
+delimiter, and a way on after a quotation mark that is never closed. No more than one row is held.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+import io
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from .plan import MAX_DRAFTS, ImportFailed
-from .text import check_size, decode
+from .plan import ImportFailed
+from .source import Source
+from .text import Encoding, find_encoding, open_text
 
 MAX_LINE = 65_536
 MAX_COLUMNS = 256
@@ -18,8 +22,7 @@ MAX_ROW_LINES = 200
 _DELIMITERS = ",;\t|"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Row:
+class Row(NamedTuple):
     """One row, or the ``problem`` (code, sentence) for which it cannot be read."""
 
     line: int
@@ -29,53 +32,53 @@ class Row:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Table:
-    """A file as rows; ``assumption`` is a sentence where the encoding had to be guessed."""
+    """A file as a header and, each time anew, its rows."""
 
-    encoding: str
-    assumption: str
+    source: Source
+    encoding: Encoding
     delimiter: str
     header: tuple[str, ...]
-    rows: list[Row]
 
-
-def read_table(raw: bytes, encoding: str | None, *, cut: bool = False) -> Table:
-    """Take a file apart; ``cut`` says that ``raw`` is only its beginning. Raises ImportFailed."""
-    check_size(raw)
-    if cut and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raw = raw[: raw.rfind(b"\n") + 1] or raw  # not inside a character
-    text = decode(raw, encoding=encoding)
-    content = text.content.replace("\r\n", "\n").replace("\r", "\n")
-    first, _, rest = content.partition("\n")
-    skipped = 0
-    delimiter = ""
-    # Excel's own way of saying which delimiter follows.
-    if first.startswith("sep=") and len(first) == 5:
-        delimiter, content, skipped = first[4], rest, 1
-    lines = content.split("\n")
-    delimiter = delimiter or _delimiter(lines)
-    header: tuple[str, ...] | None = None
-    rows: list[Row] = []
-    for row in _rows(lines, delimiter, skipped):
+    @classmethod
+    def of(cls, source: Source, *, encoding: str | None = None) -> "Table":
+        """Raises ImportFailed ``import.encoding``, ``import.nothing_found``."""
+        found = find_encoding(source, encoding=encoding)
+        delimiter = ""
+        with open_text(source, found) as text:
+            first = text.readline(MAX_LINE)
+            delimiter = _said(first)
+            while first and not delimiter and not first.strip():
+                first = text.readline(MAX_LINE)
+        table = cls(source, found, delimiter or _delimiter(first), ())
+        header = next(table._all(), None)
         if header is None:
-            if row.problem is not None:
-                raise ImportFailed("The first row cannot be read.", code="import.nothing_found")
-            header = tuple(cell.strip() for cell in row.cells)
-        elif len(rows) >= MAX_DRAFTS:
-            raise ImportFailed(
-                f"The file has more than {MAX_DRAFTS} rows.",
-                code="import.too_many",
-                hint="Split it into smaller files.",
-            )
-        else:
-            rows.append(row)
-    if header is None:
-        raise ImportFailed("The file has no rows.", code="import.nothing_found")
-    return Table(text.encoding, text.assumption, delimiter, header, rows)
+            raise ImportFailed("The file has no rows.", code="import.nothing_found")
+        if header.problem is not None:
+            raise ImportFailed("The first row cannot be read.", code="import.nothing_found")
+        return cls(source, found, table.delimiter, tuple(cell.strip() for cell in header.cells))
+
+    def rows(self) -> Iterator[Row]:
+        """The rows beneath the header."""
+        rows = self._all()
+        next(rows, None)
+        return rows
+
+    def _all(self) -> Iterator[Row]:
+        with open_text(self.source, self.encoding) as text:
+            lines = _Lines(text)
+            if _said(lines.peek() or ""):
+                lines.skip()
+            yield from _rows(lines, self.delimiter)
 
 
-def _delimiter(lines: Sequence[str]) -> str:
-    """The delimiter that parts the first line most, outside of quotation marks."""
-    line = next((line for line in lines if line.strip()), "")[:MAX_LINE]
+def _said(line: str) -> str:
+    """Excel's own way of saying which delimiter follows."""
+    line = line.removesuffix("\n")
+    return line[4] if line.startswith("sep=") and len(line) == 5 else ""
+
+
+def _delimiter(line: str) -> str:
+    """The delimiter that parts a line most, outside of quotation marks."""
     bare = "".join(line.split('"')[::2])
     return max(_DELIMITERS, key=lambda mark: (bare.count(mark), -_DELIMITERS.index(mark)))
 
@@ -85,62 +88,84 @@ class _Unclosed(Exception):
 
 
 class _Lines(Iterator[str]):
-    """Lines for csv.reader; remembers where a row began and stops one that never ends."""
+    """Lines for csv.reader; knows those of the row at hand, and can go back to its second one."""
 
-    def __init__(self, lines: Sequence[str], at: int) -> None:
-        self._lines = lines
-        self.at = self.begin = at
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._ahead: deque[str] = deque()
+        self._row: list[str] = []
         self._size = 0
+        self.number = 0  # of the row's first line
+
+    def peek(self) -> str | None:
+        """The next line without taking it; of a longer one than allowed only a beginning."""
+        if not self._ahead:
+            line = self._text.readline(MAX_LINE + 2)
+            if not line:
+                return None
+            if not line.endswith("\n"):
+                rest = line
+                while rest and not rest.endswith("\n"):
+                    rest = self._text.readline(MAX_LINE)
+            self._ahead.append(line.removesuffix("\n"))
+        return self._ahead[0]
 
     def __next__(self) -> str:
-        if self.at >= len(self._lines):
-            raise StopIteration
-        line = self._lines[self.at]
-        self._size += len(line)
-        if self.at - self.begin >= MAX_ROW_LINES or self._size > MAX_LINE:
+        if len(self._row) >= MAX_ROW_LINES or self._size > MAX_LINE:
             raise _Unclosed
-        self.at += 1
+        line = self.peek()
+        if line is None:
+            raise StopIteration
+        self._ahead.popleft()
+        self._row.append(line)
+        self._size += len(line)
         return line + "\n"
 
     def next_row(self) -> None:
-        self.begin, self._size = self.at, 0
+        self.number += max(len(self._row), 1)
+        self._row.clear()
+        self._size = 0
+
+    def skip(self) -> None:
+        """Leave out the next line."""
+        self._ahead.popleft()
+        self.number += 1
+
+    def back(self) -> None:
+        """Begin again with the second line of the row, as if the first had not been there."""
+        self._ahead.extendleft(reversed(self._row[1:]))
+        del self._row[1:]
 
 
-def _rows(lines: Sequence[str], delimiter: str, skipped: int) -> Iterator[Row]:
-    at = 0
-    while at < len(lines):
-        source = _Lines(lines, at)
-        reader = csv.reader(source, delimiter=delimiter, strict=True)
+def _rows(lines: _Lines, delimiter: str) -> Iterator[Row]:
+    while True:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         while True:
-            begin = source.at
-            source.next_row()
-            number = begin + 1 + skipped
-            line = lines[begin] if begin < len(lines) else ""
+            lines.next_row()
             # Looked at before csv takes it apart; line feeds in quoted cells are counted there.
-            problem = _refusal(line, delimiter)
-            if problem is not None:
-                yield Row(number, [], problem)
-                at = begin + 1
+            line = lines.peek()
+            if line is None:
+                return
+            if len(line) > MAX_LINE or line.count(delimiter) >= MAX_COLUMNS:
+                next(lines)
+                yield Row(
+                    lines.number,
+                    [],
+                    (
+                        "csv.line_too_long",
+                        f"The row is longer than {MAX_LINE} characters or {MAX_COLUMNS} cells.",
+                    ),
+                )
                 break
             try:
-                cells = next(reader, None)
+                cells = next(reader)
             except (csv.Error, _Unclosed):
-                # Read on with the next line, as if this one had not been there.
-                yield Row(number, [], ("csv.quote", "A quotation mark is not closed or stray."))
-                at = begin + 1
+                lines.back()
+                yield Row(
+                    lines.number, [], ("csv.quote", "A quotation mark is not closed or stray.")
+                )
                 break
-            if cells is None:
-                return
-            if any("\x00" in cell for cell in cells):
-                yield Row(number, [], ("csv.nul", "The row holds NUL bytes; it is not text."))
+            if "\x00" in "".join(cells):
+                yield Row(lines.number, [], ("csv.nul", "The row holds NUL bytes; it is not text."))
             elif any(cell.strip() for cell in cells):
-                yield Row(number, cells)
-
-
-def _refusal(line: str, delimiter: str) -> tuple[str, str] | None:
-    if len(line) > MAX_LINE or line.count(delimiter) >= MAX_COLUMNS:
-        return (
-            "csv.line_too_long",
-            f"The row is longer than {MAX_LINE} characters or {MAX_COLUMNS} cells.",
-        )
-    return None
+                yield Row(lines.number, cells)

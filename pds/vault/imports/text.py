@@ -1,10 +1,13 @@
 """Bytes to text: which encoding a file has, said plainly and never guessed in silence."""
 
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .plan import ImportFailed
-
-MAX_FILE_BYTES = 64 * 1024 * 1024
+from .source import Source
 
 _MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -12,6 +15,7 @@ _MARKS = (
     (b"\xfe\xff", "utf-16-be"),
 )
 ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "windows-1250", "windows-1252", "iso-8859-2")
+_CHUNK = 1_048_576
 
 # Bytes that are ő, ű, Ő, Ű in Windows-1250, and rare letters in Windows-1252 …
 _CENTRAL = frozenset(b"\xf5\xfb\xd5\xdb")
@@ -19,35 +23,26 @@ _CENTRAL = frozenset(b"\xf5\xfb\xd5\xdb")
 _WESTERN = frozenset(b"\xe0\xe8\xea\xf1\xe5\xf8\xe6\xe3\xc0\xc8\xca\xd1\xc5\xd8\xc6")
 
 
-def check_size(raw: bytes) -> None:
-    """ImportFailed ``import.too_large`` above 64 MiB, ``import.empty`` for nothing."""
-    if len(raw) > MAX_FILE_BYTES:
-        raise ImportFailed(
-            "The file is larger than 64 MiB.",
-            code="import.too_large",
-            hint="Split it into smaller files.",
-        )
-    if not raw:
-        raise ImportFailed("The file is empty.", code="import.empty")
-
-
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A decoded file. ``assumption`` is a sentence where the encoding had to be guessed."""
+class Encoding:
+    """How a file is text: the name of its encoding, how long its mark is, and a sentence where it
+    had to be guessed."""
 
-    content: str
-    encoding: str
+    name: str
+    mark: int = 0
     assumption: str = ""
 
 
-def decode(raw: bytes, *, encoding: str | None = None) -> Text:
-    """Decode a text file: by its mark, as UTF-8, or as Windows-1250 or -1252 with an assumption.
+def find_encoding(source: Source, *, encoding: str | None = None) -> Encoding:
+    """By its mark, as UTF-8, or as Windows-1250 or -1252 with an assumption; the whole of the file
+    is text in what is returned.
 
     ``encoding`` (one of ``ENCODINGS``) ends the guessing. Raises ImportFailed ``import.encoding``.
     """
+    head = source.head(4)
     for mark, name in _MARKS:
-        if raw.startswith(mark) and encoding in (None, name):
-            return Text(_decode(raw[len(mark) :], name), name)
+        if head.startswith(mark) and encoding in (None, name):
+            return _checked(source, Encoding(name, len(mark)))
     if encoding is not None:
         if encoding not in ENCODINGS:
             raise ImportFailed(
@@ -55,30 +50,86 @@ def decode(raw: bytes, *, encoding: str | None = None) -> Text:
                 code="import.encoding",
                 hint="One of: " + ", ".join(ENCODINGS) + ".",
             )
-        return Text(_decode(raw, encoding), encoding)
-    try:
-        return Text(raw.decode(), "utf-8")
-    except UnicodeDecodeError:
-        guess = legacy_encoding(raw)
-    return Text(
-        _decode(raw, guess),
-        guess,
-        f"The file is not UTF-8; it was read as {guess.capitalize()}. Check the accents.",
+        return _checked(source, Encoding(encoding))
+    if is_utf8(source):
+        return Encoding("utf-8")
+    guess = legacy_encoding(bytes_in(source))
+    return _checked(
+        source,
+        Encoding(
+            guess,
+            assumption=f"The file is not UTF-8; it was read as {guess.capitalize()}."
+            " Check the accents.",
+        ),
     )
 
 
-def legacy_encoding(raw: bytes) -> str:
+@contextmanager
+def open_text(source: Source, encoding: Encoding) -> Iterator[io.TextIOWrapper]:
+    """The file as text with plain line feeds, whatever ended its lines. Raises ImportFailed
+    ``import.encoding``."""
+    with source.open() as stream:
+        stream.seek(encoding.mark)
+        text = io.TextIOWrapper(stream, encoding.name)
+        try:
+            yield text
+        except UnicodeDecodeError:
+            raise _no_text() from None
+        finally:
+            if not stream.closed:
+                text.detach()
+
+
+def whole_text(source: Source, *, encoding: str | None = None) -> tuple[str, Encoding]:
+    """A file of at most 64 MiB as one text with plain line feeds. Raises ImportFailed
+    ``import.encoding``, ``import.too_large``."""
+    source.check_whole()
+    found = find_encoding(source, encoding=encoding)
+    with open_text(source, found) as text:
+        return text.read(), found
+
+
+def legacy_encoding(raw: "bytes | set[int]") -> str:
     """Windows-1250, unless the accents speak for Windows-1252 only."""
     present = set(raw)
     return "windows-1252" if present & _WESTERN and not present & _CENTRAL else "windows-1250"
 
 
-def _decode(raw: bytes, encoding: str) -> str:
-    try:
-        return raw.decode(encoding)
-    except UnicodeDecodeError:
-        raise ImportFailed(
-            "The file is not text in the encoding that it seems to have.",
-            code="import.encoding",
-            hint="Save it as UTF-8 and try again.",
-        ) from None
+def is_utf8(source: Source) -> bool:
+    return _is(source, Encoding("utf-8"))
+
+
+def bytes_in(source: Source) -> set[int]:
+    """Which bytes occur in a file."""
+    found: set[int] = set()
+    with source.open() as stream:
+        while chunk := stream.read(_CHUNK):
+            found.update(chunk)
+    return found
+
+
+def _is(source: Source, encoding: Encoding) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding.name)()
+    with source.open() as stream:
+        stream.seek(encoding.mark)
+        try:
+            while chunk := stream.read(_CHUNK):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _checked(source: Source, encoding: Encoding) -> Encoding:
+    if not _is(source, encoding):
+        raise _no_text()
+    return encoding
+
+
+def _no_text() -> ImportFailed:
+    return ImportFailed(
+        "The file is not text in the encoding that it seems to have.",
+        code="import.encoding",
+        hint="Save it as UTF-8 and try again.",
+    )

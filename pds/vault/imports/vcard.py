@@ -7,15 +7,17 @@ its schema, what cannot be kept is listed, and a card that is broken never stops
 
 import unicodedata
 from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 
 from did.json import Json, JsonObject
 from pds.vault.schemas import RecordError, check
 
-from .plan import Findings, ImportFailed, Reading
-from .text import check_size, decode, legacy_encoding
+from .plan import Findings, ImportFailed, Read
+from .source import Source
+from .text import bytes_in, is_utf8, legacy_encoding, whole_text
 from .vcard_lines import Card, Property, read_cards
 
-_BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 _NAME_PARTS = (
@@ -45,8 +47,8 @@ _TAKEN = frozenset(
 )  # fmt: skip
 
 
-def read_vcard(raw: bytes) -> Reading:
-    """Read a vCard file of at most 64 MiB.
+def vcard_reader(data: bytes | Path | Source) -> Read:
+    """How a vCard file is read, of any length (UTF-16: at most 64 MiB).
 
     Each good card becomes one ``contact``, each INTEREST or HOBBY in it one ``interests`` record.
     Bytes are UTF-8 (a mark or UTF-16 with a mark is understood), or what CHARSET says, or else
@@ -55,37 +57,36 @@ def read_vcard(raw: bytes) -> Reading:
     Problems: ``vcard.not_closed``, ``vcard.not_opened``, ``vcard.too_many_properties``,
     ``vcard.line_too_long``, ``vcard.nul``, ``vcard.empty`` end one card; ``vcard.line``,
     ``vcard.charset``, ``import.field`` leave out a part of one.
-    Raises ImportFailed: ``import.too_large``, ``import.empty``, ``import.too_many``,
+    Raises ImportFailed: ``import.too_large``, ``import.empty``; reading raises
     ``import.nothing_found`` (not one card).
     """
-    check_size(raw)
+    source = Source.of(data)
     encoding = "utf-8"
-    if raw.startswith(_UTF16):
-        text = decode(raw)
-        raw, encoding = text.content.encode("utf-8", "replace"), text.encoding
-    raw = raw.removeprefix(_BOM)
-    findings = Findings()
-    legacy = None
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        legacy = legacy_encoding(raw)
+    if source.head(2) in _UTF16:
+        text, found = whole_text(source)
+        source, encoding = Source(text.encode("utf-8", "replace")), found.name
+    return partial(_read, source, encoding)
+
+
+def _read(source: Source, encoding: str, findings: Findings) -> None:
     guessed: set[str] = set()
-    for card in read_cards(raw, legacy=legacy, problem=findings.problem):
-        findings.entries += 1
-        if card.problem is not None:
-            findings.problem(card.line, *card.problem)
-            continue
-        guessed.update(p.guessed for p in card.properties if p.guessed)
-        _take(card, findings)
+    legacy = None if is_utf8(source) else legacy_encoding(bytes_in(source))
+    with source.open() as stream:
+        for card in read_cards(stream, legacy=legacy, problem=findings.problem):
+            findings.entries += 1
+            if card.problem is not None:
+                findings.problem(card.line, *card.problem)
+                continue
+            guessed.update(p.guessed for p in card.properties if p.guessed)
+            _take(card, findings)
     if findings.entries == 0:
         raise ImportFailed("The file holds no vCard.", code="import.nothing_found")
+    findings.encoding = encoding
     if guessed:
-        encoding = " and ".join(sorted(guessed))
+        findings.encoding = " and ".join(sorted(guessed))
         findings.assumptions.append(
-            f"Some of the file is not UTF-8; it was read as {encoding}. Check the accents."
+            f"Some of the file is not UTF-8; it was read as {findings.encoding}. Check the accents."
         )
-    return findings.reading(kind="vcard", encoding=encoding)
 
 
 def _take(card: Card, findings: Findings) -> None:
@@ -93,10 +94,8 @@ def _take(card: Card, findings: Findings) -> None:
     for prop in card.properties:
         if prop.name in _TAKEN:
             by_name.setdefault(prop.name, []).append(prop)
-        elif prop.name not in _SILENT and (
-            prop.name in findings.left_out or len(findings.left_out) < 200
-        ):
-            findings.left_out[prop.name] += 1
+        elif prop.name not in _SILENT:
+            findings.leave_out(prop.name)
     for same in by_name.values():
         same.sort(key=lambda p: p.preference)  # stable: the order of the file decides a tie
 

@@ -13,11 +13,14 @@ import binascii
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from .text import legacy_encoding
 
 MAX_LINE_BYTES = 131_072
 MAX_PROPERTIES = 1000
+_CHUNK = 65_536
+_BOM = b"\xef\xbb\xbf"
 
 # Possessive quantifiers: no part is ever tried twice.
 _CONTENT = re.compile(
@@ -101,7 +104,7 @@ class _Open:
     problem: tuple[str, str] | None = None
 
 
-def read_cards(raw: bytes, *, legacy: str | None, problem: _ProblemSink) -> Iterator[Card]:
+def read_cards(stream: BinaryIO, *, legacy: str | None, problem: _ProblemSink) -> Iterator[Card]:
     """Cut a file into cards.
 
     ``legacy`` is the character set of values that name none and are not UTF-8 (None: guessed for
@@ -109,7 +112,7 @@ def read_cards(raw: bytes, *, legacy: str | None, problem: _ProblemSink) -> Iter
     """
     card: _Open | None = None
     nested = agent = stray = False
-    for number, line, too_long in _logical_lines(raw):
+    for number, line, too_long in _logical_lines(stream):
         word = line.strip().upper()
         if word == b"BEGIN:VCARD":
             if card is not None and agent and not nested:
@@ -179,20 +182,14 @@ def _close(card: _Open, legacy: str | None, problem: _ProblemSink) -> Card:
     return Card(card.line, tuple(found))
 
 
-def _logical_lines(raw: bytes) -> Iterator[tuple[int, bytes, bool]]:
+def _logical_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
     """Undo folding (RFC 6350 §3.2), soft line ends of quoted-printable, and the unmarked ones of
     base64. Yields the first line's number, the line, and whether it went beyond the limit."""
-    if b"\n" not in raw:
-        raw = raw.replace(b"\r", b"\n")
     parts: list[bytes] = []
     start = size = 0
     too_long = keep = quoted = base64 = False
-    at = number = 0
-    while at < len(raw):
-        end = raw.find(b"\n", at)
-        end = len(raw) if end < 0 else end
-        line = raw[at:end].rstrip(b"\r")
-        at, number = end + 1, number + 1
+    for number, physical in _lines(stream):
+        line = physical
         is_end = line[:9].upper() == b"END:VCARD"
         soft = bool(parts) and quoted and parts[-1].endswith(b"=") and not is_end
         folded = line[:1] in (b" ", b"\t")
@@ -224,6 +221,28 @@ def _logical_lines(raw: bytes) -> Iterator[tuple[int, bytes, bool]]:
         parts = [line if keep and not too_long else head + b":" + (line[-1:] if quoted else b"")]
     if parts:
         yield start, b"".join(parts), too_long
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file with their numbers; without line feeds, carriage returns end them. Of a
+    line that is longer than any may be, only as much as shows that."""
+    end = b"\n" if any(b"\n" in chunk for chunk in _chunks(stream)) else b"\r"
+    number, rest = 0, b""
+    for chunk in _chunks(stream):
+        *lines, rest = (rest + chunk).split(end)
+        for line in lines:
+            number += 1
+            yield number, (line if number > 1 else line.removeprefix(_BOM)).rstrip(b"\r")
+        if len(rest) > 2 * MAX_LINE_BYTES:
+            rest = rest[: MAX_LINE_BYTES + 1] + rest[-1:]
+    if rest:
+        yield number + 1, (rest if number else rest.removeprefix(_BOM)).rstrip(b"\r")
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    stream.seek(0)
+    while chunk := stream.read(_CHUNK):
+        yield chunk
 
 
 def _parse(number: int, line: bytes, version: str, legacy: str | None) -> Property | None:

@@ -12,8 +12,10 @@ The caller owns the transaction: each write here is several statements.
 """
 
 import re
+import secrets
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -231,13 +233,39 @@ class RecordStore:
         )
         return [_row(row) for row in rows]
 
-    def count_digest(self, digest: bytes) -> int:
-        """How many live records have this content."""
+    def count_digest(self, digest: bytes, *, but: str | None = None) -> int:
+        """How many live records have this content, without those of the batch ``but``."""
         return int(
             self._conn.execute(
-                "SELECT count(*) FROM records WHERE digest = ? AND deleted = 0", (digest,)
+                "SELECT count(*) FROM records WHERE digest = ? AND deleted = 0"
+                " AND (batch IS NOT ? OR ? IS NULL)",
+                (digest, but, but),
             ).fetchone()[0]
         )
+
+    @contextmanager
+    def comparing(self) -> Iterator[Callable[[bytes], int]]:
+        """Count contents that come one after another: how often each one has come by now.
+
+        They are remembered by 63 bits of their digest, in a temporary table in memory: two
+        million take some 30 MB.
+        """
+        # Its name is random: another import may be under way on this connection.
+        name = f"temp.seen_{secrets.token_hex(8)}"
+        self._conn.execute(f"CREATE TABLE {name} (digest INTEGER PRIMARY KEY, times INTEGER)")
+        statement = (
+            f"INSERT INTO {name} VALUES (?, 1)"  # noqa: S608  # a name of our own
+            " ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"
+        )
+
+        def times(digest: bytes) -> int:
+            key = int.from_bytes(digest[:8], "big") >> 1
+            return int(self._conn.execute(statement, (key,)).fetchone()[0])
+
+        try:
+            yield times
+        finally:
+            self._conn.execute(f"DROP TABLE IF EXISTS {name}")
 
     def counts(self) -> dict[str, int]:
         """Live records by category."""

@@ -8,19 +8,11 @@ from pathlib import Path
 import pytest
 
 from pds.db import Migration, migrate, open_plain, transaction
-from pds.vault.imports import (
-    ImportFailed,
-    apply,
-    detect,
-    load,
-    make_plan,
-    read,
-    read_csv,
-    read_vcard,
-)
+from pds.vault.imports import ImportFailed, Source, apply, detect
 from pds.vault.records import Records
 from pds.vault.schemas import check
 from pds.vault.store.records import RECORDS_SQL
+from tests.importing import make_plan, read, read_csv, read_vcard
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
@@ -87,7 +79,7 @@ def test_only_a_regular_file_is_loaded(tmp_path: Path) -> None:
     """A missing file, a folder and a device are refused without hanging."""
     for path in (tmp_path / "missing", tmp_path, Path("/dev/zero")):
         with pytest.raises(ImportFailed) as caught:
-            load(path)
+            Source(path)
         assert caught.value.code == "import.unreadable"
 
 
@@ -100,7 +92,7 @@ def test_a_plan_writes_nothing_and_apply_does_what_it_said(records: Records) -> 
     plan = make_plan(reading, records)
     assert plan.counts == {"contact": 1, "interests": 4}
     assert plan.about == "self"
-    assert len(plan.samples(limit=2)) == 3
+    assert [d.category for d in plan.samples] == ["contact", *["interests"] * 4]
     assert records.list() == []
 
     done = apply(plan, records)
@@ -125,15 +117,16 @@ def test_a_plan_writes_nothing_and_apply_does_what_it_said(records: Records) -> 
 
 def test_a_second_import_of_a_file_adds_nothing(records: Records) -> None:
     """Everything in it is found to be there, whoever it is about; after an undo it is new."""
-    plan = make_plan(read(DEMO / "contact.vcf"), records)
+    reading = read(DEMO / "contact.vcf")
+    plan = make_plan(reading, records)
     first = apply(plan, records)
-    again = make_plan(plan.reading, records)
-    assert (again.counts, len(again.duplicates)) == ({}, 5)
+    again = make_plan(reading, records)
+    assert (again.counts, again.duplicates) == ({}, 5)
     stale = apply(plan, records)  # a plan from before the first import
     assert (stale.batch, stale.added, stale.duplicates) == (None, 0, 5)
     assert first.batch is not None
     records.undo_batch(first.batch)
-    assert len(make_plan(plan.reading, records).add) == 5
+    assert make_plan(reading, records).added == 5
 
 
 def test_equal_purchases_are_counted_and_equal_cards_are_one(records: Records) -> None:
@@ -142,9 +135,9 @@ def test_equal_purchases_are_counted_and_equal_cards_are_one(records: Records) -
     assert apply(make_plan(read_csv(coffee), records), records).added == 2
     more = coffee + b"2026-01-02,Coffee,3.50\n"
     plan = make_plan(read_csv(more), records)
-    assert (len(plan.add), len(plan.duplicates)) == (1, 2)
+    assert (plan.added, plan.duplicates) == (1, 2)
     twice = make_plan(read_vcard(card("FN:A") + card("FN:A")), records)
-    assert (len(twice.add), len(twice.duplicates)) == (1, 1)
+    assert (twice.added, twice.duplicates) == (1, 1)
 
 
 def test_whose_data_it_is(records: Records) -> None:
@@ -160,6 +153,20 @@ def test_whose_data_it_is(records: Records) -> None:
     apply(make_plan(another, records), records)
     assert [v.value for v in records.values("contact.name")] == ["A"]
     assert make_plan(read(DEMO / "purchases.csv"), records).about == "self"
+
+
+def test_a_file_that_changed_since_its_preview_is_not_imported(
+    records: Records, tmp_path: Path
+) -> None:
+    """What was looked at is what goes in, or nothing does."""
+    file = tmp_path / "cards.vcf"
+    file.write_bytes(card("FN:A"))
+    plan = make_plan(read(file), records)
+    file.write_bytes(card("FN:A", "NOTE:more"))
+    with pytest.raises(ImportFailed) as caught:
+        apply(plan, records)
+    assert caught.value.code == "import.changed"
+    assert records.list() == []
 
 
 def test_apply_is_part_of_the_callers_transaction(records: Records) -> None:

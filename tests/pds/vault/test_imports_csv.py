@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from did.json import JsonObject
-from pds.vault.imports import ImportFailed, Reading, inspect_csv, read_csv
-from pds.vault.imports.amounts import decimal_mark, read_amount, read_date
+from pds.vault.imports import ImportFailed, inspect_csv
+from pds.vault.imports.amounts import DecimalVotes, read_amount, read_date
 from pds.vault.schemas import check
+from tests.importing import Reading, read_csv
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "import"
 
@@ -270,7 +271,9 @@ def test_every_amount_reads_back(whole: int, cents: int, marks: tuple[str, str])
     """Grouped and decimal in five customs, read as it was meant."""
     group, decimal = marks
     text = f"{whole:,}".replace(",", group) + f"{decimal}{cents:02}"
-    assert read_amount(text, decimal_mark([text])) == (f"{whole}.{cents:02}", "")
+    votes = DecimalVotes()
+    votes.add(text)
+    assert read_amount(text, votes.mark) == (f"{whole}.{cents:02}", "")
 
 
 @pytest.mark.parametrize(

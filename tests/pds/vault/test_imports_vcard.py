@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from did.json import JsonObject
-from pds.vault.imports import ImportFailed, Reading, read_vcard
+from pds.vault.imports import ImportFailed
 from pds.vault.schemas import check
+from tests.importing import Reading, read_vcard
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "import"
 
