@@ -7,7 +7,7 @@ the standard's own terms mean.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha256
 from types import MappingProxyType
@@ -42,6 +42,7 @@ _FILES: Final[Mapping[str, str]] = MappingProxyType(
 )
 KNOWN_CONTEXTS: Final = frozenset(_FILES)
 _MAX_CONTEXTS = 16
+_MAX_INLINE = 8_192
 _OWN_CONTEXT = frozenset({"@context", "proof", "verifiableCredential"})
 # These change what every other name means, or fetch something.
 _UNSAFE_KEYWORDS = frozenset({"@vocab", "@base", "@import", "@propagate", "@language"})
@@ -183,6 +184,52 @@ def check_foreign_context(document: JsonObject) -> str:
     # A proof repeats the context and credentials in a presentation bring their own.
     _refuse_nested([value for name, value in document.items() if name not in _OWN_CONTEXT])
     return first
+
+
+class WithInline:
+    """``contexts`` by their URL, and under a proof over RDF also those inside a document.
+
+    What such names mean is up to whoever holds the document: its statements stay the same, and so
+    does their signature, when names and context are exchanged together. It is for who reads the
+    statements, or for a test of conformance; who reads the JSON takes no such context.
+    """
+
+    def __init__(self, contexts: Callable[[str], bytes]) -> None:
+        self.named = contexts
+
+    def __call__(self, url: str) -> bytes:
+        return self.named(url)
+
+    @staticmethod
+    def check(context: JsonObject) -> None:
+        """Refuse a context that is not small, or does more than to add names. Raises
+        ``ContextRefused`` (``context.inline``)."""
+        size = len(json.dumps(context))
+        if (
+            size > _MAX_INLINE
+            or _redefines(context, CREDENTIALS_V1)
+            or _redefines(context, CREDENTIALS_V2)
+            or _has_alias(context)
+        ):
+            raise ContextRefused(
+                "an inline context must be small, and not change what other names mean",
+                code="context.inline",
+            )
+
+
+def _has_alias(value: Json) -> bool:
+    """Whether a name stands for a keyword, as ``id`` does for ``@id``."""
+    if not isinstance(value, dict):
+        return False
+    return any(
+        (isinstance(term, str) and term.startswith("@"))
+        or (
+            isinstance(term, dict)
+            and (str(term.get("@id", "")).startswith("@") or _has_alias(term.get("@context")))
+        )
+        for name, term in value.items()
+        if not name.startswith("@")
+    )
 
 
 def _redefines(context: Json, standard: str) -> bool:

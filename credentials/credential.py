@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 from credentials.contexts import CREDENTIALS_V1, check_foreign_context
 from credentials.errors import PresentationInvalid
 from credentials.forms import is_url, read_date_time_stamp
-from credentials.profile import refuse
+from credentials.profile import check_window, refuse
 from did.json import Json, JsonObject
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _TEXT_KEYS: Final = frozenset({"@value", "@language", "@direction"})
 # Of what a verifier has to fetch, the standard sets no limit.
 _MAX_FETCHED: Final = 16
 _FETCHED: Final = frozenset({"credentialStatus", "credentialSchema", "relatedResource"})
+_SRI_LENGTH: Final = {"sha256": 44, "sha384": 64, "sha512": 88}  # in base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ class Credential:
     def subject(self) -> JsonObject:
         """The only subject, or the first of several."""
         return self.subjects[0]
+
+    def check_window(self, now: datetime) -> None:
+        """Refuse a credential that has not begun or is over (VCDM 2.0 §4.9). Raises
+        ``TimeInvalid``."""
+        check_window(self.valid_from, self.valid_until, now, WINDOW[self.version])
 
     @classmethod
     def parse(cls, document: JsonObject) -> Self:
@@ -309,6 +315,11 @@ def _check_resource(value: JsonObject, pointer: str) -> None:
     digests = [value[name] for name in ("digestSRI", "digestMultibase") if name in value]
     if not digests or not all(isinstance(item, str) and item for item in digests):
         refuse("a related resource must have a digest", pointer)
+    # Subresource Integrity §3.1: of the hashes it names, the length shows that it is none.
+    for option in str(value.get("digestSRI", "")).split():
+        name, _, text = option.partition("?")[0].partition("-")
+        if len(text) != _SRI_LENGTH.get(name, len(text)):
+            refuse("a digestSRI must be as long as its hash", pointer)
 
 
 def _time(document: JsonObject, name: str) -> datetime | None:

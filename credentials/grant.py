@@ -262,7 +262,7 @@ def verify_grant(
         _refuse(
             "purpose",
             "the grant is for another purpose",
-            hint="A purpose is an IRI, such as https://w3id.org/dpv#DeliveryOfGoods.",
+            hint="A purpose is named by its whole IRI: https://w3id.org/dpv#DeliveryOfGoods.",
         )
     if audience is not None and terms.company != audience:
         _refuse("audience", "the grant is for another company")

@@ -86,9 +86,10 @@ def sign_presentation(
             hint="Use another cryptosuite. The credentials inside may have derived proofs.",
         )
     signer = holder or holder_key.did
-    if presentation.get("holder", signer) != signer:
+    named = presentation.get("holder", signer)
+    if (named.get("id") if isinstance(named, dict) else named) != signer:
         _refuse("holder", "the holder must be the one who signs")
-    document = {**presentation, "holder": signer}
+    document = {**presentation, "holder": named}
     if "@context" in document:
         document["@context"] = with_proof_context(document["@context"])
     return sign_object(

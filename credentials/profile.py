@@ -81,21 +81,22 @@ def check_keys(
 
 
 def check_window(
-    valid_from: datetime,
-    valid_until: datetime,
+    valid_from: datetime | None,
+    valid_until: datetime | None,
     now: datetime,
     names: tuple[str, str] = ("validFrom", "validUntil"),
 ) -> None:
-    """Refuse what has not begun (beyond the skew) or is over (exactly at the end).
+    """Refuse what has not begun (beyond the skew) or is over (exactly at the end), as far as it
+    says when that is.
 
     ``names`` are those of the two properties in the document. Raises ``TimeInvalid``
     (``credential.not_yet_valid``, ``credential.expired``).
     """
-    if valid_from > now + SKEW:
+    if valid_from is not None and valid_from > now + SKEW:
         raise TimeInvalid(
             "it is not valid yet", code="credential.not_yet_valid", pointer=f"/{names[0]}"
         )
-    if now >= valid_until:
+    if valid_until is not None and now >= valid_until:
         raise TimeInvalid("it is over", code="credential.expired", pointer=f"/{names[1]}")
 
 

@@ -84,6 +84,8 @@ class _Writer:
             if name == "@id":
                 continue
             said = True
+            if values == [] and name == _CREDENTIALS + "verifiableCredential":
+                continue  # none is what a presentation says that has no list either
             if values == []:
                 raise RdfcRefused(
                     "an empty list says nothing in RDF, and would not be signed",

@@ -24,7 +24,7 @@ from typing import Any, Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 from credentials.compiled import canonicalize_known
-from credentials.contexts import context_bytes, deciding_names
+from credentials.contexts import WithInline, context_bytes, deciding_names
 from credentials.errors import CredentialError, RdfcRefused
 from credentials.nquads import CONTROLS, RELATIVE, Blank, Iri, Quad, parse
 from credentials.rdf import deciding_term, hidden, to_quads
@@ -64,12 +64,14 @@ def canonicalize_jsonld(
     """The canonical N-Quads of a JSON-LD document.
 
     ``contexts`` gives the bytes of a context by its URL, and raises for those that are not to be
-    used; as it is, only pinned ones are known. A document must name its contexts by URL.
+    used; as it is, only pinned ones are known. A document must name its contexts by URL, unless
+    ``contexts`` is ``WithInline``.
 
     Raises ``ContextRefused`` (``context.unknown``) or ``RdfcRefused`` (``rdfc.*``), for what the
     canonical form would not cover and for what would cost too much.
     """
-    if contexts is context_bytes:
+    named = contexts.named if isinstance(contexts, WithInline) else contexts
+    if named is context_bytes:
         known = canonicalize_known(document, hash_name=hash_name, max_bytes=max_bytes)
         if known is not None:
             return known
@@ -238,9 +240,12 @@ def _check_keywords(value: JsonObject, contexts: Contexts) -> None:
     if "@context" in value:
         named = value["@context"]
         for url in named if isinstance(named, list) else [named]:
-            if not isinstance(url, str):
+            if isinstance(url, dict) and isinstance(contexts, WithInline):
+                contexts.check(url)
+            elif not isinstance(url, str):
                 raise RdfcRefused("a context must be named by its URL", code="rdfc.context")
-            contexts(url)
+            else:
+                contexts(url)
 
 
 def _check_shown(document: JsonObject, expanded: Any) -> None:
@@ -324,11 +329,18 @@ def _errors() -> Iterator[None]:
 _local = threading.local()
 
 
+# Of these some may come from documents (``WithInline``), and there is no end of those.
+_SHARED = 256
+
+
 def _shared(contexts: Contexts) -> dict[str, Any]:
     if not hasattr(_local, "of_source"):
         _local.of_source = WeakKeyDictionary()
     sources: WeakKeyDictionary[Contexts, dict[str, Any]] = _local.of_source
-    return sources.setdefault(contexts, {})
+    shared = sources.setdefault(contexts, {})
+    if len(shared) > _SHARED:
+        shared.clear()
+    return shared
 
 
 @cache

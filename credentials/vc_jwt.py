@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn, TypeAlias
 
 from credentials.contexts import check_foreign_context
-from credentials.credential import WINDOW, Credential, read_types
+from credentials.credential import Credential, read_types
 from credentials.envelope import Envelope
 from credentials.errors import JoseInvalid, PresentationInvalid, ProofInvalid
 from credentials.jose import (
@@ -35,8 +35,7 @@ from credentials.jose import (
     verify_jws,
 )
 from credentials.key_binding import check_key_binding
-from credentials.profile import check_window
-from credentials.proof import SKEW, VerifiedProof
+from credentials.proof import VerifiedProof
 from credentials.sd_jwt import SdJwt, issue_sd_jwt, verify_sd_jwt
 from credentials.status import Status
 from credentials.statuslist import StatusFound, check_entries
@@ -180,12 +179,7 @@ def verify_vc_jwt(
     #    credential (VCDM 2.0 §4.9).
     check_audience(claims, expected_audience)
     made, ends = check_times(claims, now)
-    check_window(
-        credential.valid_from or now,
-        credential.valid_until or now + SKEW,
-        now,
-        WINDOW[credential.version],
-    )
+    credential.check_window(now)
     # 5. The holder, where there is or must be a proof of it (RFC 9901 §7.3).
     binding = {"expected_audience": expected_audience, "expected_nonce": expected_nonce}
     if read.sd_jwt is not None:

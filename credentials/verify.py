@@ -9,11 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from credentials.contexts import context_bytes
-from credentials.credential import WINDOW, Credential
+from credentials.credential import Credential
 from credentials.errors import PolicyRefused, ProofInvalid
-from credentials.profile import check_window
 from credentials.proof import (
-    SKEW,
     VerifiedProof,
     check_proof_times,
     read_document,
@@ -104,12 +102,7 @@ def verify_credential(
     signed = verified.document
     credential = shown if signed["@context"] is document["@context"] else Credential.parse(signed)
     # 4. Window (§4.9).
-    check_window(
-        credential.valid_from or now,
-        credential.valid_until or now + SKEW,
-        now,
-        WINDOW[credential.version],
-    )
+    credential.check_window(now)
     # 5. What this verifier asked for.
     _check_policy(credential, expected_types, expected_subject)
     # 6. Status (§4.10).

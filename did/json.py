@@ -36,6 +36,8 @@ MAX_INTEGER = 2**53 - 1
 # the search start over, and the scan stays linear.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 # Without digits and signs, every float in compact JSON is one of [ , : followed by . or e.
+# From here on RFC 8785 writes numbers with an exponent.
+_EXPONENT = 1e21
 _FLOAT_TRACE = b":."
 _FLOAT_MARKS = bytes.maketrans(b"[,eE", b"::..")
 _NUMBER_CHARACTERS = b"-0123456789"
@@ -56,7 +58,7 @@ def parse(raw: bytes | str, *, max_bytes: int = MAX_BYTES, allow_floats: bool = 
     ``json.surrogate``, ``json.integer_range``, ``json.float``, ``json.number``.
     """
     raw = _checked_size(raw, max_bytes)
-    value = _parse_quickly(raw, allow_floats=allow_floats)
+    value = _parse_quickly(raw)
     if value is None:
         value = _parse_carefully(raw, allow_floats=allow_floats)
     return value
@@ -150,7 +152,7 @@ def _checked_size(raw: bytes | str, max_bytes: int) -> bytes:
     raise JsonError(f"a JSON text must not exceed {max_bytes} bytes", code="json.too_large")
 
 
-def _parse_quickly(raw: bytes, *, allow_floats: bool = False) -> Json:
+def _parse_quickly(raw: bytes) -> Json:
     """The value of a text that is beyond doubt; None when the careful path must judge it."""
     try:
         value: Json = orjson.loads(raw)
@@ -161,8 +163,7 @@ def _parse_quickly(raw: bytes, *, allow_floats: bool = False) -> Json:
     if (
         type(value) is dict
         and raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH
-        # A float that is written as it was read is finite, and no integer out of range.
-        and (allow_floats or _FLOAT_TRACE not in raw.translate(_FLOAT_MARKS, _NUMBER_CHARACTERS))
+        and _FLOAT_TRACE not in raw.translate(_FLOAT_MARKS, _NUMBER_CHARACTERS)
     ) or _is_plain(value):
         return value
     return None
@@ -225,6 +226,8 @@ def _parse_carefully(raw: bytes, *, allow_floats: bool) -> Json:
         number = float(token)
         if not math.isfinite(number):
             raise JsonError("a number is too large to be kept", code="json.number")
+        if MAX_INTEGER < abs(number) < _EXPONENT and number.is_integer():
+            _integer_range()  # its canonical form would be such an integer
         return number
 
     try:

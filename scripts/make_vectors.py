@@ -358,9 +358,7 @@ def presentations() -> Iterator[JsonObject]:
             yield case(
                 f"a credential taken out: {name}",
                 {**signed, "verifiableCredential": []},
-                refused("rdfc.dropped")
-                if "rdfc" in suite
-                else refused("proof.signature", "/proof/proofValue"),
+                refused("proof.signature", "/proof/proofValue"),
                 **here,
             )
     yield from _shown_amiss(given)

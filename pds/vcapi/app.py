@@ -6,15 +6,16 @@ problem details in one place: 400 for what is wrong, 422 for what could not be c
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 
-from credentials.contexts import context_bytes
+from credentials.contexts import KNOWN_CONTEXTS, WithInline, context_bytes
+from credentials.credential import Credential
 from credentials.derive import derive_credential
 from credentials.envelope import ENVELOPED_CREDENTIAL, Envelope
-from credentials.errors import CredentialError
+from credentials.errors import CredentialError, ProofInvalid
 from credentials.presentation import UNCHECKED, sign_presentation, verify_presentation
 from credentials.suites.suite import Contexts
 from credentials.vc_jwt import VerifiedJwtCredential, verify_vc_jwt
@@ -47,6 +48,7 @@ def create_app(
     ``contexts`` gives JSON-LD contexts by URL. ``resolver`` and ``fetch`` (for status lists of
     others) reach no network unless they were made to.
     """
+    contexts = WithInline(contexts)
     issuers = Issuers(base=base, now=clock, contexts=contexts)
     app = Flask(__name__, static_folder=None)
     app.extensions["issuers"] = issuers
@@ -70,6 +72,8 @@ def create_app(
             now=clock(),
             status=status,
             resolver=resolver,
+            schemas=fetch,
+            resources=fetch,
             contexts=contexts,
         )
 
@@ -165,7 +169,7 @@ def _verifying(
             exact_context=None,
             contexts=contexts,
         )
-        carried = [
+        carried: list[JsonObject] = [
             *found.unverified_credentials,
             *(envelope.to_json() for envelope in found.unverified_envelopes),
         ]
@@ -173,28 +177,65 @@ def _verifying(
             raise BadRequest(
                 f"at most {MAX_CREDENTIALS} credentials of a presentation are verified here"
             )
-        inside: list[Json] = [_said(verified(item)) for item in carried]
+        inside: list[Json] = []
+        for position, item in enumerate(carried):
+            try:
+                inside.append(_inside(item, found.holder))
+            except CredentialError as error:
+                error.pointer = f"/verifiableCredential/{position}{error.pointer}"
+                raise
         return _json({"verified": True, "holder": found.holder, "credentialResults": inside}, 200)
+
+    def _inside(item: JsonObject, holder: str) -> JsonObject:
+        if "proof" in item or _is_envelope(item):
+            return _said(verified(item))
+        # What a holder says of themselves is secured by the proof of the presentation (VCDM 2.0
+        # §4.13.2).
+        said = Credential.parse(item)
+        if said.issuer != holder:
+            raise ProofInvalid("the credential has no proof", code="proof.missing")
+        said.check_window(clock())
+        return {**_answer(said, ["structure", "validity"]), "selfAsserted": True}
 
 
 def _said(found: Verified) -> JsonObject:
     """What was found out about a credential, and what was not."""
-    warnings: list[Json] = []
-    if isinstance(found, VerifiedCredential) and found.unknown_suites:
-        warnings.append("there are proofs of cryptosuites not known here")
-    checks: list[Json] = ["structure", "proof", "validity"]
-    if found.status_checked:
-        checks.append("credentialStatus")
-    statuses: list[Json] = [
+    checks = ["structure", "proof", "validity"]
+    checks += ["credentialStatus"] if found.status_checked else []
+    unknown = False
+    if isinstance(found, VerifiedCredential):
+        unknown = bool(found.unknown_suites)
+        checks += ["credentialSchema"] if found.checked_schemas else []
+        checks += ["relatedResource"] if found.checked_resources else []
+    answer = _answer(found.credential, checks)
+    if unknown:
+        answer["warnings"].append("there are proofs of cryptosuites not known here")
+    answer["statuses"] = [
         {"statusPurpose": item.purpose, "status": item.value, "message": item.message}
         for item in found.statuses
     ]
+    return answer
+
+
+def _answer(credential: Credential, checks: list[str]) -> dict[str, Any]:
+    warnings = [
+        f"the {name} was not checked"
+        for name, there in (
+            ("credentialSchema", credential.schemas),
+            ("relatedResource", credential.resources),
+        )
+        if there and name not in checks
+    ]
+    named = credential.raw["@context"]
+    urls = [item for item in named if isinstance(item, str)] if isinstance(named, list) else []
+    if not KNOWN_CONTEXTS.issuperset(urls):
+        warnings.append("there is a context that is not one of those pinned here")
     return {
         "verified": True,
-        "issuer": found.issuer,
-        "credential": found.credential.raw,
+        "issuer": credential.issuer,
+        "credential": credential.raw,
         "checks": checks,
-        "statuses": statuses,
+        "statuses": [],
         "warnings": warnings,
     }
 
@@ -203,7 +244,7 @@ def _body() -> JsonObject:
     kind = request.mimetype
     if kind != "application/json" and not kind.endswith("+json"):
         raise BadRequest("the body must be application/json")
-    return parse_object(request.get_data(), max_bytes=MAX_BODY)
+    return parse_object(request.get_data(), max_bytes=MAX_BODY, allow_floats=True)
 
 
 def _object(value: Json, name: str) -> JsonObject:

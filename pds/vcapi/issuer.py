@@ -126,7 +126,9 @@ class Issuers:
 
     def _new_entry(self, kind: str, wanted: Json) -> JsonObject:
         """A new entry at a random place of a list (Bitstring Status List 1.0 §5.3)."""
-        asked = wanted if isinstance(wanted, dict) else {}
+        if not isinstance(wanted, dict):
+            raise BadRequest("options.credentialStatus must be an object", code="vcapi.status")
+        asked = wanted
         purpose = asked.get("statusPurpose", "revocation")
         if (
             asked.get("type", _ENTRY) not in (_ENTRY, "BitstringStatusList")
@@ -167,10 +169,17 @@ class Issuers:
 
         Raises ``BadRequest`` or ``StatusInvalid`` (``status.index``).
         """
-        url, number = entry.get("statusListCredential"), read_index(entry.get("statusListIndex"))
+        if not isinstance(entry.get("statusListCredential"), str):
+            raise BadRequest("credentialStatus must be an entry that was given out here")
+        url, number = entry["statusListCredential"], read_index(entry.get("statusListIndex"))
         with self._lock:
             listed = next((item for item in self._lists.values() if item.url == url), None)
-            if listed is None or number not in listed.taken:
+            if (
+                listed is None
+                or number not in listed.taken
+                or entry.get("type") != _ENTRY
+                or entry.get("statusPurpose") != listed.purpose
+            ):
                 raise BadRequest("the entry is not one that was given out here")
             if listed.purpose == "revocation" and not value:
                 raise BadRequest("a revocation is not taken back", code="vcapi.status")

@@ -57,7 +57,9 @@ _BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (
 )
 # What could not be found out is not the same as what is wrong.
 _UNCHECKED: Final = (ControllerUnresolved, StatusUnchecked)
-_UNAVAILABLE: Final = "related.unavailable"
+_UNCHECKED_CODES: Final = frozenset(
+    {"related.unavailable", "related.unsupported", "schema.unsupported"}
+)
 
 
 class BadRequest(Exception):
@@ -70,7 +72,7 @@ class BadRequest(Exception):
 
 def status_of(error: Exception) -> int:
     """422 for what could not be checked, 400 for what is wrong."""
-    return 422 if isinstance(error, _UNCHECKED) or _code(error) == _UNAVAILABLE else 400
+    return 422 if isinstance(error, _UNCHECKED) or _code(error) in _UNCHECKED_CODES else 400
 
 
 def problem_of(error: Exception) -> JsonObject:

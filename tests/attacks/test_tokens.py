@@ -356,7 +356,10 @@ def concealed(content: str, key: Any, claims: JsonObject, pointer: str) -> str:
         ("/cnf", {"jwk": public_jwk(HOLDER.verify_key)}),
         ("/cnf/jwk", {"jwk": public_jwk(HOLDER.verify_key)}),
         ("/credentialStatus", {"type": "x"}),
-        ("/relatedResource", [{"id": "https://a.example/r", "digestSRI": "sha256-x"}]),
+        (
+            "/relatedResource",
+            [{"id": "https://a.example/r", "digestSRI": "sha256-" + "A" * 43 + "="}],
+        ),
         ("/validUntil", "2027-01-01T00:00:00Z"),
     ],
 )

@@ -80,8 +80,13 @@ def test_properties_unknown_here_survive(key, now):
         {"credentialStatus": {"type": "X", "id": "no url"}},
         {"credentialSchema": {"type": "JsonSchema"}},
         {"relatedResource": {"id": "https://x.example"}},
-        {"relatedResource": [{"id": "https://x.example", "digestSRI": "sha256-x"}] * 2},
-        {"relatedResource": {"digestSRI": "sha256-x"}},
+        {
+            "relatedResource": [
+                {"id": "https://x.example", "digestSRI": "sha256-" + "A" * 43 + "="}
+            ]
+            * 2
+        },
+        {"relatedResource": {"digestSRI": "sha256-" + "A" * 43 + "="}},
         {"evidence": {"id": "urn:x:1"}},
         {"termsOfUse": []},
         {"refreshService": "x"},
@@ -96,6 +101,7 @@ def test_properties_unknown_here_survive(key, now):
         {"issuer": {"id": "did:example:2", "name": 5}},
         {"credentialSchema": {"id": "https://x.example/s"}},
         {"relatedResource": {"id": "https://x.example", "digestSRI": 5}},
+        {"relatedResource": {"id": "https://x.example", "digestSRI": "sha384-AAAA"}},
         {"renderMethod": {"id": "urn:x:1"}},
         {"confidenceMethod": 5},
         {"evidence": {"type": []}},

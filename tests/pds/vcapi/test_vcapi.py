@@ -461,3 +461,137 @@ def test_more_pointers_than_a_proof_is_read_with_are_refused(api):
             "P-256", cryptosuite="ecdsa-sd-2023", mandatoryPointers=["/issuer"] * count
         )
         assert status == wanted
+
+
+TERMS = {"score": "https://terms.example/score", "Scored": "https://terms.example/Scored"}
+
+
+@pytest.mark.parametrize("suite", ["eddsa-jcs-2022", "eddsa-rdfc-2022"])
+def test_numbers_that_are_not_whole_are_signed_and_verified(suite, api):
+    """Other people's claims have them, and so do suites."""
+    credential = {
+        "@context": [CREDENTIALS_V2, TERMS],
+        "credentialSubject": {"id": "did:example:1", "score": 1.5},
+    }
+    status, found = api.issue(credential=credential, cryptosuite=suite)
+    assert status == 201
+    status, found = api.verify(found["verifiableCredential"])
+    assert status == 200
+    assert found["credential"]["credentialSubject"]["score"] == 1.5
+
+
+@pytest.mark.parametrize("suite", ["eddsa-jcs-2022", "eddsa-rdfc-2022"])
+def test_a_context_inside_a_document_adds_names(suite, api):
+    """Suites have them; what is signed is what they say, whatever the names are."""
+    credential = {
+        "@context": [CREDENTIALS_V2, TERMS],
+        "type": ["VerifiableCredential", "Scored"],
+        "credentialSubject": {"id": "did:example:1", "score": "5"},
+    }
+    signed = api.issue(credential=credential, cryptosuite=suite)[1]["verifiableCredential"]
+    assert api.verify(signed)[0] == 200
+    for changed in ({"score": "6"}, {"other": "5"}):
+        subject = {"id": "did:example:1", **changed}
+        assert api.verify({**signed, "credentialSubject": subject})[0] == 400
+    assert api.post("/presentations/verify", present(api, [signed], suite))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "inline",
+    [
+        {"@vocab": "https://evil.example/#"},
+        {"issuer": "https://evil.example/#issuer"},
+        {"also": "@id"},
+        {"also": {"@id": "@type"}},
+        {"a": {"@id": "https://a.example/", "@context": {"also": "@id"}}},
+        {"long": "https://a.example/" + "a" * 8_192},
+        {"ends": "https://www.w3.org/2018/credentials#validUntil"},
+    ],
+)
+def test_a_context_inside_a_document_changes_no_names(inline, api):
+    """What the standards' names mean cannot be said otherwise, nor by other names."""
+    credential = {
+        "@context": [CREDENTIALS_V2, inline],
+        "credentialSubject": {"id": "did:example:1"},
+    }
+    if "ends" in inline:
+        credential["ends"] = "2036-01-01T00:00:00Z"
+    status, found = api.issue(credential=credential, cryptosuite="eddsa-rdfc-2022")
+    assert (status, found["code"]) in ((400, "context.inline"), (400, "rdfc.hidden"))
+
+
+def test_what_was_not_checked_is_said(api):
+    """A schema, a resource and a context that nobody looked at are warned of."""
+    resource = {"id": "https://resource.example/", "digestSRI": "sha256-" + "A" * 43 + "="}
+    credential = {
+        "@context": [CREDENTIALS_V2, "https://unknown.example/v1"],
+        "credentialSchema": {"id": "https://schema.example/", "type": "JsonSchema"},
+        "relatedResource": [resource],
+    }
+    signed = api.issue(credential=credential, cryptosuite="eddsa-jcs-2022")[1]
+    status, found = api.verify(signed["verifiableCredential"])
+    assert (status, len(found["warnings"])) == (200, 3)
+    resource["digestSRI"] = "sha384-x"
+    status, found = api.issue(credential=credential, cryptosuite="eddsa-jcs-2022")
+    assert (status, found["pointer"]) == (400, "/relatedResource")
+
+
+def test_what_holders_say_of_themselves_needs_no_proof_of_its_own(api):
+    """The presentation's own proof secures it, for the holder's own claims alone (VCDM §4.13.2)."""
+    holder = api.issuers["Ed25519"]
+    for issuer, until, wanted in (
+        (holder, "2036-01-01T00:00:00Z", (200, None)),
+        (holder, "2016-01-01T00:00:00Z", (400, "credential.expired")),
+        ("did:example:other", "2036-01-01T00:00:00Z", (400, "proof.missing")),
+    ):
+        said = {
+            "@context": [CREDENTIALS_V2],
+            "type": ["VerifiableCredential"],
+            "issuer": issuer,
+            "validUntil": until,
+            "credentialSubject": {"id": holder},
+        }
+        status, found = api.post("/presentations/verify", present(api, [said]))
+        assert (status, found.get("code")) == wanted
+        if status == 200:
+            assert found["credentialResults"][0]["selfAsserted"] is True
+        else:
+            assert found["pointer"].startswith("/verifiableCredential/0")
+
+
+def present(api, credentials, suite="eddsa-rdfc-2022", **more):
+    presentation = {
+        "@context": [CREDENTIALS_V2],
+        "type": "VerifiablePresentation",
+        "verifiableCredential": credentials,
+        **more,
+    }
+    status, made = api.post(
+        "/presentations/prove", {"presentation": presentation, "options": {"cryptosuite": suite}}
+    )
+    assert status == 201
+    return made
+
+
+def test_a_presentation_says_which_credential_is_bad(api):
+    """The pointer leads into it."""
+    good = api.issue()[1]["verifiableCredential"]
+    bad = {**good, "credentialSubject": {"id": "did:example:2"}, "id": "urn:x:2"}
+    carried = present(api, [good, bad], "eddsa-jcs-2022")
+    status, found = api.post("/presentations/verify", carried)
+    assert (status, found["code"]) == (400, "proof.signature")
+    assert found["pointer"] == "/verifiableCredential/1/proof/proofValue"
+
+
+def test_a_holder_may_be_an_object_and_a_presentation_empty(api):
+    """Both forms of a holder name the same one; no credentials are none."""
+    holder = {"id": api.issuers["Ed25519"]}
+    status, found = api.post("/presentations/verify", present(api, [], holder=holder))
+    assert (status, found["holder"], found["credentialResults"]) == (200, holder["id"], [])
+
+
+@pytest.mark.parametrize("wanted", [1, "x", [], [1], True])
+def test_an_option_of_another_type_is_no_wish_for_a_status(wanted, api):
+    """It is not guessed what was meant."""
+    status, found = api.issue(credentialStatus=wanted)
+    assert (status, found["code"]) == (400, "vcapi.status")
