@@ -32,6 +32,7 @@ from did.json import Json, JsonObject, canonicalize, parse_object
 from did.keys import SigningKey, VerifyKey
 from did.multikey import b64url_decode, b64url_encode
 from did.resolve import Resolver
+from did.time import check_now
 
 PublicKey: TypeAlias = VerifyKey | EcdsaVerifyKey
 SecretKey: TypeAlias = SigningKey | EcdsaSigningKey
@@ -232,7 +233,11 @@ def check_audience(claims: JsonObject, expected: str | None) -> None:
 
 
 def numeric_date(moment: datetime) -> int:
-    """A moment in whole seconds, as ``iat`` and its like have it."""
+    """A moment in whole seconds, as ``iat`` and its like have it.
+
+    Raises ``ValueError`` for one without a time zone, which would be taken for local time.
+    """
+    check_now(moment)
     return int(moment.timestamp())
 
 

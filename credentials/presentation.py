@@ -22,6 +22,7 @@ from credentials.suites.suite import Contexts
 from credentials.suites.table import ALL_SUITES, EDDSA_JCS, JCS_ONLY, suite_named
 from did.json import JsonObject
 from did.resolve import OFFLINE, Resolver
+from did.time import check_now
 
 if TYPE_CHECKING:
     from credentials.envelope import Envelope
@@ -125,6 +126,7 @@ def verify_presentation(
     ``presentation.holder``, ``presentation.credentials``), ``JoseInvalid``, ``StructureInvalid``,
     ``ContextRefused``, ``ProofInvalid`` or ``ControllerUnresolved``.
     """
+    check_now(now)
     # 1. An empty expectation would be met by any proof that says as little.
     if not expected_challenge or not expected_domain:
         _refuse("expectation", "a challenge and a domain must be expected")

@@ -29,7 +29,7 @@ from did.json import Json, JsonObject, canonicalize, parse_object, without_proof
 from did.keys import SigningKey, VerifyKey
 from did.multikey import multihash_of_sha256
 from did.resolve import Resolver
-from did.time import format_time
+from did.time import check_now, format_time
 
 if TYPE_CHECKING:
     from did.ecdsa import EcdsaSigningKey, EcdsaVerifyKey
@@ -257,6 +257,7 @@ def verify_object(
     Raises ``StructureInvalid``, ``ContextRefused``, ``RdfcRefused``, ``ProofInvalid`` or
     ``ControllerUnresolved``.
     """
+    check_now(now)
     verified = verify_parsed(
         read_document(raw, allow_floats=exact_context is None),
         resolver=resolver,

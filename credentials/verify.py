@@ -24,6 +24,7 @@ from credentials.statuslist import StatusFound, check_entries
 from credentials.suites.suite import Contexts
 from did.json import JsonObject, digest, without_proof
 from did.resolve import OFFLINE, Resolver
+from did.time import check_now
 
 if TYPE_CHECKING:
     from credentials.related import Fetch
@@ -81,6 +82,7 @@ def verify_credential(
     ``StatusUnchecked``, ``StatusInvalid`` or ``RelatedInvalid``. Not checked: what the claims
     mean.
     """
+    check_now(now)
     # 1. Structure of what came in.
     document = read_document(raw, allow_floats=True)
     shown = Credential.parse(without_proof(document))

@@ -130,10 +130,15 @@ def digest(value: JsonObject) -> str:
 
 def without_proof(value: JsonObject) -> JsonObject:
     """An object without its top-level ``proof``: itself if it has none, or else a copy."""
-    if "proof" not in value:
+    return without(value, "proof")
+
+
+def without(value: JsonObject, name: str) -> JsonObject:
+    """An object without the property of this name: itself if it has none, or else a copy."""
+    if name not in value:
         return value
     rest = value.copy()
-    del rest["proof"]
+    del rest[name]
     return rest
 
 

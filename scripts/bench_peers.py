@@ -33,7 +33,7 @@ from credentials.issue import issue_credential
 from credentials.status import StatusEntry, VerifiedStatusList
 from credentials.statuslist import verify_general_list
 from credentials.verify import verify_credential
-from did.json import JsonObject
+from did.json import JsonObject, without, without_proof
 from did.multikey import base58btc_decode
 from did.time import format_time
 
@@ -117,7 +117,7 @@ def grant(index: int) -> JsonObject:
 
 @functools.cache
 def _plain() -> JsonObject:
-    return {name: value for name, value in grant(0).items() if name != "proof"}
+    return without_proof(grant(0))
 
 
 def unsigned(index: int) -> JsonObject:
@@ -193,8 +193,8 @@ def pyld_rdfc(document: JsonObject) -> Work:
 
     def work() -> None:
         proof: Any = document["proof"]
-        configuration = {name: value for name, value in proof.items() if name != "proofValue"}
-        plain = {name: value for name, value in document.items() if name != "proof"}
+        configuration = without(proof, "proofValue")
+        plain = without_proof(document)
         configuration["@context"] = document["@context"]
         signature = base58btc_decode(proof["proofValue"][1:])
         key.verify(digest(configuration) + digest(plain), signature)

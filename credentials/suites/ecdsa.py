@@ -23,7 +23,7 @@ from credentials.suites.signature import check_signature, malformed_value
 from credentials.suites.suite import Signed, Suite
 from did.ecdsa import Curve, EcdsaSigningKey, EcdsaVerifyKey
 from did.errors import EncodingError
-from did.json import Json, JsonObject
+from did.json import Json, JsonObject, without
 from did.multikey import base58btc_decode, base58btc_encode
 
 JCS: Final = "ecdsa-jcs-2019"
@@ -119,7 +119,7 @@ def verify_value(
     ``@context`` of the proof must be that of the document already.
     """
     signature = read_value(proof.get("proofValue"), key.curve)
-    configuration = {name: value for name, value in proof.items() if name != "proofValue"}
+    configuration = without(proof, "proofValue")
     proof_hash = hash_configuration(configuration, key.curve, contexts=contexts)
     check_signature(key, signature, proof_hash + document_hash)
 
