@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from credentials.contexts import check_exact_context, context_bytes
+from credentials.contexts import Contexts, check_exact_context, context_bytes
 from credentials.controllers import key_of_did_key, method_of, refusal
 from credentials.errors import ProofInvalid, StructureInvalid
 from credentials.forms import read_date_time_stamp, read_time
 from credentials.proofset import PROOF_TYPE, malformed, signed_document, sort_proofs
-from credentials.suites.suite import Budget, Contexts, Signed, Suite
+from credentials.suites.suite import Budget, Signed, Suite
 from credentials.suites.table import ALL_SUITES, EDDSA_JCS, JCS_ONLY, suite_named
 from did.errors import DidError, DidSyntaxError, JsonError
 from did.json import Json, JsonObject, canonicalize, parse_object, without_proof

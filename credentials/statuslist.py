@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
 from credentials.bitstring import MIN_ENTRIES, BitString
-from credentials.contexts import context_bytes
+from credentials.contexts import Contexts, context_bytes
 from credentials.controllers import ANY_TIME
 from credentials.credential import Credential
 from credentials.errors import (
@@ -36,7 +36,6 @@ from credentials.status import (
     fetch_list,
     read_index,
 )
-from credentials.suites.suite import Contexts
 from credentials.suites.table import EDDSA_JCS
 from did.json import Json, JsonObject
 from did.resolve import OFFLINE, Resolver

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from credentials.contexts import context_bytes
+from credentials.contexts import Contexts, context_bytes
 from credentials.credential import WINDOW, Credential
 from credentials.errors import PolicyRefused, ProofInvalid
 from credentials.profile import check_window
@@ -21,7 +21,6 @@ from credentials.proof import (
 )
 from credentials.status import Status
 from credentials.statuslist import StatusFound, check_entries
-from credentials.suites.suite import Contexts
 from did.json import JsonObject, digest, without_proof
 from did.resolve import OFFLINE, Resolver
 from did.time import check_now

@@ -72,21 +72,6 @@ def parse_object(
     return value
 
 
-def parse_signed(raw: bytes | str, *, max_bytes: int = MAX_BYTES) -> tuple[JsonObject, bytes]:
-    """``parse_object``, and with it the JCS form of the object without its top-level ``proof``.
-
-    The same as ``canonicalize`` of the rest, at a lower price: what the reading has shown about
-    the value need not be shown again.
-    """
-    raw = _checked_size(raw, max_bytes)
-    value = _parse_quickly(raw)
-    if not isinstance(value, dict):
-        value = parse_object(raw, max_bytes=max_bytes)
-    elif raw.isascii():
-        return value, orjson.dumps(without_proof(value), option=orjson.OPT_SORT_KEYS)
-    return value, canonicalize(without_proof(value))
-
-
 def canonicalize(value: Json) -> bytes:
     """The JCS form (RFC 8785) of a value: the same bytes whoever writes it.
 

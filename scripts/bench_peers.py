@@ -20,12 +20,13 @@ import nacl.signing
 import orjson
 
 # The second copy of that module in this process; it keeps no state.
-from bench import LIST_URL, NOW, Work, one_key, status_list, terms, verify, verify_lists
+from bench import Work, one_key, status_list, terms, verify, verify_lists
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from digitalbazaar import DigitalBazaar, multikey
 from openvc.proof.data_integrity import DataIntegrityProofSuite
 from openvc.proof.di_jcs import EddsaJcsProofSuite
 from pyld import jsonld
+from vector_world import LIST_URL, NOW
 
 from credentials.contexts import CREDENTIALS_V2, KNOWN_CONTEXTS, context_bytes
 from credentials.grant import issue_grant

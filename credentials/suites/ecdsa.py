@@ -14,9 +14,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from credentials.contexts import context_bytes
+from credentials.contexts import Contexts, context_bytes
 from credentials.errors import ProofInvalid
-from credentials.rdfc import MAX_BYTES, Contexts, Hash, canonicalize_jsonld
+from credentials.rdfc import MAX_BYTES, Hash, canonicalize_jsonld
 from credentials.suites import eddsa_jcs
 from credentials.suites.eddsa_rdfc import MAX_PROOF_BYTES
 from credentials.suites.signature import check_signature, malformed_value

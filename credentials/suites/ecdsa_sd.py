@@ -17,9 +17,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from credentials.contexts import context_bytes
+from credentials.contexts import Contexts, context_bytes
 from credentials.errors import ContextRefused, ProofInvalid, RdfcRefused
-from credentials.rdfc import Contexts, canonical_labels, quads_of
+from credentials.rdfc import canonical_labels, quads_of
 from credentials.selective import MAX_POINTERS, Statements, label_by_hmac, label_statements, select
 from credentials.suites.ecdsa_sd_values import (
     MAX_SIGNATURES,

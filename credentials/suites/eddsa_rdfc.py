@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from credentials.contexts import context_bytes
-from credentials.rdfc import Contexts, canonicalize_jsonld
+from credentials.contexts import Contexts, context_bytes
+from credentials.rdfc import canonicalize_jsonld
 from credentials.suites.eddsa_jcs import read_value
 from credentials.suites.signature import check_signature
 from credentials.suites.suite import Signed, Suite

@@ -11,12 +11,11 @@ from typing import Final, TypeAlias
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 
-from credentials.contexts import context_bytes
+from credentials.contexts import Contexts, context_bytes
 from credentials.derive import derive_credential
 from credentials.envelope import ENVELOPED_CREDENTIAL, Envelope
 from credentials.errors import CredentialError
 from credentials.presentation import UNCHECKED, sign_presentation, verify_presentation
-from credentials.suites.suite import Contexts
 from credentials.vc_jwt import VerifiedJwtCredential, verify_vc_jwt
 from credentials.verify import VerifiedCredential, verify_credential
 from did.errors import DidError
