@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from credentials.errors import ContextRefused
 from did.json import Json, JsonObject
+
+# How a context is had by its URL.
+Contexts: TypeAlias = Callable[[str], bytes]
 
 CREDENTIALS_V1: Final = "https://www.w3.org/2018/credentials/v1"
 CREDENTIALS_V2: Final = "https://www.w3.org/ns/credentials/v2"

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from credentials.contexts import context_bytes
+from credentials.contexts import Contexts, context_bytes
 from credentials.credential import Credential
 from credentials.errors import StructureInvalid
 from credentials.proof import read_document
-from credentials.suites.suite import Contexts
 from did.json import JsonObject
 
 

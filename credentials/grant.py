@@ -45,7 +45,7 @@ from credentials.status import WITHOUT_STATUS, Status, StatusEntry, check_status
 from did.json import Json, JsonObject
 from did.keys import SigningKey
 from did.resolve import OFFLINE, Resolver
-from did.time import format_time, utc_now
+from did.time import check_now, format_time, utc_now
 
 __all__ = [
     "WITHOUT_STATUS",
@@ -246,6 +246,8 @@ def verify_grant(
     or ``StatusInvalid``.
     """
     moment = utc_now() if now is None else now
+    if now is not None:
+        check_now(now)
     octets = document_bytes(raw)
     # 1. What does not change with time: shape, proof, key binding.
     grant = _remembered(octets) if len(octets) <= MAX_REMEMBERED else None

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from credentials.contexts import CREDENTIALS_V2, context_bytes, with_proof_context
+from credentials.contexts import CREDENTIALS_V2, Contexts, context_bytes, with_proof_context
 from credentials.credential import Credential, limits, read_version
 from credentials.errors import ProofInvalid
 from credentials.proof import add_proof
-from credentials.suites.suite import Contexts
 from credentials.suites.table import EDDSA_JCS, suite_named
 from credentials.ticket import new_urn
 from did.json import JsonObject

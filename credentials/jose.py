@@ -24,7 +24,7 @@ from joserfc.jwk import ECKey, OKPKey
 from credentials.controllers import method_of, refusal
 from credentials.errors import JoseInvalid, ProofInvalid, StructureInvalid, TimeInvalid
 from credentials.proof import SKEW
-from did.document import VerificationMethod
+from did.document import SECRET_MEMBERS, VerificationMethod
 from did.ecdsa import EcdsaSigningKey, EcdsaVerifyKey
 from did.errors import DidError, DidSyntaxError, EncodingError, JsonError, SignatureInvalid
 from did.identifier import DidUrl
@@ -32,6 +32,7 @@ from did.json import Json, JsonObject, canonicalize, parse_object
 from did.keys import SigningKey, VerifyKey
 from did.multikey import b64url_decode, b64url_encode
 from did.resolve import Resolver
+from did.time import check_now
 
 PublicKey: TypeAlias = VerifyKey | EcdsaVerifyKey
 SecretKey: TypeAlias = SigningKey | EcdsaSigningKey
@@ -42,8 +43,6 @@ MAX_TOKEN: Final = 65_536
 _KNOWN = ("EdDSA", "Ed25519", "ES256", "ES384")
 _MAX_HEADER = 8192
 _LAST_SECOND = 253_402_300_799  # of the year 9999
-# RFC 7518 §6.2.2, §6.3.2, §6.4: what a public JWK must not hold.
-_SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,7 @@ def key_of_jwk(jwk: JsonObject) -> PublicKey:
     Raises ``KeyFormatError`` (``key.kind``, ``key.unsafe``, ``key.use`` for one meant for another
     use or algorithm, …), ``EncodingError``, or ``ProofInvalid`` (``key.use`` for a secret key).
     """
-    if not _SECRET_MEMBERS.isdisjoint(jwk):
+    if not SECRET_MEMBERS.isdisjoint(jwk):
         raise ProofInvalid("the key is not one for verifying signatures", code="key.use")
     method = VerificationMethod(id="", type="JsonWebKey", controller="", public_key_jwk=jwk)
     return key_of_method(method)
@@ -232,7 +231,11 @@ def check_audience(claims: JsonObject, expected: str | None) -> None:
 
 
 def numeric_date(moment: datetime) -> int:
-    """A moment in whole seconds, as ``iat`` and its like have it."""
+    """A moment in whole seconds, as ``iat`` and its like have it.
+
+    Raises ``ValueError`` for one without a time zone, which would be taken for local time.
+    """
+    check_now(moment)
     return int(moment.timestamp())
 
 

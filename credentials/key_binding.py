@@ -20,6 +20,7 @@ from credentials.jose import (
 from credentials.sd_jwt import SdJwt
 from did.errors import DidError
 from did.json import JsonObject
+from did.time import check_now
 
 KEY_BINDING_AGE: Final = timedelta(minutes=5)
 """How long after it was made a key binding is taken, unless the caller says otherwise."""
@@ -103,6 +104,7 @@ def verify_key_binding(
     (``sd_jwt.sd_hash``), ``JoseInvalid``, ``TimeInvalid`` or ``StructureInvalid``. Not checked:
     whether the nonce was used before.
     """
+    check_now(now)
     # An empty expectation would be met by a binding that says as little.
     if not expected_audience or not expected_nonce:
         _unbound("expectation", "an audience and a nonce must be expected")

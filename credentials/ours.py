@@ -24,7 +24,7 @@ from credentials.proof import (
 )
 from credentials.proofset import PROOF_TYPE
 from credentials.suites import eddsa_jcs
-from credentials.suites.table import ALL_SUITES
+from credentials.suites.table import ALL_SUITES, EDDSA_RDFC
 from did.errors import DidError
 from did.json import Json, JsonObject
 from did.keys import SigningKey, VerifyKey
@@ -49,8 +49,6 @@ _PROOF = frozenset(
         "verificationMethod",
     }
 )
-_RDF_PROOF = _PROOF - {"@context"}
-_RDFC: Final = "eddsa-rdfc-2022"
 # The canonical forms of a proof without its value; and what stands before a proof, and around
 # the value.
 _CONFIGURATION: Final = (
@@ -59,11 +57,26 @@ _CONFIGURATION: Final = (
     f'"type":"{PROOF_TYPE}","verificationMethod":"%s"}}'
 )
 _RDF_CONFIGURATION: Final = (
-    f'{{"created":"%s","cryptosuite":"{_RDFC}","proofPurpose":"{_PURPOSE}",'
+    f'{{"created":"%s","cryptosuite":"{EDDSA_RDFC}","proofPurpose":"{_PURPOSE}",'
     f'"type":"{PROOF_TYPE}","verificationMethod":"%s"}}'
 )
 _BEFORE: Final = ',"proof":'
 _VALUE: Final = ',"proofValue":""'
+
+
+class _Form(NamedTuple):
+    """How a proof of one suite is written: its properties, and its canonical form."""
+
+    suite: str
+    properties: AbstractSet[str]
+    configuration: str
+
+
+# Of one proof and of two, in their order.
+_FORMS: Final = (
+    _Form(eddsa_jcs.CRYPTOSUITE, _PROOF, _CONFIGURATION),
+    _Form(EDDSA_RDFC, _PROOF - {"@context"}, _RDF_CONFIGURATION),
+)
 
 
 class OwnProofs(NamedTuple):
@@ -154,6 +167,7 @@ def _canonical(unsecured: JsonObject) -> bytes:
 class _Statement(NamedTuple):
     """A proof that says what it must, by whom it must; its signature is still to be verified."""
 
+    proof: JsonObject
     said: VerifiedProof
     signature: bytes
     key: VerifyKey
@@ -166,55 +180,54 @@ def _verify_quickly(
 ) -> OwnProofs | None:
     """One eddsa-jcs-2022 proof, or a set of it and eddsa-rdfc-2022; ``None`` for all else."""
     # Taken out of the caller's object for good: the general way reads the bytes anew.
-    proofs = document.pop("proof")
-    pair = type(proofs) is list and len(proofs) == 2 and _RDFC in suites
-    first: Json = proofs[0] if pair else proofs  # type: ignore[index]
+    value = document.pop("proof")
+    members = [value]
+    if isinstance(value, list) and len(value) == len(_FORMS) and EDDSA_RDFC in suites:
+        members = value
+    pair = members is value
     if document["@context"] != _CONTEXT or not controller.startswith("did:key:"):
         return None
     try:
-        plain = _statement(first, _PROOF, eddsa_jcs.CRYPTOSUITE, _CONFIGURATION, controller)
-        over_rdf = (
-            _statement(proofs[1], _RDF_PROOF, _RDFC, _RDF_CONFIGURATION, controller)  # type: ignore[index]
-            if pair
-            else None
-        )
-        if plain is None or (pair and over_rdf is None):
-            return None
+        proofs: list[_Statement] = []
+        for proof, form in zip(members, _FORMS, strict=False):
+            read = _statement(proof, form, controller)
+            if read is None:
+                return None
+            proofs.append(read)
         document_json = _canonical(document)
         # Of all texts of one value the canonical one is the shortest, floats apart, which the
         # reader does not take. So a text of its length says no key twice, and says it plainly.
-        expected = len(document_json) + len(_BEFORE) + plain.length
-        if over_rdf is not None:
-            expected += over_rdf.length + len("[,]")
+        expected = len(document_json) + len(_BEFORE) + len("[,]") * pair
+        for read in proofs:
+            expected += read.length
         if length != expected:
             return None
         document_hash = sha256(document_json).digest()
+        plain = proofs[0]
         configuration_hash = sha256(plain.configuration.encode()).digest()
         plain.key.verify(plain.signature, configuration_hash + document_hash)
-        said: tuple[VerifiedProof, ...] = (plain.said,)
-        if over_rdf is not None:
+        if pair:
             from credentials.suites import eddsa_rdfc
 
+            over_rdf = proofs[1]
             eddsa_rdfc.verify_value(
-                {**proofs[1], "@context": _CONTEXT},  # type: ignore[dict-item,index]
+                {**over_rdf.proof, "@context": _CONTEXT},
                 eddsa_rdfc.hash_document(document),
                 over_rdf.key,
             )
-            said += (over_rdf.said,)
     except (CredentialError, DidError, orjson.JSONEncodeError):
         return None
+    said = tuple([read.said for read in proofs])
     return OwnProofs(multihash_of_sha256(document_hash), said, ())
 
 
-def _statement(
-    proof: Json, keys: AbstractSet[str], suite: str, written: str, controller: str
-) -> _Statement | None:
+def _statement(proof: Json, form: _Form, controller: str) -> _Statement | None:
     if (
         type(proof) is not dict
-        or proof.keys() != keys
+        or proof.keys() != form.properties
         or proof.get("@context", _CONTEXT) != _CONTEXT
         or proof["type"] != PROOF_TYPE
-        or proof["cryptosuite"] != suite
+        or proof["cryptosuite"] != form.suite
         or proof["proofPurpose"] != _PURPOSE
     ):
         return None
@@ -223,9 +236,10 @@ def _statement(
         return None
     time = read_time(created, "")
     # Written out: what varies in it was just read, and is text without anything to escape.
-    configuration = written % (created, method)
+    configuration = form.configuration % (created, method)
     return _Statement(
-        VerifiedProof(controller, method, time, None, suite),
+        proof,
+        VerifiedProof(controller, method, time, None, form.suite),
         eddsa_jcs.read_value(value),
         key_of_did_key(method, _PURPOSE),
         configuration,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from credentials.contexts import (
     PROFILE_CONTEXT,
+    Contexts,
     check_exact_context,
     context_bytes,
     with_proof_context,
@@ -18,10 +19,10 @@ from credentials.credential import Presentation, read_types
 from credentials.errors import PresentationInvalid, ProofInvalid
 from credentials.profile import check_keys
 from credentials.proof import check_proof_times, read_document, sign_object, verify_parsed
-from credentials.suites.suite import Contexts
 from credentials.suites.table import ALL_SUITES, EDDSA_JCS, JCS_ONLY, suite_named
 from did.json import JsonObject
 from did.resolve import OFFLINE, Resolver
+from did.time import check_now
 
 if TYPE_CHECKING:
     from credentials.envelope import Envelope
@@ -126,6 +127,7 @@ def verify_presentation(
     ``presentation.holder``, ``presentation.credentials``), ``JoseInvalid``, ``StructureInvalid``,
     ``ContextRefused``, ``ProofInvalid`` or ``ControllerUnresolved``.
     """
+    check_now(now)
     # 1. An empty expectation would be met by any proof that says as little.
     if not expected_challenge or not expected_domain:
         _refuse("expectation", "a challenge and a domain must be expected")

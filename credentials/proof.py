@@ -17,19 +17,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from credentials.contexts import check_exact_context, context_bytes
+from credentials.contexts import Contexts, check_exact_context, context_bytes
 from credentials.controllers import key_of_did_key, method_of, refusal
 from credentials.errors import ProofInvalid, StructureInvalid
 from credentials.forms import read_date_time_stamp, read_time
 from credentials.proofset import PROOF_TYPE, malformed, signed_document, sort_proofs
-from credentials.suites.suite import Budget, Contexts, Signed, Suite
+from credentials.suites.suite import Budget, Signed, Suite
 from credentials.suites.table import ALL_SUITES, EDDSA_JCS, JCS_ONLY, suite_named
 from did.errors import DidError, DidSyntaxError, JsonError
 from did.json import Json, JsonObject, canonicalize, parse_object, without_proof
 from did.keys import SigningKey, VerifyKey
 from did.multikey import multihash_of_sha256
 from did.resolve import Resolver
-from did.time import format_time
+from did.time import check_now, format_time
 
 if TYPE_CHECKING:
     from did.ecdsa import EcdsaSigningKey, EcdsaVerifyKey
@@ -257,6 +257,7 @@ def verify_object(
     Raises ``StructureInvalid``, ``ContextRefused``, ``RdfcRefused``, ``ProofInvalid`` or
     ``ControllerUnresolved``.
     """
+    check_now(now)
     verified = verify_parsed(
         read_document(raw, allow_floats=exact_context is None),
         resolver=resolver,

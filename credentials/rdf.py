@@ -1,8 +1,8 @@
 """Expanded JSON-LD as RDF quads, with nothing left out (JSON-LD 1.1 API §8.2).
 
 The standard's own algorithm passes over what RDF has no form for: relative IRIs, blank nodes as
-predicates, malformed languages, indexes. What is passed over is not signed, so here
-each of these is an error, and whatever is not named below is one too.
+predicates, malformed languages, indexes. What is passed over is not signed, so here each of these
+is an error, and whatever is not named below is one too.
 """
 
 from collections.abc import Mapping

@@ -1,10 +1,10 @@
 """RDF dataset canonicalisation of JSON-LD documents and N-Quads (RDFC-1.0), safe to sign by.
 
 Documents of a known shape go a short way (``compiled``). For all others PyLD does the expansion
-and the canonical labelling; it is loaded when it is first needed. What
-it would let through stops here: nothing is dropped in silence (``rdf``), no context is fetched,
-there is no base, and work is counted while it is done, because a few blank nodes that all point
-at each other would keep any canonicaliser busy for years (RDFC-1.0 §7.1).
+and the canonical labelling; it is loaded when it is first needed. What it would let through stops
+here: nothing is dropped in silence (``rdf``), no context is fetched, there is no base, and work is
+counted while it is done, because a few blank nodes that all point at each other would keep any
+canonicaliser busy for years (RDFC-1.0 §7.1).
 
 The canonical form says nothing of the order and repetition of unordered values: a signature over
 it does not either.
@@ -17,14 +17,14 @@ import json
 import math
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 from credentials.compiled import canonicalize_known
-from credentials.contexts import WithInline, context_bytes, deciding_names
+from credentials.contexts import Contexts, WithInline, context_bytes, deciding_names
 from credentials.errors import CredentialError, RdfcRefused
 from credentials.nquads import CONTROLS, RELATIVE, Blank, Iri, Quad, parse
 from credentials.rdf import deciding_term, hidden, to_quads
@@ -45,7 +45,6 @@ MAX_WORK: Final = 100_000
 _ORDERS: Final = 8
 
 Hash: TypeAlias = Literal["sha256", "sha384"]
-Contexts: TypeAlias = Callable[[str], bytes]
 
 # What a document may say in keywords of its own; the rest is left out of RDF, or moves things.
 _KEYWORDS: Final = frozenset(

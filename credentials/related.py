@@ -53,14 +53,7 @@ def check_resources(credential: Credential, fetch: Fetch) -> None:
     for position, resource in enumerate(credential.resources):
         pointer = f"/relatedResource/{position}"
         wanted = _digests(resource, pointer)
-        found = _get(str(resource["id"]), fetch, pointer)
-        for name, digest in wanted:
-            if hashlib.new(name, found).digest() != digest:
-                raise RelatedInvalid(
-                    "a related resource is not what it was when the credential was issued",
-                    code="related.digest",
-                    pointer=pointer,
-                )
+        _check_digests(_get(str(resource["id"]), fetch, pointer), wanted, pointer)
 
 
 def check_schemas(credential: Credential, fetch: Fetch) -> None:
@@ -85,13 +78,7 @@ def check_schemas(credential: Credential, fetch: Fetch) -> None:
             )
         found = _get(str(reference["id"]), fetch, pointer)
         if "digestSRI" in reference or "digestMultibase" in reference:
-            for name, digest in _digests(reference, pointer):
-                if hashlib.new(name, found).digest() != digest:
-                    raise RelatedInvalid(
-                        "the schema is not what it was when the credential was issued",
-                        code="related.digest",
-                        pointer=pointer,
-                    )
+            _check_digests(found, _digests(reference, pointer), pointer)
         try:
             schema = parse_object(found, max_bytes=_MAX_SCHEMA_BYTES, allow_floats=True)
         except JsonError as error:
@@ -262,6 +249,16 @@ def _get(url: str, fetch: Fetch, pointer: str) -> bytes:
             hint="Try later.",
             pointer=pointer,
         ) from error
+
+
+def _check_digests(found: bytes, wanted: list[tuple[str, bytes]], pointer: str) -> None:
+    for name, digest in wanted:
+        if hashlib.new(name, found).digest() != digest:
+            raise RelatedInvalid(
+                "what the credential refers to is not what it was when it was issued",
+                code="related.digest",
+                pointer=pointer,
+            )
 
 
 def _digests(value: JsonObject, pointer: str) -> list[tuple[str, bytes]]:

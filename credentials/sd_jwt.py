@@ -116,7 +116,7 @@ class SdJwt:
         )
 
     @classmethod
-    def from_json(cls, value: JsonObject, *, max_chars: int = MAX_TOKEN) -> Self:
+    def from_json(cls, value: JsonObject) -> Self:
         """Read the JSON form (§8), flattened, or general with one signature.
 
         Raises as ``parse`` does.
@@ -138,7 +138,7 @@ class SdJwt:
         if not isinstance(disclosures, list):
             _refuse("syntax", "disclosures must be a list")
         parts = [".".join(_texts(texts)), *_texts(disclosures), *_texts([key_binding])]
-        return cls.parse("~".join(parts), max_chars=max_chars)
+        return cls.parse("~".join(parts))
 
     @property
     def shown(self) -> str:

@@ -36,6 +36,7 @@ from credentials.sd_jwt import (
 from credentials.status import WITHOUT_STATUS, Status
 from did.json import JsonObject
 from did.resolve import OFFLINE, Resolver
+from did.time import check_now
 
 MEDIA_TYPE: Final = "dc+sd-jwt"
 # What issuers wrote before the type was renamed; read, and never written.
@@ -144,6 +145,7 @@ def verify_sd_jwt_vc(
     Raises ``JoseInvalid``, ``SdJwtInvalid``, ``ProofInvalid``, ``ControllerUnresolved``,
     ``StructureInvalid``, ``TimeInvalid``, ``StatusUnchecked`` or ``PresentationInvalid``.
     """
+    check_now(now)
     # 1. The key of the issuer, from the DID document that lists it (§3.5).
     token = SdJwt.parse(text)
     kid = token.jws.kid

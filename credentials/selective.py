@@ -20,11 +20,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self, TypeAlias
 
-from credentials.contexts import context_bytes
+from credentials.contexts import Contexts, context_bytes
 from credentials.errors import ProofInvalid, RdfcRefused
 from credentials.nquads import Blank, Iri, Quad, rename, write
 from credentials.rdfc import (
-    Contexts,
     canonical_labels,
     canonicalize_jsonld,
     canonicalize_quads,

@@ -14,7 +14,7 @@ from credentials.proof import SKEW, sign_object, verify_object
 from did.json import JsonObject
 from did.keys import SigningKey, VerifyKey
 from did.resolve import OFFLINE
-from did.time import format_time
+from did.time import check_now, format_time
 
 MAX_STAMP_AGE: Final = timedelta(hours=24)
 _KEYS = frozenset({"type", "relay", "list", "digest", "sequence", "at", "expires"})
@@ -66,6 +66,7 @@ def verify_stamp(
     Raises ``StatusInvalid`` (``status.stamp``) for another list, ``StatusUnchecked``
     (``status.stale``) for a stamp that is over, and what ``verify_object`` raises.
     """
+    check_now(now)
     verified = verify_object(
         raw, resolver=OFFLINE, now=now, expected_controller=log_key.did, exact_context=()
     )

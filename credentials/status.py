@@ -37,7 +37,7 @@ from credentials.suites.table import JCS_ONLY
 from did.json import Json, JsonObject
 from did.keys import SigningKey
 from did.resolve import OFFLINE, Resolver
-from did.time import format_time
+from did.time import check_now, format_time
 
 if TYPE_CHECKING:
     from credentials.stamp import VerifiedStamp, sign_stamp, verify_stamp
@@ -210,6 +210,7 @@ def verify_status_list(
     Raises ``StatusInvalid``, ``StatusUnchecked`` (``status.stale``), and what verifying a proof
     raises.
     """
+    check_now(now)
     found = _find(raw, now=now, resolver=resolver)
     check_list(found, now=now, issuer=expected_issuer, url=expected_url)
     if min_sequence is not None and found.sequence < min_sequence:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
 from credentials.bitstring import MIN_ENTRIES, BitString
-from credentials.contexts import context_bytes
+from credentials.contexts import Contexts, context_bytes
 from credentials.controllers import ANY_TIME
 from credentials.credential import Credential
 from credentials.errors import (
@@ -36,10 +36,10 @@ from credentials.status import (
     fetch_list,
     read_index,
 )
-from credentials.suites.suite import Contexts
 from credentials.suites.table import EDDSA_JCS
 from did.json import Json, JsonObject
 from did.resolve import OFFLINE, Resolver
+from did.time import check_now
 
 if TYPE_CHECKING:
     from credentials.proof import AnySigningKey
@@ -219,6 +219,7 @@ def verify_general_list(
     Raises ``StatusInvalid``, ``StatusUnchecked`` (``status.stale``), and what verifying a proof
     raises. Not checked: ``ttl``, which runs from when the list was fetched; see the result.
     """
+    check_now(now)
     octets = document_bytes(raw)
     pinned = contexts is context_bytes and len(octets) <= MAX_OWN_BYTES
     found = _remembered(octets) if pinned else None

@@ -27,7 +27,7 @@ from credentials.suites.table import JCS_ONLY
 from did.json import JsonObject
 from did.keys import SigningKey
 from did.resolve import OFFLINE
-from did.time import format_time
+from did.time import check_now, format_time
 
 _KIND: Final = "RedemptionTicket"
 _SUBJECT = frozenset({"id", "relay", "package", "maxUses", "minInterval", "grantDigest"})
@@ -116,6 +116,7 @@ def verify_ticket(
     Raises ``StructureInvalid``, ``ContextRefused``, ``ProofInvalid``, ``StatusInvalid`` for its
     status entry, or ``TicketInvalid`` (``ticket.relay``).
     """
+    check_now(now)
     octets = document_bytes(raw)
     ticket = _remembered(octets) if len(octets) <= MAX_REMEMBERED else _open(octets)
     check_proof_times(ticket.proofs, now)

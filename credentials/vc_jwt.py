@@ -42,6 +42,7 @@ from credentials.statuslist import StatusFound, check_entries
 from did.json import Json, JsonObject
 from did.multikey import multihash_sha256
 from did.resolve import OFFLINE, Resolver
+from did.time import check_now
 
 # §3.2.1 and RFC 9901 §9.7: what a verifier needs must be seen; and so must what says of a token who
 # made it, for whom, and from when until when.
@@ -162,6 +163,7 @@ def verify_vc_jwt(
     ``ProofInvalid``, ``ControllerUnresolved``, ``TimeInvalid``, ``PresentationInvalid``,
     ``Withdrawn``, ``StatusUnchecked`` or ``StatusInvalid``.
     """
+    check_now(now)
     # 1. The key that kid names, for assertions (§4.1.1).
     read = _Token.read(token, "vc")
     kid = read.jws.kid
@@ -269,6 +271,7 @@ def verify_vp_jwt(
     Raises ``PresentationInvalid``, ``JoseInvalid``, ``SdJwtInvalid``, ``StructureInvalid``,
     ``ContextRefused``, ``ProofInvalid``, ``ControllerUnresolved`` or ``TimeInvalid``.
     """
+    check_now(now)
     # 1. An empty expectation would be met by any token that says as little.
     if not expected_challenge or not expected_domain:
         _unfit("expectation", "a challenge and a domain must be expected")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from credentials.contexts import context_bytes
+from credentials.contexts import Contexts, context_bytes
 from credentials.credential import Credential
 from credentials.errors import PolicyRefused, ProofInvalid
 from credentials.proof import (
@@ -19,9 +19,9 @@ from credentials.proof import (
 )
 from credentials.status import Status
 from credentials.statuslist import StatusFound, check_entries
-from credentials.suites.suite import Contexts
 from did.json import JsonObject, digest, without_proof
 from did.resolve import OFFLINE, Resolver
+from did.time import check_now
 
 if TYPE_CHECKING:
     from credentials.related import Fetch
@@ -79,6 +79,7 @@ def verify_credential(
     ``StatusUnchecked``, ``StatusInvalid`` or ``RelatedInvalid``. Not checked: what the claims
     mean.
     """
+    check_now(now)
     # 1. Structure of what came in.
     document = read_document(raw, allow_floats=True)
     shown = Credential.parse(without_proof(document))

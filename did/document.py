@@ -43,7 +43,7 @@ _URI = re.compile(
 )
 _JWK_TYPES = ("JsonWebKey", "JsonWebKey2020")
 # RFC 7518 §6.2.2, §6.3.2, §6.4 and RFC 8037 §2: what only the owner may know.
-_SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _SECRET_PROPERTIES = frozenset(
     {"secretKeyMultibase", "secretKeyJwk", "privateKeyMultibase", "privateKeyJwk"}
 )
@@ -280,7 +280,7 @@ def _add_method(item: Json, base: str, known: dict[str, VerificationMethod]) -> 
         _malformed("a verification method must hold one key")
     if not isinstance(multibase, str | None) or not isinstance(jwk, dict | None):
         _malformed("a public key must be a Multikey text or a JWK object")
-    if not _SECRET_PROPERTIES.isdisjoint(item) or not _SECRET_MEMBERS.isdisjoint(jwk or ()):
+    if not _SECRET_PROPERTIES.isdisjoint(item) or not SECRET_MEMBERS.isdisjoint(jwk or ()):
         _malformed("a document must not hold secret keys")
     method = VerificationMethod(
         id=_absolute(_string(item.get("id"), "a method's id"), base),

@@ -74,21 +74,6 @@ def parse_object(
     return value
 
 
-def parse_signed(raw: bytes | str, *, max_bytes: int = MAX_BYTES) -> tuple[JsonObject, bytes]:
-    """``parse_object``, and with it the JCS form of the object without its top-level ``proof``.
-
-    The same as ``canonicalize`` of the rest, at a lower price: what the reading has shown about
-    the value need not be shown again.
-    """
-    raw = _checked_size(raw, max_bytes)
-    value = _parse_quickly(raw)
-    if not isinstance(value, dict):
-        value = parse_object(raw, max_bytes=max_bytes)
-    elif raw.isascii():
-        return value, orjson.dumps(without_proof(value), option=orjson.OPT_SORT_KEYS)
-    return value, canonicalize(without_proof(value))
-
-
 def canonicalize(value: Json) -> bytes:
     """The JCS form (RFC 8785) of a value: the same bytes whoever writes it.
 
@@ -132,10 +117,15 @@ def digest(value: JsonObject) -> str:
 
 def without_proof(value: JsonObject) -> JsonObject:
     """An object without its top-level ``proof``: itself if it has none, or else a copy."""
-    if "proof" not in value:
+    return without(value, "proof")
+
+
+def without(value: JsonObject, name: str) -> JsonObject:
+    """An object without the property of this name: itself if it has none, or else a copy."""
+    if name not in value:
         return value
     rest = value.copy()
-    del rest["proof"]
+    del rest[name]
     return rest
 
 

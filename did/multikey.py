@@ -198,6 +198,11 @@ def multihash_of_sha256(digest: bytes) -> str:
     return "u" + b64url_encode(_SHA2_256 + digest)
 
 
+def base58btc_multihash(data: bytes) -> str:
+    """The SHA-256 multihash of some bytes in base58btc, without a ``z``: ``Qm…``."""
+    return base58btc_encode(_SHA2_256 + hashlib.sha256(data).digest())
+
+
 def check_multihash(text: str) -> bytes:
     """Read a multihash as ``multihash_sha256`` writes it and return the 32 bytes of the digest.
 

@@ -77,6 +77,16 @@ def format_time(t: datetime) -> str:
     return t.isoformat()[:19] + "Z"
 
 
+def check_now(now: datetime) -> None:
+    """Refuse a clock without a time zone, which cannot be compared with any time in a document.
+
+    For whoever takes ``now``, before anything else. Raises ``ValueError``: a mistake in the calling
+    program, and none in what was to be verified.
+    """
+    if now.tzinfo is not UTC and now.utcoffset() is None:
+        raise ValueError("now must know its time zone: use datetime.now(UTC)")
+
+
 def utc_now() -> datetime:
     """The system's clock, in UTC. For the edge of a program; the core takes ``now``."""
     return datetime.now(UTC)

@@ -24,13 +24,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
 import nacl.signing
 import orjson
+import vector_world
+from vector_world import COMPANY, DELIVERY, LIST_URL, NOW
 
 import did.keys
 from credentials import proof
@@ -51,10 +52,6 @@ from did.time import format_time
 ROUNDS = 80
 BATCH = 20
 STARTS = 15
-NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
-LIST_URL = "https://relay.example/v1/status/AAAAAAAAAAAAAAAAAAAAAA"
-COMPANY = "did:web:shop.example"
-PURPOSE = "https://w3id.org/dpv#DeliveryOfGoods"
 
 ROOT = Path(__file__).resolve().parents[1]
 # What the installed command does.
@@ -140,24 +137,7 @@ def time_of_reading(clock: Callable[[], int]) -> float:
 
 def terms(request: int = 0) -> GrantTerms:
     digest = multihash_sha256(request.to_bytes(8))
-    return GrantTerms(
-        company=COMPANY,
-        request=digest,
-        request_purpose="delivery",
-        purpose=PURPOSE,
-        basis="https://w3id.org/dpv/legal/eu/gdpr#A6-1-b",
-        processing=frozenset({"https://w3id.org/dpv#Collect", "https://w3id.org/dpv#Use"}),
-        fields=frozenset({"contact.address", "contact.name"}),
-        text_digest=digest,
-        text_language="en",
-        decided_by="person",
-        valid_from=NOW - timedelta(seconds=60),
-        valid_until=NOW + timedelta(days=365),
-        max_uses=12,
-        min_interval=0,
-        follows_changes=True,
-        retention_days=30,
-    )
+    return vector_world.terms(request=digest, text_digest=digest)
 
 
 def verification() -> Work:
@@ -203,7 +183,7 @@ def verify_all(grants: list[bytes], statuses: list[bytes]) -> None:
 
 
 def verify(raw: bytes, status: bytes) -> None:
-    verify_grant(raw, purpose=PURPOSE, audience=COMPANY, status=status, now=NOW)
+    verify_grant(raw, purpose=DELIVERY, audience=COMPANY, status=status, now=NOW)
 
 
 def verify_lists(_grants: list[bytes], statuses: list[bytes]) -> None:
@@ -253,7 +233,7 @@ def verify_any(status: VerifiedStatusList, raw: bytes) -> None:
     """All that ``verify_grant`` decides, of a credential that need not be one of ours."""
     found = verify_credential(raw, now=NOW, status=status, expected_issuer=status.issuer)
     subject = found.credential.subject
-    if subject["purpose"] != PURPOSE or subject["id"] != COMPANY:
+    if subject["purpose"] != DELIVERY or subject["id"] != COMPANY:
         raise ValueError
 
 

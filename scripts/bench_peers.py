@@ -20,12 +20,13 @@ import nacl.signing
 import orjson
 
 # The second copy of that module in this process; it keeps no state.
-from bench import LIST_URL, NOW, Work, one_key, status_list, terms, verify, verify_lists
+from bench import Work, one_key, status_list, terms, verify, verify_lists
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from digitalbazaar import DigitalBazaar, multikey
 from openvc.proof.data_integrity import DataIntegrityProofSuite
 from openvc.proof.di_jcs import EddsaJcsProofSuite
 from pyld import jsonld
+from vector_world import LIST_URL, NOW
 
 from credentials.contexts import CREDENTIALS_V2, KNOWN_CONTEXTS, context_bytes
 from credentials.grant import issue_grant
@@ -33,7 +34,7 @@ from credentials.issue import issue_credential
 from credentials.status import StatusEntry, VerifiedStatusList
 from credentials.statuslist import verify_general_list
 from credentials.verify import verify_credential
-from did.json import JsonObject
+from did.json import JsonObject, without, without_proof
 from did.multikey import base58btc_decode
 from did.time import format_time
 
@@ -117,7 +118,7 @@ def grant(index: int) -> JsonObject:
 
 @functools.cache
 def _plain() -> JsonObject:
-    return {name: value for name, value in grant(0).items() if name != "proof"}
+    return without_proof(grant(0))
 
 
 def unsigned(index: int) -> JsonObject:
@@ -193,8 +194,8 @@ def pyld_rdfc(document: JsonObject) -> Work:
 
     def work() -> None:
         proof: Any = document["proof"]
-        configuration = {name: value for name, value in proof.items() if name != "proofValue"}
-        plain = {name: value for name, value in document.items() if name != "proof"}
+        configuration = without(proof, "proofValue")
+        plain = without_proof(document)
         configuration["@context"] = document["@context"]
         signature = base58btc_decode(proof["proofValue"][1:])
         key.verify(digest(configuration) + digest(plain), signature)

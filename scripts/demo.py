@@ -2,6 +2,8 @@
 
 Every step is checked; the program ends with 0 only if all of them held. Everything that was
 exchanged is left in the folder that it names at the end.
+
+Long, because a story is told in one go.
 """
 
 import argparse

@@ -13,7 +13,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from vector_world import (
     case,
     claim,
     refused,
+    terms,
     urn,
     without,
 )
@@ -43,7 +43,7 @@ from vectors_of_histories import histories
 
 from credentials.contexts import CREDENTIALS_V1, CREDENTIALS_V2, PROFILE_CONTEXT
 from credentials.derive import derive_credential
-from credentials.grant import GrantTerms, issue_grant
+from credentials.grant import issue_grant
 from credentials.issue import issue_credential
 from credentials.presentation import sign_presentation
 from credentials.proof import add_proof, sign_object
@@ -60,29 +60,6 @@ from did.time import format_time
 FOLDER = Path(__file__).resolve().parents[1] / "credentials" / "vectors"
 
 # --- grants ------------------------------------------------------------------------------------
-
-
-def terms(**changes: object) -> GrantTerms:
-    digest = multihash_sha256(b"a text")
-    made = GrantTerms(
-        company=COMPANY,
-        request=digest,
-        request_purpose="delivery",
-        purpose=DELIVERY,
-        basis="https://w3id.org/dpv/legal/eu/gdpr#A6-1-b",
-        processing=frozenset({"https://w3id.org/dpv#Collect", "https://w3id.org/dpv#Use"}),
-        fields=frozenset({"contact.address", "contact.name"}),
-        text_digest=digest,
-        text_language="en",
-        decided_by="person",
-        valid_from=NOW - timedelta(seconds=60),
-        valid_until=NOW + YEAR,
-        max_uses=12,
-        min_interval=0,
-        follows_changes=True,
-        retention_days=30,
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def grant(index: int = 7, **changes: object) -> JsonObject:

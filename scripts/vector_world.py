@@ -1,10 +1,14 @@
-"""What all the vectors are made of: keys that everybody may have, one moment, and their form."""
+"""What all the vectors are made of: keys that everybody may have, one moment, the terms of a grant,
+and their form."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from credentials.grant import GrantTerms
 from did.ecdsa import Curve, EcdsaSigningKey
 from did.json import Json, JsonObject, canonicalize
 from did.keys import SigningKey
+from did.multikey import multihash_sha256
 from did.time import format_time
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -44,6 +48,29 @@ def case(
         "arguments": {"now": format_time(at), **arguments},
         "expected": expected,
     }
+
+
+def terms(**changes: object) -> GrantTerms:
+    digest = multihash_sha256(b"a text")
+    made = GrantTerms(
+        company=COMPANY,
+        request=digest,
+        request_purpose="delivery",
+        purpose=DELIVERY,
+        basis="https://w3id.org/dpv/legal/eu/gdpr#A6-1-b",
+        processing=frozenset({"https://w3id.org/dpv#Collect", "https://w3id.org/dpv#Use"}),
+        fields=frozenset({"contact.address", "contact.name"}),
+        text_digest=digest,
+        text_language="en",
+        decided_by="person",
+        valid_from=NOW - timedelta(seconds=60),
+        valid_until=NOW + YEAR,
+        max_uses=12,
+        min_interval=0,
+        follows_changes=True,
+        retention_days=30,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def urn(number: int) -> str:

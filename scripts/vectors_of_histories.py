@@ -6,7 +6,7 @@ from datetime import timedelta
 from vector_world import HOLDER, NOW, STRANGER, VALID, case, refused
 
 from credentials.webvh import PROOFS
-from did.json import Json, JsonObject, canonicalize, parse_object
+from did.json import Json, JsonObject, canonicalize, parse_object, without_proof
 from did.keys import SigningKey
 from did.methods import webvh
 from did.methods.webvh.entry import entry_hash
@@ -38,7 +38,7 @@ def _first(host: str = "issuer.example", **parameters: Json) -> webvh.Log:
 
 def _entry(line: str, key: SigningKey = HOLDER, **changes: Json) -> str:
     """An entry with other members, its hash made anew and signed: what a forger can do."""
-    entry = {k: v for k, v in parse_object(line).items() if k != "proof"} | changes
+    entry = without_proof(parse_object(line)) | changes
     number, _, _ = str(parse_object(line)["versionId"]).partition("-")
     named = {**entry, "versionId": f"{number}-{entry_hash(entry, str(entry['versionId']))}"}
     return canonicalize({**named, "proof": [PROOFS.sign(named, key, created=NOW)]}).decode()

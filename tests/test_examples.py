@@ -103,22 +103,27 @@ def test_every_example_verifies() -> None:
     assert Message.parse(read("message")).thread == request.request.id
 
 
+def _verify_from_files(block: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run lines that verify a grant and its status list from files, at the examples' own time."""
+    for name, example in (("grant", "access-grant"), ("status-list", "status-list")):
+        (folder / f"{name}.json").write_text((FOLDER / f"{example}.json").read_text())
+    monkeypatch.chdir(folder)
+    from credentials import verify_grant as really
+
+    def at_its_time(*args: object, **more: object) -> object:
+        return really(*args, now=make.NOW + timedelta(days=1), **more)  # type: ignore[arg-type]
+
+    code = block.replace("from credentials import verify_grant", "")
+    exec(compile(code, "example", "exec"), {"verify_grant": at_its_time})
+
+
 def test_the_readmes_lines_verify_a_grant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the README shows runs as it stands."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(blocks) == 2
-    (tmp_path / "grant.json").write_text((FOLDER / "access-grant.json").read_text())
-    (tmp_path / "status-list.json").write_text((FOLDER / "status-list.json").read_text())
-    monkeypatch.chdir(tmp_path)
-    from credentials import verify_grant as really
-
-    def at_its_time(*args: object, **more: object) -> object:
-        return really(*args, now=make.NOW + timedelta(days=1), **more)  # type: ignore[arg-type]
-
-    code = blocks[0].replace("from credentials import verify_grant", "")
-    exec(compile(code, "README.md", "exec"), {"verify_grant": at_its_time})
+    _verify_from_files(blocks[0], tmp_path, monkeypatch)
     assert "contact.name" in capsys.readouterr().out
     exec(compile(blocks[1], "README.md", "exec"), {})
     assert "A. Person" in capsys.readouterr().out
@@ -139,16 +144,7 @@ def test_the_guide_s_lines_run(
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/verify.md").read_text(), re.DOTALL)
     assert len(blocks) == 3
     assert len(ast.parse(blocks[0]).body) == 5
-    (tmp_path / "grant.json").write_text((FOLDER / "access-grant.json").read_text())
-    (tmp_path / "status-list.json").write_text((FOLDER / "status-list.json").read_text())
-    monkeypatch.chdir(tmp_path)
-    from credentials import verify_grant as really
-
-    def at_its_time(*args: object, **more: object) -> object:
-        return really(*args, now=make.NOW + timedelta(days=1), **more)  # type: ignore[arg-type]
-
-    code = blocks[0].replace("from credentials import verify_grant", "")
-    exec(compile(code, "verify.md", "exec"), {"verify_grant": at_its_time})
+    _verify_from_files(blocks[0], tmp_path, monkeypatch)
     assert "contact.name" in capsys.readouterr().out
     exec(compile(blocks[1], "verify.md", "exec"), {})
     assert "A ecdsa-rdfc-2019" in capsys.readouterr().out

@@ -14,16 +14,16 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from credentials.contexts import context_bytes
+from credentials.contexts import Contexts, context_bytes
 from credentials.errors import ProofInvalid
-from credentials.rdfc import MAX_BYTES, Contexts, Hash, canonicalize_jsonld
+from credentials.rdfc import MAX_BYTES, Hash, canonicalize_jsonld
 from credentials.suites import eddsa_jcs
 from credentials.suites.eddsa_rdfc import MAX_PROOF_BYTES
 from credentials.suites.signature import check_signature, malformed_value
 from credentials.suites.suite import Signed, Suite
 from did.ecdsa import Curve, EcdsaSigningKey, EcdsaVerifyKey
 from did.errors import EncodingError
-from did.json import Json, JsonObject
+from did.json import Json, JsonObject, without
 from did.multikey import base58btc_decode, base58btc_encode
 
 JCS: Final = "ecdsa-jcs-2019"
@@ -119,7 +119,7 @@ def verify_value(
     ``@context`` of the proof must be that of the document already.
     """
     signature = read_value(proof.get("proofValue"), key.curve)
-    configuration = {name: value for name, value in proof.items() if name != "proofValue"}
+    configuration = without(proof, "proofValue")
     proof_hash = hash_configuration(configuration, key.curve, contexts=contexts)
     check_signature(key, signature, proof_hash + document_hash)
 

@@ -17,9 +17,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from credentials.contexts import context_bytes
+from credentials.contexts import Contexts, context_bytes
 from credentials.errors import ContextRefused, ProofInvalid, RdfcRefused
-from credentials.rdfc import Contexts, canonical_labels, quads_of
+from credentials.rdfc import canonical_labels, quads_of
 from credentials.selective import MAX_POINTERS, Statements, label_by_hmac, label_statements, select
 from credentials.suites.ecdsa_sd_values import (
     MAX_SIGNATURES,
@@ -31,7 +31,7 @@ from credentials.suites.eddsa_rdfc import hash_configuration
 from credentials.suites.signature import check_signature
 from credentials.suites.suite import Signed, Suite
 from did.ecdsa import Curve, EcdsaSigningKey, EcdsaVerifyKey
-from did.json import JsonObject
+from did.json import JsonObject, without, without_proof
 
 CRYPTOSUITE: Final = "ecdsa-sd-2023"
 _HMAC_KEY: Final = 32
@@ -70,8 +70,8 @@ def create_base_proof(
         raise ProofInvalid(
             f"at most {MAX_POINTERS} pointers may be mandatory", code="proof.pointer"
         )
-    unsecured = _without(document, "proof")
-    proof = _without(configuration, "@context")
+    unsecured = without_proof(document)
+    proof = without(configuration, "@context")
     hmac_key = random(_HMAC_KEY)
     statements = Statements.read(unsecured, label_by_hmac(hmac_key), contexts=contexts)
     mandatory, other = _split(
@@ -145,7 +145,7 @@ def derive(
     given = canonical_labels(combined)
     labels = {name.label: statements.labels[node] for node, name in given.items()}
     # 4. The part itself, which must say these statements and no others.
-    revealed = select(_without(document, "proof"), pointers)
+    revealed = select(without_proof(document), pointers)
     if _lines(revealed, labels, contexts) != tuple(statements.lines[index] for index in shown):
         raise ProofInvalid(
             "a pointer leads elsewhere in the compact form of the document",
@@ -178,7 +178,7 @@ def verify_derived(
     _check_suite(proof, key)
     value = DerivedValue.read(proof.get("proofValue"))
     # 1. createVerifyData: the statements, under the labels they were signed under.
-    lines = _lines(_without(document, "proof"), value.labels, contexts)
+    lines = _lines(without_proof(document), value.labels, contexts)
     if value.mandatory_indexes and value.mandatory_indexes[-1] >= len(lines):
         raise _count()
     # 2. The signatures.
@@ -206,7 +206,7 @@ def _check(
     if len(value.signatures) != len(other):
         raise _count()
     # 3. The issuer's own signature, over the key of all others.
-    configuration = {**_without(proof, "proofValue"), "@context": document["@context"]}
+    configuration = {**without(proof, "proofValue"), "@context": document["@context"]}
     proof_hash = hash_configuration(configuration, contexts=contexts)
     data = sign_data(proof_hash, value.public_key, hash_mandatory(mandatory))
     check_signature(key, value.base_signature, data)
@@ -217,7 +217,7 @@ def _check(
 
 def _statements(document: JsonObject, value: BaseValue, contexts: Contexts) -> Statements:
     return Statements.read(
-        _without(document, "proof"), label_by_hmac(value.hmac_key), contexts=contexts
+        without_proof(document), label_by_hmac(value.hmac_key), contexts=contexts
     )
 
 
@@ -262,10 +262,6 @@ def _check_suite(proof: JsonObject, key: EcdsaVerifyKey) -> None:
         )
     if key.curve is not Curve.P256:
         raise ProofInvalid("the key must be a P-256 key", code="key.kind")
-
-
-def _without(document: JsonObject, name: str) -> JsonObject:
-    return {key: value for key, value in document.items() if key != name}
 
 
 def _count() -> ProofInvalid:

@@ -12,7 +12,7 @@ from credentials.errors import StructureInvalid
 from credentials.suites.signature import check_signature, malformed_value
 from credentials.suites.suite import Signed, Suite
 from did.errors import EncodingError, JsonError
-from did.json import JsonObject, canonicalize
+from did.json import JsonObject, canonicalize, without
 from did.keys import SigningKey, VerifyKey
 from did.multikey import base58btc_decode, base58btc_encode
 
@@ -59,7 +59,7 @@ def read_value(value: object) -> bytes:
 def verify_value(proof: JsonObject, document_hash: bytes, key: VerifyKey) -> None:
     """§3.3.7: raise ``ProofInvalid`` unless this key signed this proof over this document."""
     signature = read_value(proof.get("proofValue"))
-    configuration = {name: value for name, value in proof.items() if name != "proofValue"}
+    configuration = without(proof, "proofValue")
     check_signature(key, signature, hash_configuration(configuration) + document_hash)
 
 

@@ -9,12 +9,12 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from credentials.contexts import context_bytes
-from credentials.rdfc import Contexts, canonicalize_jsonld
+from credentials.contexts import Contexts, context_bytes
+from credentials.rdfc import canonicalize_jsonld
 from credentials.suites.eddsa_jcs import read_value
 from credentials.suites.signature import check_signature
 from credentials.suites.suite import Signed, Suite
-from did.json import JsonObject
+from did.json import JsonObject, without
 from did.keys import SigningKey, VerifyKey
 from did.multikey import base58btc_encode
 
@@ -66,9 +66,7 @@ def verify_value(
     The ``@context`` of the proof must be that of the document already.
     """
     signature = read_value(proof.get("proofValue"))
-    configuration = proof.copy()
-    del configuration["proofValue"]  # which was just read
-    proof_hash = hash_configuration(configuration, contexts=contexts)
+    proof_hash = hash_configuration(without(proof, "proofValue"), contexts=contexts)
     check_signature(key, signature, proof_hash + document_hash)
 
 

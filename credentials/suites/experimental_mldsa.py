@@ -16,7 +16,7 @@ from credentials.suites.eddsa_jcs import hash_configuration
 from credentials.suites.signature import check_signature, malformed_value
 from credentials.suites.suite import Signed, Suite
 from did.errors import EncodingError
-from did.json import JsonObject
+from did.json import JsonObject, without
 from did.mldsa import SIGNATURE_BYTES, MldsaSigningKey, MldsaVerifyKey
 from did.multikey import b64url_decode, b64url_encode
 
@@ -46,7 +46,7 @@ def verify_value(proof: JsonObject, document_hash: bytes, key: MldsaVerifyKey) -
     Returning is no verdict on the document: see above.
     """
     signature = read_value(proof.get("proofValue"))
-    configuration = {name: value for name, value in proof.items() if name != "proofValue"}
+    configuration = without(proof, "proofValue")
     check_signature(key, signature, hash_configuration(configuration) + document_hash)
 
 

@@ -7,16 +7,15 @@ like. Whose key it is, what the proof is for and what time it is are looked at e
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
+from credentials.contexts import Contexts
 from credentials.errors import ProofInvalid, StructureInvalid
 from did.errors import JsonError
 from did.json import MAX_BYTES, JsonObject, canonicalize
 
 if TYPE_CHECKING:
     from did.document import VerificationMethod
-
-Contexts: TypeAlias = Callable[[str], bytes]
 
 # Documents made canonical in RDF for one verification: a set of proofs may ask for one with each
 # hash, and for more in a chain; each may cost what the limits of ``rdfc`` allow.

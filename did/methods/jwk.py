@@ -5,7 +5,7 @@ Sources: the did:jwk Method (commit of 2023-08-19), RFC 7517 §4, RFC 7518 §6.2
 One key has many such identifiers, as its JSON can be written in many ways: each is kept as written.
 """
 
-from did.document import DidDocument
+from did.document import SECRET_MEMBERS, DidDocument
 from did.errors import (
     DidSyntaxError,
     EncodingError,
@@ -90,8 +90,8 @@ def did_of_jwk(jwk: JsonObject) -> Did:
 
 def _check(jwk: JsonObject) -> str | None:
     """Refuse what is no sound public key of a kind known here; return its ``use``."""
-    # RFC 7518 §6.2.2, §6.3.2 and §6.4: a secret key, whoever reads it, is no longer one.
-    if not {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}.isdisjoint(jwk):
+    # A secret key, whoever reads it, is no longer one.
+    if not SECRET_MEMBERS.isdisjoint(jwk):
         raise KeyFormatError(
             "the identifier holds a secret key",
             code="key.secret",

@@ -7,7 +7,6 @@ hash of one. A hash alone does not resolve: who asks brings what it was made of.
 Source: the Peer DID Method (DIF), "Generation Method", methods 0 to 4.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
 from typing import NoReturn
@@ -24,7 +23,7 @@ from did.errors import (
 from did.identifier import MAX_LENGTH, Did
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.methods import key
-from did.multikey import b64url_decode, base58btc_decode, base58btc_encode
+from did.multikey import b64url_decode, base58btc_decode, base58btc_encode, base58btc_multihash
 
 _PURPOSES = {
     "A": "assertionMethod",
@@ -35,9 +34,8 @@ _PURPOSES = {
 }
 _NAMES = {"t": "type", "s": "serviceEndpoint", "r": "routingKeys", "a": "accept"}
 _TYPES: dict[str, Json] = {"dm": "DIDCommMessaging"}
-# The varint of multicodec 0x0200 (JSON), and of multihash 0x12 (SHA-256) with its 32 bytes.
+# The varint of multicodec 0x0200 (JSON).
 _JSON = b"\x80\x04"
-_SHA2_256 = b"\x12\x20"
 # What a hash in an identifier looks like ("transform" and "encnumbasis"). The grammar asks for no
 # more, so a name that no document has, as its bytes are no multihash, is well-formed all the same.
 _BASIS = re.compile(r"z[1-9A-HJ-NP-Za-km-z]{46,}")
@@ -291,7 +289,7 @@ def _methods(document: JsonObject) -> Iterator[JsonObject]:
 
 
 def _hash(data: bytes) -> str:
-    return "z" + base58btc_encode(_SHA2_256 + hashlib.sha256(data).digest())
+    return "z" + base58btc_multihash(data)
 
 
 def _malformed(reason: str) -> NoReturn:

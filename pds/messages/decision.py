@@ -8,7 +8,7 @@ from credentials.errors import CredentialError
 from credentials.grant import WITHOUT_STATUS, VerifiedGrant, verify_grant
 from credentials.proof import sign_object, verify_object
 from credentials.ticket import VerifiedTicket, verify_ticket
-from did.json import JsonObject
+from did.json import JsonObject, without_proof
 from did.keys import SigningKey, VerifyKey
 from did.resolve import OFFLINE
 from did.time import format_time
@@ -32,7 +32,7 @@ class AccessDenial:
 
     @classmethod
     def parse(cls, value: JsonObject) -> "AccessDenial":
-        fields = Fields({name: member for name, member in value.items() if name != "proof"})
+        fields = Fields(without_proof(value))
         fields.constant("type", "AccessDenial")
         denial = cls(
             request=fields.digest("request"),

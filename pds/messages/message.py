@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from credentials.errors import ControllerUnresolved, CredentialError
 from credentials.proof import sign_object, verify_object
-from did.json import JsonObject, canonicalize, parse_object
+from did.json import JsonObject, canonicalize, parse_object, without_proof
 from did.keys import SigningKey
 from did.resolve import Resolver
 from did.time import format_time
@@ -43,7 +43,7 @@ class Message:
 
     @classmethod
     def parse(cls, value: JsonObject) -> "Message":
-        fields = Fields({name: member for name, member in value.items() if name != "proof"})
+        fields = Fields(without_proof(value))
         message = cls(
             type=fields.choice("type", TYPES),
             id=fields.urn("id"),

@@ -7,7 +7,7 @@ from unicodedata import category
 from credentials.errors import CredentialError
 from credentials.grant import VerifiedGrant
 from credentials.proof import sign_object, verify_object
-from did.json import Json, JsonObject, canonicalize, parse_object
+from did.json import Json, JsonObject, canonicalize, parse_object, without_proof
 from did.keys import SigningKey
 from did.multikey import multihash_sha256
 from did.resolve import OFFLINE
@@ -80,7 +80,7 @@ class Package:
 
     @classmethod
     def parse(cls, value: JsonObject) -> "Package":
-        fields = Fields({name: member for name, member in value.items() if name != "proof"})
+        fields = Fields(without_proof(value))
         fields.constant("type", "Package")
         package = cls(
             id=fields.id("package"),

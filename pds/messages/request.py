@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from credentials.errors import ControllerUnresolved, CredentialError
 from credentials.proof import sign_object, verify_object
 from credentials.purposes import is_known
-from did.json import JsonObject, parse_object
+from did.json import JsonObject, parse_object, without_proof
 from did.keys import SigningKey
 from did.resolve import Resolver
 from did.time import format_time
@@ -291,8 +291,7 @@ class AccessRequest:
     def parse(cls, value: JsonObject, *, own: bool = False) -> "AccessRequest":
         """Read the unsigned members; raises ``MessageError`` with the place. With ``own``, for a
         request made here, its sentence also names the properties that are not known."""
-        members = {name: member for name, member in value.items() if name != "proof"}
-        fields = Fields(members, own=own)
+        fields = Fields(without_proof(value), own=own)
         fields.constant("type", "AccessRequest")
         request = cls(
             id=fields.urn("id"),

@@ -11,13 +11,12 @@ from typing import Any, Final, TypeAlias
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 
-from credentials.contexts import KNOWN_CONTEXTS, WithInline, context_bytes
+from credentials.contexts import KNOWN_CONTEXTS, Contexts, WithInline, context_bytes
 from credentials.credential import Credential
 from credentials.derive import derive_credential
 from credentials.envelope import ENVELOPED_CREDENTIAL, Envelope
 from credentials.errors import CredentialError, ProofInvalid
 from credentials.presentation import UNCHECKED, sign_presentation, verify_presentation
-from credentials.suites.suite import Contexts
 from credentials.vc_jwt import VerifiedJwtCredential, verify_vc_jwt
 from credentials.verify import VerifiedCredential, verify_credential
 from did.errors import DidError

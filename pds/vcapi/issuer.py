@@ -12,13 +12,12 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from credentials.bitstring import MIN_ENTRIES, BitString
-from credentials.contexts import with_proof_context, with_status_context
+from credentials.contexts import Contexts, with_proof_context, with_status_context
 from credentials.credential import Credential, limits
 from credentials.proof import add_proof
 from credentials.status import read_index
 from credentials.statuslist import issue_general_list
-from credentials.suites.suite import Contexts
-from credentials.suites.table import ECDSA_RDFC, ECDSA_SD, EDDSA_RDFC
+from credentials.suites.table import ECDSA_JCS, ECDSA_RDFC, ECDSA_SD, EDDSA_JCS, EDDSA_RDFC
 from did.ecdsa import Curve, EcdsaSigningKey
 from did.json import Json, JsonObject, canonicalize
 from did.keys import SigningKey
@@ -198,9 +197,7 @@ class Issuers:
                 bits=listed.bits,
                 purposes=(listed.purpose,),
                 now=self._now(),
-                cryptosuite="eddsa-jcs-2022"
-                if isinstance(listed.issuer, SigningKey)
-                else "ecdsa-jcs-2019",
+                cryptosuite=EDDSA_JCS if isinstance(listed.issuer, SigningKey) else ECDSA_JCS,
             )
         )
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Self
 
 from did.errors import DidError
-from did.json import JsonObject, parse_object
+from did.json import JsonObject, parse_object, without_proof
 from did.keys import VerifyKey
 from did.multikey import b64url_decode, multihash_sha256
 from did.time import format_time, parse_time
@@ -40,7 +40,7 @@ class Manifest:
     @classmethod
     def parse(cls, raw: JsonObject) -> Self:
         """Read a manifest with or without its proof; anything else is ``wire.manifest``."""
-        signed = {name: value for name, value in raw.items() if name != "proof"}
+        signed = without_proof(raw)
         try:
             members(signed, _MANIFEST_MEMBERS)
             if signed["type"] != "Manifest":

@@ -3,9 +3,11 @@
 import hashlib
 import hmac
 import json
+import sys
 import tracemalloc
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -24,7 +26,7 @@ from credentials.sd_jwt import (
     issue_sd_jwt,
     select_disclosures,
 )
-from credentials.sd_jwt_vc import issue_sd_jwt_vc, verify_sd_jwt_vc
+from credentials.sd_jwt_vc import issue_sd_jwt_vc
 from credentials.status import WITHOUT_STATUS
 from credentials.vc_jwt import sign_vc_jwt, sign_vp_jwt, verify_vc_jwt, verify_vp_jwt
 from did.ecdsa import Curve, EcdsaSigningKey
@@ -33,7 +35,16 @@ from did.keys import SigningKey
 from did.multikey import b64url_decode, b64url_encode
 from did.resolve import Resolver
 
-NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+sys.path.insert(0, str(Path(__file__).parents[1] / "credentials"))
+
+from token_world import (
+    NOW,
+    binding_claims,
+    document_of,
+    serving,
+)
+from token_world import verify_shown as verify_sd
+
 ED25519 = SigningKey.from_seed(b"\1" * 32)
 P256 = EcdsaSigningKey.from_secret(Curve.P256, b"\2" * 32)
 HOLDER = SigningKey.from_seed(b"\3" * 32)
@@ -68,17 +79,6 @@ def issue(key: Any = ED25519, name: str = "A. Person") -> str:
 def show(token: str, **changes: Any) -> str:
     arguments: dict[str, Any] = {"audience": "us", "nonce": "n", "now": NOW, **changes}
     return bind_key(token, HOLDER, **arguments)
-
-
-def verify_sd(token: str, **changes: Any) -> Any:
-    arguments: dict[str, Any] = {
-        "now": NOW,
-        "status": WITHOUT_STATUS,
-        "expected_audience": "us",
-        "expected_nonce": "n",
-        **changes,
-    }
-    return verify_sd_jwt_vc(token, **arguments)
 
 
 def rewritten(token: str, sign: Callable[[bytes], bytes], **header: Json) -> str:
@@ -179,13 +179,7 @@ def test_attack_94_key_of_another_did() -> None:
     assert caught.value.code == "key.unknown"
     # A document may name a foreign key: that gives its holder no right to speak.
     did = "did:web:evil.example"
-    method = {
-        "id": ED25519.verification_method,
-        "type": "Multikey",
-        "controller": did,
-        "publicKeyMultibase": STRANGER.verify_key.multikey,
-    }
-    document = {"id": did, "assertionMethod": [method]}
+    document = document_of(did, STRANGER, ED25519.verification_method)
     with pytest.raises(ProofInvalid):
         verify_vc(
             sign_claims(
@@ -194,7 +188,7 @@ def test_attack_94_key_of_another_did() -> None:
                 typ="vc+jwt",
                 kid=ED25519.verification_method,
             ),
-            resolver=Resolver(fetch=lambda _: orjson.dumps(document)),
+            resolver=serving(document),
         )
     # The same for SD-JWT VC, where iss is what everybody reads.
     claims: JsonObject = {"iss": ED25519.did, "vct": "example"}
@@ -267,13 +261,7 @@ def test_attack_96_disclosure_of_another_token() -> None:
 def show_anyway(text: str) -> str:
     """A holder's proof over anything, as a dishonest holder makes it."""
     digest = b64url_encode(hashlib.sha256(text.encode()).digest())
-    claims: JsonObject = {
-        "iat": int(NOW.timestamp()),
-        "aud": "us",
-        "nonce": "n",
-        "sd_hash": digest,
-    }
-    return text + sign_claims(claims, HOLDER, typ="kb+jwt")
+    return text + sign_claims(binding_claims(digest), HOLDER, typ="kb+jwt")
 
 
 def test_attack_97_token_of_another_type() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from credentials.grant import GrantTerms, issue_grant
 from credentials.status import BitString, StatusEntry, issue_status_list
+from credentials.ticket import issue_ticket
 from did.json import JsonObject
 from did.keys import SigningKey
 from did.multikey import multihash_sha256
@@ -69,6 +70,23 @@ def grant(terms: GrantTerms, key: SigningKey, entry: StatusEntry, now: datetime)
 @pytest.fixture(scope="session")
 def grant_bytes(grant: JsonObject) -> bytes:
     return orjson.dumps(grant)
+
+
+@pytest.fixture(scope="session")
+def ticket(key: SigningKey, entry: StatusEntry, now: datetime) -> JsonObject:
+    return issue_ticket(
+        key=key,
+        redemption_key_did=key.did,
+        relay="https://relay.example",
+        package="AAAAAAAAAAAAAAAAAAAAAQ",
+        valid_from=now,
+        valid_until=now + timedelta(days=1),
+        max_uses=1,
+        min_interval=0,
+        grant_digest=multihash_sha256(b""),
+        status=entry,
+        now=now,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@
 import copy
 import json
 import os
-from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -22,7 +21,6 @@ from credentials.scopes import COMPILED_CONTEXTS, EMPTY, Scope, Term, UnknownSha
 from credentials.shapes import MAX_BLANK_NODES, MAX_LEVELS, MAX_LINES, MAX_NODES, plan_of
 from credentials.status import BitString, issue_status_list
 from credentials.suites import eddsa_rdfc
-from credentials.ticket import issue_ticket
 from did.multikey import multihash_sha256
 
 EXAMPLES = int(os.environ.get("PDS_EXAMPLES", "300"))
@@ -50,23 +48,10 @@ def compare(document) -> bool:
 
 
 @pytest.fixture(scope="session")
-def issued(terms, key, entry, now):
+def issued(terms, key, entry, ticket, now):
     """One of each that we issue, without its proof; and the proofs, as they are hashed."""
     from dataclasses import replace
 
-    ticket = issue_ticket(
-        key=key,
-        redemption_key_did=key.did,
-        relay="https://relay.example",
-        package="AAAAAAAAAAAAAAAAAAAAAQ",
-        valid_from=now,
-        valid_until=now + timedelta(days=1),
-        max_uses=1,
-        min_interval=0,
-        grant_digest=multihash_sha256(b""),
-        status=entry,
-        now=now,
-    )
     grant = issue_grant(terms, key=key, status=entry, now=now)
     signed = {
         "grant": grant,

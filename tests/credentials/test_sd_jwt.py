@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from token_world import NOW, SECONDS, binding_claims
 
 from credentials.errors import (
     CredentialError,
@@ -42,7 +43,6 @@ from did.json import Json, JsonObject
 from did.keys import SigningKey
 from did.multikey import b64url_encode
 
-NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 KEY = SigningKey.from_seed(b"\1" * 32)
 HOLDER = EcdsaSigningKey.from_secret(Curve.P256, b"\2" * 32)
 HEADER: JsonObject = {"typ": "example+sd-jwt"}
@@ -552,17 +552,10 @@ def test_a_malformed_json_form(value: JsonObject):
 # -- the holder ------------------------------------------------------------------------------------
 
 
-def binding(**changes: Json) -> SdJwt:
+def binding(typ: str = "kb+jwt", **changes: Json) -> SdJwt:
     shown = SdJwt.parse(ISSUED).shown
-    claims: JsonObject = {
-        "iat": int(NOW.timestamp()),
-        "aud": "us",
-        "nonce": "n",
-        "sd_hash": digest(shown),
-        **changes,
-    }
-    claims = {name: value for name, value in claims.items() if value is not None}
-    return SdJwt.parse(shown + sign_claims(claims, HOLDER, typ="kb+jwt"))
+    claims = binding_claims(digest(shown), **changes)
+    return SdJwt.parse(shown + sign_claims(claims, HOLDER, typ=typ))
 
 
 def check(token: SdJwt, **changes: Any) -> None:
@@ -581,10 +574,10 @@ def check(token: SdJwt, **changes: Any) -> None:
         ({"sd_hash": "x"}, "sd_jwt.sd_hash"),
         ({"sd_hash": None}, "sd_jwt.sd_hash"),
         ({"iat": None}, "presentation.stale"),
-        ({"iat": int(NOW.timestamp()) - 301}, "presentation.stale"),
-        ({"iat": int(NOW.timestamp()) + 61}, "jose.future"),
+        ({"iat": SECONDS - 301}, "presentation.stale"),
+        ({"iat": SECONDS + 61}, "jose.future"),
         ({"iat": "now"}, "jose.time"),
-        ({"exp": int(NOW.timestamp())}, "credential.expired"),
+        ({"exp": SECONDS}, "credential.expired"),
     ],
 )
 def test_a_proof_of_the_holder_for_something_else(changes: JsonObject, code: str):
@@ -597,21 +590,14 @@ def test_a_proof_of_the_holder_for_something_else(changes: JsonObject, code: str
 
 def test_the_age_of_a_proof_can_be_chosen():
     """A caller may take older proofs."""
-    old = binding(iat=int(NOW.timestamp()) - 3600)
+    old = binding(iat=SECONDS - 3600)
     check(old, max_age=timedelta(hours=1))
 
 
 def test_a_proof_of_another_type_or_key():
     """§7.3, steps 5b–d: typ kb+jwt, by the key that the issuer named."""
-    shown = SdJwt.parse(ISSUED).shown
-    claims: JsonObject = {
-        "iat": int(NOW.timestamp()),
-        "aud": "us",
-        "nonce": "n",
-        "sd_hash": digest(shown),
-    }
     with pytest.raises(JoseInvalid) as caught:
-        check(SdJwt.parse(shown + sign_claims(claims, HOLDER, typ="JWT")))
+        check(binding("JWT"))
     assert caught.value.code == "jose.typ"
     other = EcdsaSigningKey.from_secret(Curve.P256, b"\3" * 32)
     with pytest.raises(JoseInvalid) as caught:

@@ -7,7 +7,6 @@ from typing import Any
 
 import openvc.keys
 import openvc.proof.sd_jwt as openvc_sd_jwt
-import orjson
 import pytest
 import yaml
 from jwcrypto.jwk import JWK
@@ -15,6 +14,8 @@ from sd_jwt.common import SDObj
 from sd_jwt.holder import SDJWTHolder
 from sd_jwt.issuer import SDJWTIssuer
 from sd_jwt.verifier import SDJWTVerifier
+from token_world import NOW, SECONDS, document_of, serving
+from token_world import verify_shown as verify
 
 from credentials.errors import (
     ControllerUnresolved,
@@ -26,19 +27,15 @@ from credentials.errors import (
     StatusUnchecked,
     StructureInvalid,
 )
-from credentials.jose import key_of_jwk, numeric_date, public_jwk, sign_claims
+from credentials.jose import key_of_jwk, public_jwk, sign_claims
 from credentials.key_binding import bind_key
 from credentials.sd_jwt import SdJwt, issue_sd_jwt, select_disclosures
-from credentials.sd_jwt_vc import issue_sd_jwt_vc, open_sd_jwt_vc, verify_sd_jwt_vc
-from credentials.status import WITHOUT_STATUS
+from credentials.sd_jwt_vc import issue_sd_jwt_vc, open_sd_jwt_vc
 from did.ecdsa import Curve, EcdsaSigningKey
 from did.json import Json, JsonObject
 from did.keys import SigningKey
 from did.multikey import b64url_encode
-from did.resolve import Resolver
 
-NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
-SECONDS = numeric_date(NOW)
 KEY = EcdsaSigningKey.from_secret(Curve.P256, b"\1" * 32)
 HOLDER = EcdsaSigningKey.from_secret(Curve.P256, b"\2" * 32)
 TYPE = "https://credentials.example.com/identity_credential"
@@ -65,17 +62,6 @@ def issue(key: Any = KEY, now: datetime = NOW, **changes: Any) -> str:
 
 def show(token: str, now: datetime = NOW, holder: Any = HOLDER) -> str:
     return bind_key(token, holder, audience="us", nonce="n", now=now)
-
-
-def verify(token: str, **changes: Any) -> Any:
-    arguments: dict[str, Any] = {
-        "now": NOW,
-        "status": WITHOUT_STATUS,
-        "expected_audience": "us",
-        "expected_nonce": "n",
-        **changes,
-    }
-    return verify_sd_jwt_vc(token, **arguments)
 
 
 WITHOUT_HOLDER: dict[str, Any] = {
@@ -248,11 +234,9 @@ def test_a_status_that_cannot_be_checked():
 def test_an_issuer_on_the_web():
     """The key is one that the issuer's document lists for assertions."""
     did = "did:web:issuer.example"
-    method = {"id": f"{did}#k", "type": "Multikey", "controller": did}
-    method["publicKeyMultibase"] = KEY.verify_key.multikey
-    document: dict[str, Any] = {"id": did, "assertionMethod": [method]}
+    document = document_of(did, KEY)
     token = show(issue(verification_method=f"{did}#k"))
-    resolver = Resolver(fetch=lambda _: orjson.dumps(document))
+    resolver = serving(document)
     assert verify(token, resolver=resolver).issuer == did
     with pytest.raises(ControllerUnresolved):
         verify(token)

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -16,11 +15,10 @@ from credentials.grant import verify_grant
 from credentials.proof import add_proof, sign_object, verify_object, verify_proof_signature
 from credentials.status import WITHOUT_STATUS
 from credentials.suites import eddsa_rdfc
-from credentials.ticket import issue_ticket
 from credentials.verify import verify_credential
 from did.json import JsonObject
 from did.keys import SigningKey, VerifyKey
-from did.multikey import base58btc_decode, multibase_decode, multihash_sha256
+from did.multikey import base58btc_decode, multibase_decode
 from did.resolve import OFFLINE
 
 RDFC = eddsa_rdfc.CRYPTOSUITE
@@ -314,7 +312,7 @@ def _loaded(act: str, document: JsonObject) -> str:
 
 
 def test_the_library_is_loaded_for_other_shapes_under_such_a_proof_and_for_nothing_else(
-    credential, grant, entry, key, now
+    credential, grant, entry, key, now, ticket
 ):
     assert _loaded("credential", sign_object(credential, key, created=now)) == "verified False"
     assert _loaded("grant", grant) == "verified False"
@@ -328,19 +326,6 @@ def test_the_library_is_loaded_for_other_shapes_under_such_a_proof_and_for_nothi
     other = add_proof(other, key, created=now, cryptosuite=RDFC)
     assert _loaded("credential", other) == "verified True"
     # A relay reads tickets, and does not follow a proof over RDF at all.
-    ticket = issue_ticket(
-        key=key,
-        redemption_key_did=key.did,
-        relay="https://relay.example",
-        package="AAAAAAAAAAAAAAAAAAAAAQ",
-        valid_from=now,
-        valid_until=now + timedelta(days=1),
-        max_uses=1,
-        min_interval=0,
-        grant_digest=multihash_sha256(b""),
-        status=entry,
-        now=now,
-    )
     proofs = [ticket["proof"], {**ticket["proof"], "cryptosuite": RDFC}]
     assert _loaded("ticket", {**ticket, "proof": proofs}) == "verified False"
     assert _loaded("grant", {**grant, "proof": [rdfc["proof"]]}) == "proof.no_known_suite False"

@@ -1,12 +1,13 @@
 """VCDM 2.0 in JWT and SD-JWT: the tests of the standard, and who may say what to whom."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from token_world import NOW, SECONDS, document_of, serving
 
 from credentials.contexts import CREDENTIALS_V2
 from credentials.envelope import Envelope
@@ -23,7 +24,7 @@ from credentials.errors import (
     TimeInvalid,
     Withdrawn,
 )
-from credentials.jose import key_of_jwk, numeric_date, public_jwk, read_jws, sign_claims
+from credentials.jose import key_of_jwk, public_jwk, read_jws, sign_claims
 from credentials.key_binding import bind_key
 from credentials.sd_jwt import SdJwt, issue_sd_jwt, select_disclosures
 from credentials.status import WITHOUT_STATUS, BitString, issue_status_list
@@ -40,10 +41,7 @@ from did.errors import KeyFormatError
 from did.json import Json, JsonObject
 from did.keys import SigningKey
 from did.multikey import b64url_decode, b64url_encode
-from did.resolve import Resolver
 
-NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
-SECONDS = numeric_date(NOW)
 KEY = EcdsaSigningKey.from_secret(Curve.P256, b"\1" * 32)
 HOLDER = SigningKey.from_seed(b"\2" * 32)
 CREDENTIAL: JsonObject = {
@@ -384,12 +382,12 @@ def test_an_issuer_on_the_web():
     }
     document = {"id": did, "verificationMethod": [method], "assertionMethod": ["#k"]}
     token = sign_vc_jwt({**CREDENTIAL, "issuer": did}, KEY, verification_method=f"{did}#k")
-    assert verify(token, resolver=Resolver(fetch=lambda _: orjson.dumps(document))).issuer == did
+    assert verify(token, resolver=serving(document)).issuer == did
     with pytest.raises(ControllerUnresolved):
         verify(token)
     document["authentication"] = document.pop("assertionMethod")
     with pytest.raises(ProofInvalid) as caught:
-        verify(token, resolver=Resolver(fetch=lambda _: orjson.dumps(document)))
+        verify(token, resolver=serving(document))
     assert caught.value.code == "key.not_authorised"
 
 
@@ -526,15 +524,13 @@ def test_nothing_expected_is_an_error(empty: dict[str, str]):
 def test_a_key_for_assertions_presents_nothing():
     """A presentation is by a key for authentication."""
     did = "did:web:holder.example"
-    method = {"id": f"{did}#k", "type": "Multikey", "controller": did}
-    method["publicKeyMultibase"] = HOLDER.verify_key.multikey
-    document: dict[str, Any] = {"id": did, "assertionMethod": [method]}
+    document = document_of(did, HOLDER)
     token = vp({"holder": did}, kid=f"{did}#k")
     with pytest.raises(ProofInvalid) as caught:
-        accept(token, resolver=Resolver(fetch=lambda _: orjson.dumps(document)))
+        accept(token, resolver=serving(document))
     assert caught.value.code == "key.not_authorised"
     document["authentication"] = document.pop("assertionMethod")
-    assert accept(token, resolver=Resolver(fetch=lambda _: orjson.dumps(document)))
+    assert accept(token, resolver=serving(document))
 
 
 def test_only_for_a_holder_whose_key_it_is():

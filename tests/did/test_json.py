@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from did.errors import JsonError
-from did.json import MAX_DEPTH, canonicalize, digest, parse, parse_object, parse_signed
+from did.json import MAX_DEPTH, canonicalize, digest, parse, parse_object, without_proof
 from did.multikey import check_multihash
 
 INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)
@@ -128,24 +128,14 @@ def test_a_float_is_found_wherever_it_stands(frame: str, number: str) -> None:
     assert verdict(frame % number) == verdict(frame % number + " ") == ("error", "json.float")
 
 
-@example({"\ue000": 1, "😀": 2, "proof": 3}, True)
-@settings(deadline=None, max_examples=100)
-@given(st.dictionaries(KEYS | st.just("proof"), values(INTEGERS), max_size=5), st.booleans())
-def test_parse_signed_gives_value_and_canonical_rest(value: Any, compact: bool) -> None:
-    """The same as parsing and canonicalizing, however the text was written."""
-    raw = json.dumps(value, ensure_ascii=False, separators=(",", ":") if compact else None)
-    rest = {key: member for key, member in value.items() if key != "proof"}
-    assert parse_signed(raw) == (value, rfc8785.dumps(rest))
-
-
-@pytest.mark.parametrize("raw", ["[1]", "null", "[1] ", '{"a":1,"a":1}', '{"a":1.5}', "{"])
-def test_parse_signed_refuses_what_parse_object_refuses(raw: str) -> None:
-    """With the same reason."""
-    with pytest.raises(JsonError) as one:
-        parse_object(raw)
-    with pytest.raises(JsonError) as other:
-        parse_signed(raw)
-    assert one.value.code == other.value.code
+@settings(deadline=None, max_examples=50)
+@given(st.dictionaries(KEYS | st.just("proof"), values(INTEGERS), max_size=5))
+def test_without_a_proof_the_rest_is_as_it_was(value: Any) -> None:
+    """And the object that it was taken from still has it."""
+    before = dict(value)
+    rest = without_proof(value)
+    assert rest == {key: member for key, member in value.items() if key != "proof"}
+    assert value == before
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from did.document import DidDocument
 from did.ecdsa import Curve, EcdsaSigningKey, EcdsaVerifyKey
 from did.errors import DidError
 from did.identifier import Did, DidUrl
-from did.json import canonicalize, parse, parse_object, parse_signed
+from did.json import canonicalize, parse, parse_object
 from did.keykinds import check, jwk_of
 from did.keys import SigningKey, VerifyKey
 from did.methods import jwk, peer, web
@@ -129,7 +129,6 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "did_url": lambda raw: same(str(DidUrl.parse(text(raw))), text(raw)),
     "json": lambda raw: same(parse(canonicalize(parse(raw))), parse(raw)),
     "json_with_floats": lambda raw: parse(raw, allow_floats=True),
-    "json_signed": parse_signed,
     "time": lambda raw: same(format_time(parse_time(text(raw))), text(raw)),
     "date_time_stamp": lambda raw: parse_date_time_stamp(text(raw)),
     "base64url": lambda raw: same(b64url_encode(b64url_decode(text(raw))), text(raw)),

@@ -11,10 +11,11 @@ from datetime import datetime
 from did.identifier import Did
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.keys import SigningKey
-from did.methods.webvh.entry import Proofs, entry_hash, hash_of
+from did.methods.webvh.entry import Proofs, entry_hash
 from did.methods.webvh.log import Log, read_log
 from did.methods.webvh.names import PLACEHOLDER
 from did.methods.webvh.parameters import METHOD
+from did.multikey import base58btc_multihash
 from did.time import format_time
 
 
@@ -49,7 +50,7 @@ def create(
         "state": document,
     }
     text = canonicalize(entry)
-    scid = hash_of(text)
+    scid = base58btc_multihash(text)
     entry = parse_object(text.replace(PLACEHOLDER.encode(), scid.encode()))
     line = _signed({**entry, "versionId": scid}, 1, key=key, proofs=proofs, now=now)
     state = entry["state"]

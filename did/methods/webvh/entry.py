@@ -5,7 +5,6 @@ Generation and Verification", "Authorized Keys", "Pre-Rotation Key Hash Generati
 Verification".
 """
 
-import hashlib
 import re
 from collections.abc import Collection
 from datetime import datetime
@@ -15,12 +14,11 @@ from did.errors import DidLogError, JsonError, KeyFormatError, SignatureInvalid
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.keys import SigningKey, VerifyKey
 from did.methods.webvh.names import PLACEHOLDER
-from did.multikey import base58btc_encode
+from did.multikey import base58btc_multihash
 
 SUITE: Final = "eddsa-jcs-2022"
 MAX_PROOFS: Final = 8
 
-_SHA2_256 = b"\x12\x20"
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|\+00:00)"
 )
@@ -48,19 +46,14 @@ class Proofs(Protocol):
         """A proof for ``assertionMethod`` by the key's did:key."""
 
 
-def hash_of(data: bytes) -> str:
-    """base58btc of the SHA-256 multihash: how a log names an entry, a key or itself."""
-    return base58btc_encode(_SHA2_256 + hashlib.sha256(data).digest())
-
-
 def key_hash(multikey: str) -> str:
     """What ``nextKeyHashes`` holds of a key that is to come."""
-    return hash_of(multikey.encode())
+    return base58btc_multihash(multikey.encode())
 
 
 def entry_hash(entry: JsonObject, predecessor: str) -> str:
     """The hash of an entry without its proof, after the ``versionId`` before it (or the SCID)."""
-    return hash_of(canonicalize({**entry, "versionId": predecessor}))
+    return base58btc_multihash(canonicalize({**entry, "versionId": predecessor}))
 
 
 def scid_of_entry(entry: JsonObject, scid: str) -> str:
@@ -77,7 +70,7 @@ def scid_of_entry(entry: JsonObject, scid: str) -> str:
         before = parse_object(text.replace(scid.encode(), PLACEHOLDER.encode()))
     except JsonError:
         raise DidLogError("the first entry has a name twice", code="did.webvh_scid") from None
-    return hash_of(canonicalize(before))
+    return base58btc_multihash(canonicalize(before))
 
 
 def read_time(value: Json) -> datetime:

@@ -17,6 +17,7 @@ from did.methods.webvh.entry import Proofs, read_time
 from did.methods.webvh.log import Log, Version, read_log
 from did.methods.webvh.names import url_of, witness_url_of
 from did.methods.webvh.witness import first_unwitnessed
+from did.time import check_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,7 @@ def resolve(
     another name of the same DID when it has moved. Raises as ``read_history`` and ``History.at``
     do, and whatever ``fetch`` raises.
     """
+    check_now(now)
     subject, wanted = (did.did, At.parse(did.query)) if isinstance(did, DidUrl) else (did, at)
     log = read_log(fetch(url_of(subject)), subject, proofs=proofs, now=now)
     witness = fetch(witness_url_of(subject)) if log.needs_witnesses else None

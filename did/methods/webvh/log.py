@@ -10,7 +10,7 @@ from typing import Final, NoReturn, Self
 
 from did.errors import DidLogError, DidSyntaxError, JsonError, MethodNotSupported
 from did.identifier import Did
-from did.json import JsonObject, parse_object
+from did.json import JsonObject, parse_object, without_proof
 from did.methods.webvh.entry import (
     Proofs,
     check_proofs,
@@ -21,6 +21,7 @@ from did.methods.webvh.entry import (
 )
 from did.methods.webvh.names import scid_of
 from did.methods.webvh.parameters import Parameters, Witnesses
+from did.time import check_now
 
 MAX_LOG_BYTES: Final = 2 * 1_048_576
 MAX_ENTRY_BYTES: Final = 131_072
@@ -95,6 +96,7 @@ def read_log(raw: bytes, did: Did, *, proofs: Proofs, now: datetime) -> Log:
     Raises ``DidLogError`` when the first entry does not hold, or no entry is about ``did``; and
     ``DidSyntaxError``.
     """
+    check_now(now)
     if len(raw) > MAX_LOG_BYTES or raw.count(b"\n") > MAX_ENTRIES:
         _refuse(f"a log must not exceed {MAX_LOG_BYTES} bytes and {MAX_ENTRIES} entries")
     scid = scid_of(did)
@@ -137,7 +139,7 @@ def _next(previous: Version | None, line: bytes, *, proofs: Proofs, now: datetim
         parameters = before.then(said)
     # 3. The number counts up, and the hash is over this entry and the name of the one before
     #    ("Read", step 3; "Verify The Entry Hash").
-    unsigned = {name: value for name, value in entry.items() if name != "proof"}
+    unsigned = without_proof(entry)
     number = 1 if previous is None else previous.number + 1
     predecessor = parameters.scid if previous is None else previous.version_id
     version_id = f"{number}-{entry_hash(unsigned, predecessor)}"

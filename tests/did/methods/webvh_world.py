@@ -9,7 +9,8 @@ from did.identifier import Did
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.keys import SigningKey
 from did.methods.webvh import Log, create, placeholder_of
-from did.methods.webvh.entry import entry_hash, hash_of
+from did.methods.webvh.entry import entry_hash
+from did.multikey import base58btc_multihash
 from did.time import format_time, parse_time
 
 LOGS = Path(__file__).parent / "webvh_logs"
@@ -89,7 +90,7 @@ def forged_first(key: SigningKey, /, **changes: Json) -> tuple[bytes, Did]:
         **changes,
     }
     text = canonicalize(entry)
-    scid = hash_of(text)
+    scid = base58btc_multihash(text)
     made = parse_object(text.replace(b"{SCID}", scid.encode()))
     return signed(made, 1, key) + b"\n", Did.parse(f"did:webvh:{scid}:example.com")
 
