@@ -83,11 +83,15 @@ def publish(settings: Settings) -> None:
 
     'pds sync' does it too.
     """
+    from pds.vault.errors import IdentityError
+
     with unlock(settings) as vault:
         shown = vault.identities.current()
         if shown.relay is None:
-            raise click.UsageError(
-                "A web server of your own hosts it: put what 'pds identity export' writes there."
+            raise IdentityError(
+                "a web server of your own hosts this identity, and no relay",
+                code="identity.own_host",
+                hint="Put what 'pds identity export' writes there.",
             )
         _tell(settings, vault, shown, "")
 

@@ -25,7 +25,7 @@ class IdentityError(VaultError):
     """A public identity that is not as it has to be for this: ``identity.*``.
 
     Codes: ``identity.none``, ``identity.exists``, ``identity.deactivated``, ``identity.place``,
-    ``identity.unchecked``, ``identity.foreign``.
+    ``identity.unchecked``, ``identity.foreign``, ``identity.own_host``.
     """
 
     default_code = "identity.none"

@@ -103,7 +103,7 @@ def test_mistakes_have_codes(cli: Any, tmp_path: Path) -> None:
     assert "example.com" not in error["message"]
     assert cli.json("identity", "create", expect=1)["code"] == "vault.no_relay"
     made = cli.json("identity", "create", "--host", FOLDER)
-    assert cli.json("identity", "publish", expect=2)["code"] == "usage"
+    assert cli.json("identity", "publish", expect=1)["code"] == "identity.own_host"
     file = tmp_path / "did.jsonl"
     file.write_bytes(b"{}\n")
     assert cli.json("identity", "recover", str(file), expect=1)["code"] == "identity.foreign"
