@@ -79,7 +79,7 @@ NEVER_NAMED = {
 
 # Libraries, and who uses them. One that is not here is one too many.
 LIBRARIES = {
-    "nacl": ("did.keys", "did.agreement"),
+    "nacl": ("did.keys", "did.agreement", "pds.vault.attachments.stream"),
     "rfc8785": ("did.json",),
     "orjson": ("did.json", "credentials.ours"),
     "pyld": ("credentials.rdfc",),

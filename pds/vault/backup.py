@@ -1,7 +1,8 @@
 """Encrypted backups, and a vault made from one.
 
-A backup is one file: a ZIP, stored, of the slot file and an encrypted copy of the database. It
-opens with the passphrase or the recovery kit of the day it was made.
+A backup is one file: a ZIP, stored, of the slot file, an encrypted copy of the database, and the
+attachments that it names as one run (``attachments.archive``). It opens with the passphrase or the
+recovery kit of the day it was made.
 """
 
 import os
@@ -9,15 +10,19 @@ import secrets
 import shutil
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
+from zipfile import ZipInfo
 
 from credentials.status import BitString, verify_status_list
-from pds.db import Connection, copy_encrypted
+from pds.db import copy_encrypted, open_encrypted
 from pds.mailbox import MailboxInfo, PackageState, RelayError
 from pds.messages.package import verify_manifest
 from pds.vault import files
+from pds.vault.attachments import AttachmentError
+from pds.vault.attachments.stream import Source
 from pds.vault.context import Context, HomeRelay
 from pds.vault.errors import VaultError
 from pds.vault.hosting import recover as recover_identities
@@ -29,13 +34,16 @@ from pds.vault.watch import PackageWatch
 
 GAP = 100
 JUMP = 1000
-_MEMBERS = (files.SLOTS, files.DATABASE)
+_FILES = (files.SLOTS, files.DATABASE)
+_MEMBERS = (*_FILES, files.ATTACHMENTS)
 
 
-def write_backup(folder: Path, conn: Connection, data_key: DataKey, target: Path) -> int:
+def write_backup(folder: Path, ctx: Context, data_key: DataKey, target: Path) -> int:
     """Write a backup to ``target``, whole or not at all. Returns its size in bytes.
 
-    Raises ``VaultError`` (``backup.exists``) and ``DbError``.
+    Every attachment is read with its key while it is copied: what cannot be restored is no backup.
+    Raises ``VaultError`` (``backup.exists``), ``DbError``, and ``AttachmentError``
+    (``attachment.missing``, ``attachment.damaged``).
     """
     if target.exists():
         raise VaultError(
@@ -43,31 +51,42 @@ def write_backup(folder: Path, conn: Connection, data_key: DataKey, target: Path
             code="backup.exists",
             hint="Backups are never overwritten. Choose another name.",
         )
-    work = Path(mkdtemp(prefix=".backup-", dir=target.parent))
-    try:
-        copy_encrypted(conn, work / files.DATABASE, data_key.derive("database"))
+    key = data_key.derive("database")
+    with (
+        ctx.attachments.settling(),
+        TemporaryDirectory(
+            prefix=".backup-", dir=target.parent, ignore_cleanup_errors=True
+        ) as beside,
+    ):
+        work = Path(beside)
+        ctx.attachments.hold()  # no file goes while the copy names it
+        copy_encrypted(ctx.conn, work / files.DATABASE, key)
         shutil.copyfile(folder / files.SLOTS, work / files.SLOTS)
         draft = work / "backup"
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as out:
             with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-                for name in _MEMBERS:
+                for name in _FILES:
                     archive.write(work / name, name)
+                with (
+                    closing(open_encrypted(work / files.DATABASE, key)) as copy,
+                    archive.open(ZipInfo(files.ATTACHMENTS), "w", force_zip64=True) as run,
+                ):
+                    ctx.attachments.pack(copy, run)
             out.flush()
             os.fsync(out.fileno())
         os.rename(draft, target)
         files.sync_folder(target.parent)
         return target.stat().st_size
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
-def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path], None]) -> None:
+def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path, Source], None]) -> None:
     """Lay a backup out as a vault folder, which must not exist or be empty.
 
-    Exactly the two known members are taken, by name; sizes are bounded. ``prepare`` works on the
-    folder before it comes to its place; if it raises, nothing is left. Raises ``VaultError``
-    (``backup.damaged``, ``backup.missing``, ``vault.exists``).
+    Exactly the three known members are taken, by name; sizes are bounded. ``prepare`` works on the
+    folder before it comes to its place, and reads the run of attachments to its end; if it raises,
+    nothing is left. Raises ``VaultError`` (``backup.damaged``, ``backup.missing``,
+    ``vault.exists``).
     """
     files.check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -82,13 +101,14 @@ def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path], None]) -> No
             if sum(info.file_size for info in infos.values()) > backup.stat().st_size:
                 raise zipfile.BadZipFile("size")
             draft.mkdir(mode=0o700)
-            for name in _MEMBERS:
+            for name in _FILES:
                 descriptor = os.open(draft / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(descriptor, "wb") as out, archive.open(name) as source:
                     shutil.copyfileobj(source, out, 2**20)
                     out.flush()
                     os.fsync(out.fileno())
-        prepare(draft)
+            with archive.open(files.ATTACHMENTS) as run:
+                prepare(draft, run)
         if folder.exists():
             folder.rmdir()
         os.rename(draft, folder)
@@ -96,8 +116,10 @@ def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path], None]) -> No
     except FileNotFoundError:
         shutil.rmtree(draft, ignore_errors=True)
         raise VaultError("there is no such backup", code="backup.missing") from None
-    except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, EOFError, RuntimeError, AttachmentError) as error:
         shutil.rmtree(draft, ignore_errors=True)
+        if isinstance(error, AttachmentError) and error.code != "attachment.damaged":
+            raise
         raise VaultError(
             "the file is not a whole backup of a vault",
             code="backup.damaged",

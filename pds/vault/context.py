@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from credentials.webvh import PROOFS
 from did.json import JsonObject
@@ -15,6 +16,7 @@ from did.time import format_time, parse_time, utc_now
 from pds.db import Connection, transaction
 from pds.mailbox import OwnedMailbox, RelayClient, RelayUnreachable
 from pds.net import DevTrust, Transport
+from pds.vault.attachments import Attachments
 from pds.vault.derive import IdentityKeys, IdentityPlace, RelationshipKeys, Root
 from pds.vault.errors import ClockWrong, VaultError
 from pds.vault.records import Records
@@ -41,12 +43,14 @@ class Context:
     """An open vault. One writer at a time; ``transaction`` brackets every change."""
 
     conn: Connection
+    attachments_folder: Path
     clock: Callable[[], datetime] = utc_now
     random: Callable[[int], bytes] = field(default=os.urandom, repr=False)
     exchange: ExchangeStore = field(init=False)
     history: HistoryStore = field(init=False)
     identities: IdentityStore = field(init=False)
     records: Records = field(init=False)
+    attachments: Attachments = field(init=False)
     transport: Transport = field(init=False)
     resolver: Resolver = field(init=False)
     _root: Root = field(init=False, repr=False)
@@ -56,6 +60,13 @@ class Context:
         self.history = HistoryStore(self.conn)
         self.identities = IdentityStore(self.conn)
         self.records = Records(self.conn, clock=self.clock, random=self.random)
+        self.attachments = Attachments(
+            self.conn,
+            self.attachments_folder,
+            self.records,
+            clock=self.clock,
+            random=self.random,
+        )
         self._root = Root(b64url_decode(self.setting("root")))
         self.connect()
 
@@ -149,8 +160,9 @@ class Context:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        with transaction(self.conn):
+        with self.attachments.settling(), transaction(self.conn):
             yield
+            self.attachments.flush()
 
     def log(self, kind: str, subject: str, detail: JsonObject | None = None) -> None:
         """Append to the vault's history, in the caller's transaction."""

@@ -1,4 +1,5 @@
-"""A vault as a folder: ``slots.json`` and ``vault.db``; made whole or not at all."""
+"""A vault as a folder: ``slots.json``, ``vault.db`` and the files of ``attachments``; made whole or
+not at all."""
 
 import os
 import secrets
@@ -15,6 +16,7 @@ from pds.vault import keyslots
 from pds.vault.derive import Root
 from pds.vault.errors import VaultError
 from pds.vault.keyslots import Argon2Params, DataKey
+from pds.vault.store.attachments import ATTACHMENTS_SQL
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HISTORY_SQL
 from pds.vault.store.identities import IDENTITY_SQL
@@ -22,11 +24,12 @@ from pds.vault.store.records import RECORDS_SQL
 from pds.vault.store.schema import EXCHANGE_SQL
 from pds.wire import parse_relay_url
 
-SLOTS, DATABASE = "slots.json", "vault.db"
+SLOTS, DATABASE, ATTACHMENTS = "slots.json", "vault.db", "attachments"
 APPLICATION_ID = 0x50445356  # "PDSV"
 MIGRATIONS = (
     Migration(1, RECORDS_SQL + EXCHANGE_SQL + HISTORY_SQL),
     Migration(2, IDENTITY_SQL),
+    Migration(3, ATTACHMENTS_SQL),
 )
 
 

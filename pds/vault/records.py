@@ -9,7 +9,7 @@ Longer than other rooms, because all verbs on records are one class and each is 
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -366,8 +366,9 @@ class Records:
             for b in self._store.batches()
         ]
 
-    def undo_batch(self, batch: str, *, edited: bool = False) -> Undone:
-        """Delete the records of a batch; those edited since are kept unless ``edited``.
+    def undo_batch(self, batch: str, *, edited: bool = False, kept: Collection[int] = ()) -> Undone:
+        """Delete the records of a batch; those edited since are kept unless ``edited``, and those
+        with a number in ``kept``, to which something else was added.
 
         RecordError ``data.not_found`` when no live record has this batch.
         """
@@ -378,7 +379,11 @@ class Records:
                     "There is no such batch, or it was undone.", code="data.not_found"
                 )
             now = format_time(self._clock())
-            gone = [ordinal for ordinal, version in live if edited or version == 1]
+            gone = [
+                ordinal
+                for ordinal, version in live
+                if edited or (version == 1 and ordinal not in kept)
+            ]
             for ordinal in gone:
                 self._store.erase(ordinal, changed=now)
         return Undone(removed=len(gone), kept=len(live) - len(gone))

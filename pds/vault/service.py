@@ -5,16 +5,18 @@
         vault.decide(shown.request.id, {"delivery": Accept()})
         vault.sync()
 
-Command line and portal call this and nothing beneath it.
+Command line and portal call this and nothing beneath it. Longer than other rooms, because all verbs
+are one class and each is a few lines.
 """
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from credentials.purposes import label
 from did.json import JsonObject
@@ -26,6 +28,9 @@ from pds.net import DevTrust
 from pds.vault import backup as backups
 from pds.vault import consent, decide, files, hosting, keyslots, outbox, staging, withdraw
 from pds.vault.activity import Activity, Sharing, activity, sharing
+from pds.vault.attachments import Attachment
+from pds.vault.attachments.keeper import opened
+from pds.vault.attachments.stream import Progress, Source
 from pds.vault.backup import ReconcileReport
 from pds.vault.consent import Answer, PurposeView
 from pds.vault.context import Context
@@ -123,7 +128,9 @@ class Vault:
         data_key = files.unlock(folder, passphrase=passphrase, kit=kit)
         conn = files.open_database(folder, data_key)
         try:
-            return cls(folder, data_key, Context(conn, clock=clock, random=random))
+            ctx = Context(conn, folder / files.ATTACHMENTS, clock=clock, random=random)
+            ctx.attachments.tidy()
+            return cls(folder, data_key, ctx)
         except BaseException:
             conn.close()
             raise
@@ -144,12 +151,14 @@ class Vault:
         A wrong passphrase or kit leaves nothing behind.
         """
 
-        def mark(draft: Path) -> None:
+        def fill(draft: Path, attachments: Source) -> None:
             opened = cls.open(draft, passphrase=passphrase, kit=kit, clock=clock)
-            with opened as vault, vault._ctx.transaction():
-                vault._ctx.exchange.set_setting("restoring", "1")
+            with opened as vault:
+                vault._ctx.attachments.unpack(attachments)
+                with vault._ctx.transaction():
+                    vault._ctx.exchange.set_setting("restoring", "1")
 
-        backups.unpack(backup, folder, prepare=mark)
+        backups.unpack(backup, folder, prepare=fill)
         return cls.open(folder, passphrase=passphrase, kit=kit, clock=clock, random=random)
 
     def close(self) -> None:
@@ -182,9 +191,11 @@ class Vault:
         )
 
     def check(self) -> list[str]:
-        """Every page, and the history against its own log; an empty list means sound."""
+        """Every page, the history against its own log, and every attachment to its end; an empty
+        list means sound."""
         found = check(self._ctx.conn)
-        return found + [f"history entry {n} was altered" for n in self._ctx.history.damaged()]
+        found += [f"history entry {n} was altered" for n in self._ctx.history.damaged()]
+        return found + self._ctx.attachments.damaged()
 
     # keys and settings
     def change_passphrase(self, new: str, *, params: Argon2Params | None = None) -> None:
@@ -266,9 +277,11 @@ class Vault:
         return applied
 
     def undo_import(self, batch: str) -> Undone:
-        """Take an import back; items that were corrected since are kept."""
+        """Take an import back with its attachments; items that were corrected since, or were given
+        another attachment, are kept."""
         with self._ctx.transaction():
-            undone = self._ctx.records.undo_batch(batch)
+            kept = self._ctx.attachments.with_more(batch)
+            undone = self._ctx.records.undo_batch(batch, kept=kept)
             self._ctx.log("import undone", batch, {"removed": undone.removed})
         return undone
 
@@ -298,6 +311,60 @@ class Vault:
         with self._ctx.transaction():
             self._ctx.records.delete(record_id)
             self._ctx.log("deleted", record_id)
+
+    # attachments
+    def attach(
+        self,
+        record_id: str,
+        source: Path | BinaryIO,
+        *,
+        name: str | None = None,
+        progress: Progress | None = None,
+    ) -> Attachment:
+        """Keep a file with a record, encrypted; the whole of it, or nothing.
+
+        The name is that of the path unless given. The same content again is the attachment that is
+        there. Raises ``AttachmentError`` (``unreadable``, ``too_large``, ``no_space``,
+        ``not_allowed``) and ``RecordError``.
+        """
+        self._ctx.records.get(record_id)  # before a gigabyte is read
+        if isinstance(source, Path):
+            with opened(source) as stream:
+                return self.attach(record_id, stream, name=name or source.name, progress=progress)
+        with self._ctx.attachments.settling():
+            written = self._ctx.attachments.write(source, progress=progress)
+            with self._ctx.transaction():
+                kept = self._ctx.attachments.keep(record_id, written, name=name or "")
+                self._ctx.log("attached", record_id, {"attachment": kept.id})
+        return kept
+
+    def attachments(self, record_id: str | None = None) -> list[Attachment]:
+        """Those of a record, or all there are."""
+        if record_id is None:
+            return self._ctx.attachments.all()
+        return self._ctx.attachments.of(record_id)
+
+    def attachment(self, attachment_id: str) -> Attachment:
+        return self._ctx.attachments.get(attachment_id)
+
+    def open_attachment(self, attachment_id: str) -> BufferedReader:
+        """The content as a stream that is verified as it is read. Its last bytes, and its end, come
+        only when nothing was changed or cut off; else ``attachment.damaged`` is raised."""
+        return self._ctx.attachments.open(attachment_id)
+
+    def save_attachment(
+        self, attachment_id: str, target: Path, *, progress: Progress | None = None
+    ) -> None:
+        """Write the content to a new file (mode 0600), whole or not at all. It is no longer
+        encrypted there. Raises as ``open_attachment``, and ``attachment.exists``."""
+        self._ctx.attachments.save(attachment_id, target, progress=progress)
+
+    def detach(self, attachment_id: str) -> None:
+        """Delete an attachment: its key, by which nobody can read the file any more, and the
+        file."""
+        with self._ctx.transaction():
+            record_id = self._ctx.attachments.remove(attachment_id)
+            self._ctx.log("detached", record_id, {"attachment": attachment_id})
 
     # requests
     def open_link(self, link: str) -> ShownRequest:
@@ -427,7 +494,7 @@ class Vault:
     # backups
     def backup(self, target: Path) -> int:
         """Write an encrypted backup; returns its size in bytes."""
-        return backups.write_backup(self._folder, self._ctx.conn, self._data_key, target)
+        return backups.write_backup(self._folder, self._ctx, self._data_key, target)
 
     def reconcile(self) -> ReconcileReport:
         """Bring a restored vault up to what its relay knows; nothing is written before."""
