@@ -33,7 +33,7 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; 
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; padding: .5rem; }
 th, td { border-bottom: 1px solid var(--line); padding: .4rem .6rem; text-align: left;
-  vertical-align: top; min-width: 6rem; max-width: 28rem; overflow-wrap: break-word;
+  vertical-align: top; min-width: 8rem; max-width: 28rem; overflow-wrap: break-word;
   white-space: pre-line; }
 thead th { background: var(--soft); }
 tbody th { font-weight: 600; }
@@ -57,7 +57,6 @@ class Listed:
 
     name: str
     title: str
-    description: str
     count: int
     first: str
     files: tuple[str, ...]
@@ -187,15 +186,15 @@ def index_page(
     (path, name, bytes).
     """
     parts = [
-        f"<p>Everything here was in your personal data store on {_e(made)}. These pages need no "
-        "program but a browser; nothing on them reaches the internet.</p>",
+        f"<p>Everything here was in your personal data store on {_e(made[:10])}. These pages need "
+        "no program but a browser; nothing on them reaches the internet.</p>",
         "<p><strong>This archive is not encrypted.</strong> Whoever has it can read it.</p>",
     ]
     if categories:
         parts.append("<h2>Your data</h2>")
         rows = "".join(
             f'<tr><th scope="row"><a href="{_e(c.first)}">{_e(c.title)}</a></th>'
-            f'<td class="number">{c.count}</td><td>{_e(c.description)}</td><td>'
+            f'<td class="number">{c.count}</td><td>'
             + " ".join(f'<a href="{_e(f)}">{_e(f.rpartition(".")[2].upper())}</a>' for f in c.files)
             + "</td></tr>\n"
             for c in categories
@@ -203,7 +202,7 @@ def index_page(
         parts.append(
             '<div class="scroll" role="region" aria-label="Categories of data" tabindex="0">'
             "<table><caption>Categories of data</caption><thead><tr>"
-            '<th scope="col">Category</th><th scope="col">Items</th><th scope="col">What it is</th>'
+            '<th scope="col">Category</th><th scope="col">Items</th>'
             f'<th scope="col">Files</th></tr></thead><tbody>\n{rows}</tbody></table></div>'
         )
     if grants:

@@ -8,17 +8,14 @@ anything deeper is JSON.
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator
 
 from did.json import Json, JsonObject, canonicalize, parse_object
+from pds.vault.formulas import defuse
 from pds.vault.store.records import Row
 
 from .jsonld import properties, resolve
 
-BOM = b"\xef\xbb\xbf"
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n|%＝＋－＠]")
-_NUMBER = re.compile(r"[+\-]?[0-9]{1,15}(?:\.[0-9]{1,6})?")
 PROVENANCE = ("id", "version", "about", "source", "collected", "assurance", "created", "changed")
 
 
@@ -29,11 +26,6 @@ def columns(schema: JsonObject) -> list[str]:
         parts = [part for part, _ in properties(resolve(member, schema))]
         found += [f"{name}.{part}" for part in parts] or [name]
     return found
-
-
-def defuse(text: str) -> str:
-    """A cell that no spreadsheet runs. Plain numbers stay numbers, negative ones too."""
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def csv_file(rows: Iterable[Row], schema: JsonObject) -> Iterator[bytes]:

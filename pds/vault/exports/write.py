@@ -155,7 +155,6 @@ class _Export:
             pages.Listed(
                 name=name,
                 title=category.title,
-                description=category.description,
                 count=live,
                 first=shown[0],
                 files=tuple(files),

@@ -1,7 +1,7 @@
 """CSV: rows to purchases or contacts, by the names of their columns or by a mapping.
 
 A cell that looks like a formula of a spreadsheet is text like any other here, and no amount;
-whoever writes CSV defuses it.
+the apostrophe that whoever wrote it may have put before it is taken off.
 """
 
 import unicodedata
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from did.json import JsonObject
+from pds.vault.formulas import restored
 from pds.vault.schemas import RecordError, parse_path
 
 from .amounts import (
@@ -174,7 +175,7 @@ class _RowReader:
         # 2. Each mapped cell in the form of its field.
         fields: JsonObject = {}
         for column, field in self._target.columns.items():
-            text = unicodedata.normalize("NFC", cells[column]).strip()
+            text = restored(unicodedata.normalize("NFC", cells[column]).strip())
             if not text:
                 continue
             if field in _DATES:
