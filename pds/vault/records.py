@@ -9,7 +9,8 @@ Longer than other rooms, because all verbs on records are one class and each is 
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -51,6 +52,7 @@ _REPEATED = frozenset({"purchases"})
 ASSURANCES = ("self-declared", "attested", "company", "inferred")
 MAX_PAGE = 1000
 MAX_SOURCE = 200
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,72 @@ class Records:
                 row, digest=_digest(found.name, canonical), texts=_texts(record.fields)
             )
         return record
+
+    def take_over(self, versions: Sequence[Record], *, batch: str | None = None) -> bool:
+        """Keep a record as another vault gave it out, with its id and every version's provenance;
+        ``batch`` takes the place of its own. False when all of it is here already.
+
+        ``versions`` begin with the first; of a deleted record all are without contents. Each is
+        checked like a new one. RecordError as ``add``, ``data.id``, and ``data.conflict`` when
+        the vault has this record otherwise, also when it was deleted here.
+        """
+        for number, version in enumerate(versions, start=1):
+            _check_provenance(
+                source=version.source, about=version.about, assurance=version.assurance
+            )
+            first = versions[0]
+            fits = (
+                _ID.fullmatch(version.id) is not None
+                and version.version == number
+                and (version.id, version.category) == (first.id, first.category)
+                and version.deleted == first.deleted
+            )
+            if not fits or (version.deleted and len(versions) == 1):
+                raise RecordError("A record's id or versions are not of this kind.", code="data.id")
+        rows = [self._row_of(version, batch) for version in versions]
+        with self.writing():
+            known = self._store.get(rows[0].id)
+            if known is not None:
+                here = [_said(row) for row in self._store.history(known.ordinal)]
+                if here[: len(rows)] == [_said(row) for row in rows]:
+                    return False
+                raise RecordError("The vault has this item otherwise.", code="data.conflict")
+            for row in rows:
+                fields = _fields(row)
+                digest = _digest(row.category, canonicalize(fields))
+                if row.version == 1:
+                    self._store.insert(row, digest=digest, texts=_texts(fields))
+                    ordinal = cast(Row, self._store.get(row.id)).ordinal
+                elif not (row.deleted and row is rows[-1]):
+                    self._store.replace(
+                        replace(row, ordinal=ordinal), digest=digest, texts=_texts(fields)
+                    )
+            if rows[-1].deleted:
+                self._store.erase(ordinal, changed=rows[-1].changed)
+        return True
+
+    def _row_of(self, version: Record, batch: str | None) -> Row:
+        if version.deleted:  # nothing to check; it is erased again as soon as it is there
+            schema, text = _known(version.category).schema, "{}"
+        else:
+            found, canonical = check(version.category, version.fields)
+            schema, text = found.schema, canonical.decode()
+        return Row(
+            ordinal=0,
+            id=version.id,
+            category=version.category,
+            schema=schema,
+            about=version.about,
+            fields=text,
+            source=version.source,
+            collected=format_time(version.collected),
+            assurance=version.assurance,
+            batch=batch,
+            version=version.version,
+            created=format_time(version.created),
+            changed=format_time(version.changed),
+            deleted=version.deleted,
+        )
 
     def delete(self, record_id: str) -> None:
         """Erase the contents of every version (GDPR article 17); that they existed stays known."""
@@ -433,37 +501,8 @@ class Records:
         return row.ordinal
 
 
-class Adding:
-    """One import into a vault: counts what it ``added`` and what were ``duplicates``."""
-
-    def __init__(
-        self,
-        records: Records,
-        times_seen: Callable[[bytes], int],
-        *,
-        source: str,
-        about: str,
-        batch: str,
-    ) -> None:
-        self._records = records
-        self._times_seen = times_seen
-        self._source, self._about, self._batch = source, about, batch
-        self.added = self.duplicates = 0
-
-    def take(self, category: str, canonical: bytes, *, about: str | None = None) -> None:
-        """Keep a record that ``schemas.check`` has passed, unless it is there already."""
-        digest = _digest(category, canonical)
-        if not self._records._is_new(category, digest, self._times_seen, batch=self._batch):
-            self.duplicates += 1
-            return
-        self.added += 1
-        self._records._keep(
-            category,
-            canonical,
-            source=self._source,
-            about=about or self._about,
-            batch=self._batch,
-        )
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 
 def _known(name: str) -> Category:

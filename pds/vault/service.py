@@ -36,6 +36,7 @@ from pds.vault.consent import Answer, PurposeView
 from pds.vault.context import Context
 from pds.vault.decide import Outcome
 from pds.vault.errors import NotFound, VaultError
+from pds.vault.exports import Exported, TakenIn, take_in, write_export
 from pds.vault.identity import Identities
 from pds.vault.imports import ImportPlan, apply, make_plan, reader
 from pds.vault.imports.plan import About, Applied
@@ -490,6 +491,28 @@ class Vault:
     def identities(self) -> Identities:
         """Public identities; what they change is sent by ``push``."""
         return Identities(self._ctx)
+
+    # giving everything back
+    def export(
+        self,
+        target: Path,
+        *,
+        categories: Sequence[str] | None = None,
+        company: str | None = None,
+        progress: Callable[[int], None] = lambda _done: None,
+    ) -> Exported:
+        """Write everything, or what is named, into one open ZIP that is **not encrypted**; as
+        ``exports.write_export``. That it was done stands in the history."""
+        done = write_export(
+            self._ctx, target, categories=categories, company=company, progress=progress
+        )
+        with self._ctx.transaction():
+            self._ctx.log("exported", "vault", {"items": done.items})
+        return done
+
+    def import_export(self, archive: Path) -> TakenIn:
+        """Take in the records of an archive that ``export`` wrote; as ``exports.take_in``."""
+        return take_in(self._ctx, archive)
 
     # backups
     def backup(self, target: Path) -> int:

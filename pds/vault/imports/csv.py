@@ -1,7 +1,7 @@
 """CSV: rows to purchases or contacts, by the names of their columns or by a mapping.
 
 A cell that looks like a formula of a spreadsheet is text like any other here, and no amount;
-whoever writes CSV defuses it.
+the apostrophe that whoever wrote it may have put before it is taken off.
 """
 
 import unicodedata
@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from did.json import JsonObject
+from pds.vault.formulas import restored
 from pds.vault.schemas import RecordError, parse_path
 
 from .amounts import (
@@ -178,6 +179,7 @@ class _RowReader:
             text = cells[column].strip()
             if not text.isascii():
                 text = unicodedata.normalize("NFC", text).strip()
+            text = restored(text)
             if not text:
                 continue
             if field in _DATES:
