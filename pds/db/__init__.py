@@ -9,11 +9,12 @@ from pds.db.connection import (
     translate,
 )
 from pds.db.errors import DbBusy, DbDamaged, DbError
-from pds.db.maintenance import check, copy_encrypted
+from pds.db.maintenance import Compacted, check, compact, copy_encrypted
 from pds.db.migrations import Migration, migrate
 from pds.db.tables import Tables
 
 __all__ = [
+    "Compacted",
     "Connection",
     "DbBusy",
     "DbDamaged",
@@ -22,6 +23,7 @@ __all__ = [
     "Migration",
     "Tables",
     "check",
+    "compact",
     "copy_encrypted",
     "migrate",
     "open_encrypted",

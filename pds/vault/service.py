@@ -19,7 +19,7 @@ from typing import Self
 from credentials.purposes import label
 from did.json import JsonObject
 from did.time import utc_now
-from pds.db import check
+from pds.db import Compacted, check, compact
 from pds.links import RequestLink, open_request
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
@@ -185,6 +185,12 @@ class Vault:
         """Every page, and the history against its own log; an empty list means sound."""
         found = check(self._ctx.conn)
         return found + [f"history entry {n} was altered" for n in self._ctx.history.damaged()]
+
+    def compact(self) -> Compacted:
+        """Write the database anew without gaps; ``DbError`` as ``pds.db.compact``."""
+        with self._ctx.transaction():
+            self._ctx.log("compacted", "vault")
+        return compact(self._ctx.conn)
 
     # keys and settings
     def change_passphrase(self, new: str, *, params: Argon2Params | None = None) -> None:
