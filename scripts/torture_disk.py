@@ -59,7 +59,7 @@ class Event:
     """Something that is about to happen to ``path`` (empty: a temporary file without a name).
 
     ``kind`` ∈ open, write, truncate, sync, delete, rename (to ``target``), sync-folder. ``half``
-    carries out the first half of a write.
+    carries out the first half of a write. ``synced``: the deletion is made durable at once.
     """
 
     kind: str
@@ -67,6 +67,7 @@ class Event:
     offset: int = 0
     data: bytes = field(default=b"", repr=False)
     target: str = ""
+    synced: bool = False
     half: Callable[[], None] = lambda: None
 
 
@@ -152,7 +153,7 @@ class _Seam:
         return self._methods[address]
 
     def _on_delete(self, vfs: int, name: bytes, sync: int) -> int:
-        failed = self._hook(Event("delete", name.decode()))
+        failed = self._hook(Event("delete", name.decode(), synced=bool(sync)))
         return self._delete(vfs, name, sync) if failed is None else failed
 
     # ---- Python's own files

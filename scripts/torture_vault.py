@@ -261,9 +261,7 @@ class Torture:
 
     def _once(self, random: Random) -> str:
         """Fork, work, die. Returns the verb that was under way."""
-        at, how = int(random.paretovariate(0.7)) + random.randrange(60), random.choice(
-            ["before", "half", "after"]
-        )  # fmt: skip
+        at, how = int(2 ** random.uniform(0, 9.5)), random.choice(["before", "half", "after"])
         reading, writing = os.pipe()
         place_out, place_in = os.pipe()
         child = os.fork()
@@ -326,7 +324,7 @@ class Torture:
             found = vault.check()
             if found:
                 raise Lost("check: " + "; ".join(found[:5]))
-            self._check_model(vault, doubtful)
+            check_model(vault, model, doubtful)
             check_history(vault)
             adopt(vault, model)
             if random.randrange(8) == 0:  # and it goes on working
@@ -335,32 +333,6 @@ class Torture:
                 model.entries = entries(vault)
         if model.backups and random.randrange(4) == 0:
             self._check_backup(*model.backups[-1])
-
-    def _check_model(self, vault: Vault, doubtful: str) -> None:
-        model, more = self._model, entries(vault) - self._model.entries
-        if more < 0:
-            raise Lost(f"{-more} entries of the history are gone")
-        if more > 0 and not doubtful:
-            raise Lost("something happened that nobody asked for")
-        for name, versions in model.records.items():
-            shown = [] if vault.history(name)[-1].deleted else vault.history(name)
-            fields = [version.fields for version in shown]
-            extra = fields[: len(versions)] != versions or len(fields) > len(versions) + (
-                doubtful == "edit"
-            )
-            if extra and not (doubtful == "delete" and not fields and more == 1):
-                raise Lost(f"a record is not as acknowledged (while {doubtful})")
-        live = {b.id: b.live for b in vault._ctx.records.batches()}
-        for batch, count in model.batches.items():
-            if live.get(batch, 0) != count and not (doubtful == "undo" and live.get(batch) == 0):
-                raise Lost(f"a batch is not as acknowledged (while {doubtful})")
-        grants = Counter(row.request for row in vault._ctx.exchange.grants())
-        for request, count in model.decided.items():
-            if vault.request(request).state != "decided" or grants[request] != count:
-                raise Lost("a decision is lost")
-        ended = {row.id for row in vault._ctx.exchange.grants() if row.ended is not None}
-        if not model.ended <= ended:
-            raise Lost("a withdrawal is lost")
 
     def _check_backup(self, path: str, kit: str) -> None:
         place = self._work / "restored"
@@ -372,6 +344,34 @@ class Torture:
         for left in place.iterdir():
             left.unlink()
         place.rmdir()
+
+
+def check_model(vault: Vault, model: Model, doubtful: str) -> None:
+    """Everything acknowledged is there; what was under way happened wholly or not at all."""
+    more = entries(vault) - model.entries
+    if more < 0:
+        raise Lost(f"{-more} entries of the history are gone")
+    if more > 0 and not doubtful:
+        raise Lost("something happened that nobody asked for")
+    for name, versions in model.records.items():
+        shown = [] if vault.history(name)[-1].deleted else vault.history(name)
+        fields = [version.fields for version in shown]
+        extra = fields[: len(versions)] != versions or len(fields) > len(versions) + (
+            doubtful == "edit"
+        )
+        if extra and not (doubtful == "delete" and not fields and more == 1):
+            raise Lost(f"a record is not as acknowledged (while {doubtful})")
+    live = {b.id: b.live for b in vault._ctx.records.batches()}
+    for batch, count in model.batches.items():
+        if live.get(batch, 0) != count and not (doubtful == "undo" and live.get(batch) == 0):
+            raise Lost(f"a batch is not as acknowledged (while {doubtful})")
+    grants = Counter(row.request for row in vault._ctx.exchange.grants())
+    for request, count in model.decided.items():
+        if vault.request(request).state != "decided" or grants[request] != count:
+            raise Lost("a decision is lost")
+    ended = {row.id for row in vault._ctx.exchange.grants() if row.ended is not None}
+    if not model.ended <= ended:
+        raise Lost("a withdrawal is lost")
 
 
 def check_history(vault: Vault) -> None:
