@@ -1,4 +1,4 @@
-"""Loops of kill -9 and states of a lost power, in several processes; ends with 1 if anything is lost.
+"""Loops of kill -9 and states of a lost power, in several processes. Ends with 1 on a loss.
 
     scripts/torture vault --loops 10000 --states 100000 --seed 7 --jobs 2
 
@@ -21,9 +21,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from torture_power import STATES_OF_A_RECORD, PowerLoss  # noqa: E402
-from torture_vault import FRESH_EVERY, Report, Torture  # noqa: E402
-from torture_world import Template, data_key, make_template  # noqa: E402
+from torture_power import STATES_OF_A_RECORD, PowerLoss
+from torture_vault import FRESH_EVERY, Report, Torture
+from torture_world import Template, data_key, make_template
 
 
 def _kill(template: Template, work: Path, seed: int, loops: range) -> Report:

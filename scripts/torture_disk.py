@@ -1,10 +1,10 @@
 """The disk as this process writes it: every write, sync, cut, rename and deletion passes a hook.
 
-SQLite asks its VFS for each of them, and the VFS is a table of functions that a program may replace:
-so is done here, by ctypes, in the library that sqlcipher3 carries. What Python writes by itself (the
-slot file, the ZIP of a backup, the moving of files) goes through a few functions of ``os``, which
-are wrapped. The hook sees an ``Event`` before it is carried out. It may let it happen, kill the
-process, do half of it first, or have it fail as a full or broken disk would.
+SQLite asks its VFS for each of them, and the VFS is a table of functions that a program may
+replace: so is done here, by ctypes, in the library that sqlcipher3 carries. What Python writes by
+itself (the slot file, the ZIP of a backup, the moving of files) goes through a few functions of
+``os``, which are wrapped. The hook sees an ``Event`` before it is carried out. It may let it
+happen, kill the process, do half of it first, or have it fail as a full or broken disk would.
 
 Once installed it stays: install it in a forked child.
 """
@@ -31,11 +31,11 @@ _FN_SYNC = ctypes.CFUNCTYPE(_int, _ptr, _int)
 _VFS_NAMES = (
     "xOpen xDelete xAccess xFullPathname xDlOpen xDlError xDlSym xDlClose xRandomness xSleep "
     "xCurrentTime xGetLastError xCurrentTimeInt64 xSetSystemCall xGetSystemCall xNextSystemCall"
-).split()
+)
 _IO_NAMES = (
     "xClose xRead xWrite xTruncate xSync xFileSize xLock xUnlock xCheckReservedLock xFileControl "
     "xSectorSize xDeviceCharacteristics xShmMap xShmLock xShmBarrier xShmUnmap xFetch xUnfetch"
-).split()
+)
 
 
 class _Vfs(ctypes.Structure):
@@ -46,12 +46,12 @@ class _Vfs(ctypes.Structure):
         ("pNext", _ptr),
         ("zName", ctypes.c_char_p),
         ("pAppData", _ptr),
-        *((name, _ptr) for name in _VFS_NAMES),
+        *((name, _ptr) for name in _VFS_NAMES.split()),
     ]
 
 
 class _IoMethods(ctypes.Structure):
-    _fields_ = [("iVersion", _int), *((name, _ptr) for name in _IO_NAMES)]
+    _fields_ = [("iVersion", _int), *((name, _ptr) for name in _IO_NAMES.split())]
 
 
 @dataclass(slots=True)
@@ -125,7 +125,11 @@ class _Seam:
         if address not in self._methods:
             old = _IoMethods.from_address(address)
             new = _IoMethods.from_buffer_copy(old)
-            write, cut, sync = _FN_WRITE(old.xWrite), _FN_TRUNCATE(old.xTruncate), _FN_SYNC(old.xSync)
+            write, cut, sync = (
+                _FN_WRITE(old.xWrite),
+                _FN_TRUNCATE(old.xTruncate),
+                _FN_SYNC(old.xSync),
+            )
 
             def on_write(file: int, source: int, size: int, offset: int) -> int:
                 event = Event(

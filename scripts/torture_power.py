@@ -120,7 +120,8 @@ class Disk:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
         names = dict(self._durable)
-        _link(names, self._names[: random.choice([0, len(self._names), _up_to(random, self._names)])])
+        carried = [0, len(self._names), random.randrange(len(self._names) + 1)]
+        _link(names, self._names[: random.choice(carried)])
         done: dict[int, bytes] = {}
         for path, file in names.items():
             if id(file) not in done:
@@ -128,10 +129,6 @@ class Disk:
             there = place / os.path.relpath(path, self._folder)
             there.parent.mkdir(parents=True, exist_ok=True)
             there.write_bytes(done[id(file)])
-
-
-def _up_to(random: Random, items: list[Any]) -> int:
-    return random.randrange(len(items) + 1)
 
 
 def _link(names: dict[str, _File], operations: list[tuple[str, str, _File | None]]) -> None:

@@ -33,8 +33,9 @@ _CONTACTS = (
     "TEL:+36 30 555 {n:04d}\nNOTE:{note}\nEND:VCARD\n"
 )
 _VERBS = (
-    "add add add add edit edit edit delete import undo kit backup compact decide withdraw"
-).split()
+    *["add"] * 4, *["edit"] * 3, "delete", "import", "undo", "kit", "backup", "compact", "decide",
+    "withdraw",
+)  # fmt: skip
 
 
 class Lost(Exception):
@@ -129,15 +130,18 @@ class Worker:
         self._template = template
         self._work = work
         self._tell = tell
+        self._random = Random(0)
+        self._step = 0
 
     def run(self, random: Random, steps: int) -> None:
+        self._random = random
         self._vault._ctx.conn.execute(
             f"PRAGMA wal_autocheckpoint = {random.choice([1000, 1000, 20, 100])}"
         )
-        for step in range(steps):
+        for self._step in range(steps):
             verb = random.choice(_VERBS)
             self._tell({"begin": verb})
-            done = getattr(self, f"_{verb}")(random, step)
+            done = getattr(self, f"_{verb}")()
             if done is None:
                 self._tell({"begin": ""})
                 continue
@@ -145,60 +149,60 @@ class Worker:
             self._model.take(told)
             self._tell(told)
 
-    def _add(self, random: Random, step: int) -> dict[str, Any]:
-        text = "x" * random.choice([10, 200, 3000, 9000])
-        fields = {"title": f"note {step} {random.random()}", "text": text}
+    def _add(self) -> dict[str, Any]:
+        text = "x" * self._random.choice([10, 200, 3000, 9000])
+        fields = {"title": f"note {self._step} {self._random.random()}", "text": text}
         return {"id": self._vault.add("note", fields).id, "fields": fields}
 
-    def _live(self, random: Random) -> str | None:
+    def _live(self) -> str | None:
         live = sorted(name for name, versions in self._model.records.items() if versions)
-        return random.choice(live) if live else None
+        return self._random.choice(live) if live else None
 
-    def _edit(self, random: Random, step: int) -> dict[str, Any] | None:
-        if (name := self._live(random)) is None:
+    def _edit(self) -> dict[str, Any] | None:
+        if (name := self._live()) is None:
             return None
-        changed = self._vault.edit(name, {"title": f"edited {step} {random.random()}"})
+        changed = self._vault.edit(name, {"title": f"edited {self._step} {self._random.random()}"})
         return {"id": name, "fields": changed.fields, "version": changed.version}
 
-    def _delete(self, random: Random, step: int) -> dict[str, Any] | None:
-        if (name := self._live(random)) is None:
+    def _delete(self) -> dict[str, Any] | None:
+        if (name := self._live()) is None:
             return None
         self._vault.delete(name)
         return {"id": name}
 
-    def _import(self, random: Random, step: int) -> dict[str, Any]:
+    def _import(self) -> dict[str, Any]:
         cards = self._work / "cards.vcf"
         cards.write_text(
             "".join(
-                _CONTACTS.format(n=random.randrange(10_000), note=random.random())
-                for _ in range(random.choice([1, 5, 30]))
+                _CONTACTS.format(n=self._random.randrange(10_000), note=self._random.random())
+                for _ in range(self._random.choice([1, 5, 30]))
             )
         )
         applied = self._vault.import_plan(self._vault.plan_import(cards))
         return {"batch": applied.batch, "added": applied.added}
 
-    def _undo(self, random: Random, step: int) -> dict[str, Any] | None:
+    def _undo(self) -> dict[str, Any] | None:
         kept = self._model.keep
         live = sorted(b for b, count in self._model.batches.items() if count and b not in kept)
         if not live:
             return None
-        batch = random.choice(live)
+        batch = self._random.choice(live)
         self._vault.undo_import(batch)
         return {"batch": batch}
 
-    def _kit(self, random: Random, step: int) -> dict[str, Any]:
+    def _kit(self) -> dict[str, Any]:
         return {"kit": self._vault.new_kit()}
 
-    def _backup(self, random: Random, step: int) -> dict[str, Any]:
-        path = self._work / f"backup-{random.randrange(2**40):x}"
+    def _backup(self) -> dict[str, Any]:
+        path = self._work / f"backup-{self._random.randrange(2**40):x}"
         self._vault.backup(path)
         return {"path": str(path), "kit": self._model.kit}
 
-    def _compact(self, random: Random, step: int) -> dict[str, Any]:
+    def _compact(self) -> dict[str, Any]:
         self._vault.compact()
         return {}
 
-    def _decide(self, random: Random, step: int) -> dict[str, Any] | None:
+    def _decide(self) -> dict[str, Any] | None:
         open_ = [name for name in self._template.requests if name not in self._model.decided]
         if not open_:
             return None
@@ -207,11 +211,11 @@ class Worker:
         outcomes = self._vault.decide(open_[0], answers)
         return {"request": open_[0], "grants": sum(one.granted for one in outcomes)}
 
-    def _withdraw(self, random: Random, step: int) -> dict[str, Any] | None:
+    def _withdraw(self) -> dict[str, Any] | None:
         live = [one.grant for one in self._vault.sharing() if one.state == "active"]
         if not live:
             return None
-        grant = random.choice(live)
+        grant = self._random.choice(live)
         self._vault.withdraw(grant)
         return {"grant": grant}
 
@@ -403,7 +407,9 @@ def check_history(vault: Vault) -> None:
     added = {s for s, lines in log.items() if any(kind == "added" for kind, _ in lines)}
     if added - seen:
         raise Lost("the history names a record that is not there")
-    logged = {s: detail["added"] for s, lines in log.items() for k, detail in lines if k == "imported"}
+    logged = {
+        s: detail["added"] for s, lines in log.items() for k, detail in lines if k == "imported"
+    }
     if logged != batches:
         raise Lost("an import is there in part")
     exchange = vault._ctx.exchange

@@ -11,6 +11,7 @@ from pds.db.connection import (
 from pds.db.errors import DbBusy, DbDamaged, DbError
 from pds.db.maintenance import Compacted, check, compact, copy_encrypted
 from pds.db.migrations import Migration, migrate
+from pds.db.salvage import Salvage, TableReport
 from pds.db.tables import Tables
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "DbError",
     "IntegrityError",
     "Migration",
+    "Salvage",
+    "TableReport",
     "Tables",
     "check",
     "compact",

@@ -299,6 +299,14 @@ class Records:
         """How many live records have exactly this content, whoever they are about."""
         return self._store.count_digest(_digest(_known(category).name, canonicalize(dict(fields))))
 
+    def index_again(self) -> None:
+        """Fill the search index, which must be empty, from the live records."""
+        after: int | None = None
+        while rows := self._store.page(None, below=after, limit=MAX_PAGE):
+            for row in rows:
+                self._store.index(row.ordinal, _texts(_fields(row)))
+            after = rows[-1].ordinal
+
     # --- batches ------------------------------------------------------------------------------
 
     def new_id(self) -> str:

@@ -19,14 +19,25 @@ from typing import Self
 from credentials.purposes import label
 from did.json import JsonObject
 from did.time import utc_now
-from pds.db import Compacted, check, compact
+from pds.db import Compacted, compact
 from pds.links import RequestLink, open_request
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
 from pds.vault import backup as backups
-from pds.vault import consent, decide, files, hosting, keyslots, outbox, staging, withdraw
+from pds.vault import (
+    consent,
+    decide,
+    files,
+    hosting,
+    keyslots,
+    outbox,
+    salvage,
+    staging,
+    withdraw,
+)
 from pds.vault.activity import Activity, Sharing, activity, sharing
 from pds.vault.backup import ReconcileReport
+from pds.vault.checkup import checkup
 from pds.vault.consent import Answer, PurposeView
 from pds.vault.context import Context
 from pds.vault.decide import Outcome
@@ -38,6 +49,7 @@ from pds.vault.keyslots import Argon2Params, DataKey
 from pds.vault.outbox import PushReport
 from pds.vault.records import Record, Undone
 from pds.vault.report import SyncReport
+from pds.vault.salvage import SalvageReport
 from pds.vault.store.rows import StoredRequest
 from pds.vault.sync import sync
 from pds.wire import parse_relay_url
@@ -182,12 +194,38 @@ class Vault:
         )
 
     def check(self) -> list[str]:
-        """Every page, and the history against its own log; an empty list means sound."""
-        found = check(self._ctx.conn)
-        return found + [f"history entry {n} was altered" for n in self._ctx.history.damaged()]
+        """Every page, the history, and each row against it; an empty list means sound."""
+        return checkup(self._ctx)
+
+    def losses(self) -> list[str]:
+        """What cannot be read, once ``check`` has found damaged pages, a sentence each."""
+        return salvage.losses(self._folder, self._data_key)
+
+    @staticmethod
+    def salvage(
+        folder: Path,
+        target: Path,
+        *,
+        passphrase: str | None = None,
+        kit: str | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> SalvageReport:
+        """Make a new vault of all that can be read of a damaged one, which need not open as one;
+        see ``pds.vault.salvage``."""
+        data_key = files.unlock(folder, passphrase=passphrase, kit=kit)
+        now = clock().replace(microsecond=0)
+        return salvage.salvage(folder, data_key, target, now=now, random=random)
 
     def compact(self) -> Compacted:
-        """Write the database anew without gaps; ``DbError`` as ``pds.db.compact``."""
+        """Write the database anew without gaps, if it is sound (else ``vault.damaged``); raises
+        ``DbError`` as ``pds.db.compact``."""
+        if self.check():
+            raise VaultError(
+                "the vault is not sound, and is left as it is",
+                code="vault.damaged",
+                hint="See: pds vault check",
+            )
         with self._ctx.transaction():
             self._ctx.log("compacted", "vault")
         return compact(self._ctx.conn)
