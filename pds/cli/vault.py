@@ -309,17 +309,79 @@ def activity(settings: Settings, *, limit: int) -> None:
 
 @click.group()
 def vault() -> None:
-    """Check the vault's files."""
+    """Check the vault's files, make them smaller, save what damage has left."""
 
 
 @vault.command("check")
+@click.option(
+    "--salvage",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Make a new vault in FOLDER of all that can still be read.",
+)
 @pass_settings
-def vault_check(settings: Settings) -> None:
-    """Read every page and hold the history against its log."""
+def vault_check(settings: Settings, *, salvage: Path | None) -> None:
+    """Read every page and hold the history against its log, and the data against the history.
+
+    \b
+    Example: pds vault check
+             pds vault check --salvage /media/disk/saved
+    """
+    if salvage is not None:
+        _salvage(settings, salvage)
+        return
     with unlock(settings) as opened:
         found = opened.check()
+        lost = opened.losses() if found else []
     settings.emit(
-        {"sound": not found, "problems": found}, "\n".join(found) or "The vault is sound."
+        {"sound": not found, "problems": found, "lost": lost},
+        "\n".join([*found, *(f"Lost: {one}" for one in lost)]) or "The vault is sound.",
     )
     if found:
+        settings.say(
+            "Restore a backup with 'pds restore'. Without one, save what can be read: "
+            "pds vault check --salvage FOLDER"
+        )
         raise click.exceptions.Exit(1)
+
+
+def _salvage(settings: Settings, target: Path) -> None:
+    from pds.vault.files import check_place, check_vault
+    from pds.vault.service import Vault
+
+    process.harden()
+    check_vault(settings.vault)
+    check_place(target)  # before anybody types a passphrase
+    if settings.use_kit:
+        report = Vault.salvage(settings.vault, target, kit=settings.kit())
+    else:
+        report = Vault.salvage(settings.vault, target, passphrase=settings.passphrase())
+    settings.emit(
+        {"vault": str(target), "items": report.items, "lost": report.lost},
+        f"Saved into {target}: {count(report.items, 'item')}."
+        + "".join(f"\nLost: {one}" for one in report.lost),
+    )
+    settings.say(
+        f"It opens with the same passphrase. Next: pds --vault {target} restore --finish\n"
+        "The damaged vault is as it was."
+    )
+
+
+@vault.command("compact")
+@pass_settings
+def vault_compact(settings: Settings) -> None:
+    """Write the database anew without its gaps: smaller, and quicker to read.
+
+    It needs as much free room as the vault is large. Other programs may have the vault open.
+
+    \b
+    Example: pds vault compact
+    """
+    with unlock(settings) as opened:
+        settings.say("Checking every page, then writing them anew …")
+        done = opened.compact()
+    settings.emit(
+        {"bytesBefore": done.before, "bytesAfter": done.after, "fileShrunk": done.shrunk},
+        f"{done.before:,} bytes before, {done.after:,} now."
+        + ("" if done.shrunk else " Another program reads it: the file shrinks when that ends."),
+    )

@@ -9,19 +9,24 @@ from pds.db.connection import (
     translate,
 )
 from pds.db.errors import DbBusy, DbDamaged, DbError
-from pds.db.maintenance import check, copy_encrypted
+from pds.db.maintenance import Compacted, check, compact, copy_encrypted
 from pds.db.migrations import Migration, migrate
+from pds.db.salvage import Salvage, TableReport
 from pds.db.tables import Tables
 
 __all__ = [
+    "Compacted",
     "Connection",
     "DbBusy",
     "DbDamaged",
     "DbError",
     "IntegrityError",
     "Migration",
+    "Salvage",
+    "TableReport",
     "Tables",
     "check",
+    "compact",
     "copy_encrypted",
     "migrate",
     "open_encrypted",

@@ -1,8 +1,9 @@
-"""Looking a database over, and copying it under another key."""
+"""Looking a database over, writing it anew without its gaps, copying it under another key."""
 
 import os
 import secrets
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlcipher3 import dbapi2
@@ -14,6 +15,7 @@ from pds.db.connection import (
     is_encrypted,
     raw_key,
     sync_folder,
+    transaction,
     translate,
 )
 from pds.db.errors import DbBusy, DbDamaged, DbError
@@ -34,6 +36,55 @@ def check(conn: Connection) -> list[str]:
             found += _lines(conn, "PRAGMA cipher_integrity_check")
         found += [line for line in _lines(conn, "PRAGMA integrity_check") if line != "ok"]
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """Bytes of the database file before and after; ``shrunk`` is false while another program
+    reads from it: then its own next check or closing makes the file smaller."""
+
+    before: int
+    after: int
+    shrunk: bool
+
+
+def compact(conn: Connection) -> Compacted:
+    """Write the whole database anew, in order and without free pages.
+
+    In place, as one transaction of SQLite's: killed at any moment, the old state or the new one is
+    there, and programs that have the file open go on with it. It takes as much room again in the
+    folder, and as much in the folder for temporary files; what lies there is encrypted under the
+    same key. Full-text indexes are merged first. Not checked: that every page is sound (``check``).
+
+    Raises DbError ``db.in_transaction``, ``db.busy`` (another program writes), ``db.full``,
+    ``db.damaged``; then nothing has changed.
+    """
+    if conn.in_transaction:
+        raise DbError("End the transaction before compacting.", code="db.in_transaction")
+    page = int(conn.execute("PRAGMA page_size").fetchone()[0])
+    with translate():
+        before = int(conn.execute("PRAGMA page_count").fetchone()[0]) * page
+        with transaction(conn):
+            for name in _full_text(conn):
+                conn.execute(f'INSERT INTO "{name}" ("{name}") VALUES (\'optimize\')')  # noqa: S608
+        # The one statement whose temporary file SQLCipher encrypts. In memory it would need as
+        # much of it as the database is large.
+        conn.execute("PRAGMA temp_store = FILE")
+        try:
+            conn.execute("VACUUM")
+        finally:
+            conn.execute("PRAGMA temp_store = MEMORY")
+        shrunk = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+        after = int(conn.execute("PRAGMA page_count").fetchone()[0]) * page
+    return Compacted(before, after, shrunk)
+
+
+def _full_text(conn: Connection) -> list[str]:
+    rows = conn.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
+        " AND lower(sql) LIKE '%using fts5%'"
+    )
+    return [str(row[0]) for row in rows]
 
 
 def copy_encrypted(conn: Connection, path: Path | str, key: bytes) -> None:

@@ -5,7 +5,7 @@ leaf hashes, and the node (k, i) covers the leaves from i·2^k up to (i+1)·2^k.
 as the tree grows. A root or a proof reads O(log n) of them and hashes the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Protocol
 
@@ -42,6 +42,12 @@ class MemoryNodes:
 
     def get_node(self, level: int, index: int) -> bytes:
         return self._levels[level][index]
+
+    def items(self) -> Iterator[tuple[tuple[int, int], bytes]]:
+        """Every node with its (level, index)."""
+        for level, nodes in enumerate(self._levels):
+            for index, hash_ in enumerate(nodes):
+                yield (level, index), hash_
 
     def put_node(self, level: int, index: int, hash_: bytes) -> None:
         levels = self._levels

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from did.multikey import b64url_encode
 from did.time import format_time
-from pds.db import Connection, Migration, migrate, open_encrypted, transaction
+from pds.db import Connection, DbDamaged, Migration, migrate, open_encrypted, transaction
 from pds.net import DevTrust
 from pds.vault import keyslots
 from pds.vault.derive import Root
@@ -130,18 +130,25 @@ def open_database(folder: Path, data_key: DataKey) -> Connection:
 
     Raises ``DbError`` (``db.*``) and ``KeyslotError`` (``vault.slots_old``).
     """
-    conn = open_encrypted(folder / DATABASE, data_key.derive("database"))
     try:
-        migrate(conn, MIGRATIONS, application_id=APPLICATION_ID)
-        store = ExchangeStore(conn)
-        known = int(store.setting("slots_epoch") or "0")
-        shown = keyslots.check_epoch(folder / SLOTS, data_key, at_least=known)
-        if shown > known:  # a change of slots was cut off between file and database
-            with transaction(conn):
-                store.set_setting("slots_epoch", str(shown))
-    except BaseException:
-        conn.close()
-        raise
+        conn = open_encrypted(folder / DATABASE, data_key.derive("database"))
+        try:
+            migrate(conn, MIGRATIONS, application_id=APPLICATION_ID)
+            store = ExchangeStore(conn)
+            known = int(store.setting("slots_epoch") or "0")
+            shown = keyslots.check_epoch(folder / SLOTS, data_key, at_least=known)
+            if shown > known:  # a change of slots was cut off between file and database
+                with transaction(conn):
+                    store.set_setting("slots_epoch", str(shown))
+        except BaseException:
+            conn.close()
+            raise
+    except DbDamaged as error:
+        raise DbDamaged(
+            str(error),
+            hint="Restore a backup with 'pds restore'. Without one, save what can be read: "
+            "pds vault check --salvage FOLDER",
+        ) from error
     return conn
 
 

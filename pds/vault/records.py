@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
-from did.json import Json, JsonObject, parse_object
+from did.json import Json, JsonObject, canonicalize, parse_object
 from did.multikey import b64url_encode
 from did.time import format_time, parse_time
 from pds.db import Connection, transaction
@@ -419,6 +419,14 @@ class Records:
             row, digest=_digest(name, canonical), texts=_texts(parse_object(canonical))
         )
 
+    def index_again(self) -> None:
+        """Fill the search index, which must be empty, from the live records."""
+        after: int | None = None
+        while rows := self._store.page(None, below=after, limit=MAX_PAGE):
+            for row in rows:
+                self._store.index(row.ordinal, _texts(_fields(row)))
+            after = rows[-1].ordinal
+
     # --- batches ------------------------------------------------------------------------------
 
     def new_id(self) -> str:
@@ -501,8 +509,43 @@ class Records:
         return row.ordinal
 
 
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+class Adding:
+    """One import into a vault: counts what it ``added`` and what were ``duplicates``."""
+
+    def __init__(
+        self,
+        records: Records,
+        times_seen: Callable[[bytes], int],
+        *,
+        source: str,
+        about: str,
+        batch: str,
+    ) -> None:
+        self._records = records
+        self._times_seen = times_seen
+        self._source, self._about, self._batch = source, about, batch
+        self.added = self.duplicates = 0
+
+    def take(self, category: str, canonical: bytes, *, about: str | None = None) -> None:
+        """Keep a record that ``schemas.check`` has passed, unless it is there already."""
+        digest = _digest(category, canonical)
+        if not self._records._is_new(category, digest, self._times_seen, batch=self._batch):
+            self.duplicates += 1
+            return
+        self.added += 1
+        self._records._keep(
+            category,
+            canonical,
+            source=self._source,
+            about=about or self._about,
+            batch=self._batch,
+        )
+
+
+def _said(row: Row) -> tuple[object, ...]:
+    """What a version says, for comparing it with one from elsewhere."""
+    fields = None if row.deleted else row.fields
+    return row.version, fields, row.about, row.source, row.collected, row.assurance, row.changed
 
 
 def _known(name: str) -> Category:

@@ -21,17 +21,28 @@ from typing import BinaryIO, Self
 from credentials.purposes import label
 from did.json import JsonObject
 from did.time import utc_now
-from pds.db import check
+from pds.db import Compacted, compact
 from pds.links import RequestLink, open_request
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
 from pds.vault import backup as backups
-from pds.vault import consent, decide, files, hosting, keyslots, outbox, staging, withdraw
+from pds.vault import (
+    consent,
+    decide,
+    files,
+    hosting,
+    keyslots,
+    outbox,
+    salvage,
+    staging,
+    withdraw,
+)
 from pds.vault.activity import Activity, Sharing, activity, sharing
 from pds.vault.attachments import Attachment
 from pds.vault.attachments.keeper import opened
 from pds.vault.attachments.stream import Progress, Source
 from pds.vault.backup import ReconcileReport
+from pds.vault.checkup import checkup
 from pds.vault.consent import Answer, PurposeView
 from pds.vault.context import Context
 from pds.vault.decide import Outcome
@@ -44,6 +55,7 @@ from pds.vault.keyslots import Argon2Params, DataKey
 from pds.vault.outbox import PushReport
 from pds.vault.records import Record, Undone
 from pds.vault.report import SyncReport
+from pds.vault.salvage import SalvageReport
 from pds.vault.store.rows import StoredRequest
 from pds.vault.sync import sync
 from pds.wire import parse_relay_url
@@ -192,11 +204,42 @@ class Vault:
         )
 
     def check(self) -> list[str]:
-        """Every page, the history against its own log, and every attachment to its end; an empty
+        """Every page, the history, each row against it, and every attachment to its end; an empty
         list means sound."""
-        found = check(self._ctx.conn)
-        found += [f"history entry {n} was altered" for n in self._ctx.history.damaged()]
-        return found + self._ctx.attachments.damaged()
+        return checkup(self._ctx) or self._ctx.attachments.damaged()
+
+    def losses(self) -> list[str]:
+        """What cannot be read, once ``check`` has found damaged pages, a sentence each."""
+        return salvage.losses(self._folder, self._data_key)
+
+    @staticmethod
+    def salvage(
+        folder: Path,
+        target: Path,
+        *,
+        passphrase: str | None = None,
+        kit: str | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> SalvageReport:
+        """Make a new vault of all that can be read of a damaged one, which need not open as one;
+        see ``pds.vault.salvage``."""
+        data_key = files.unlock(folder, passphrase=passphrase, kit=kit)
+        now = clock().replace(microsecond=0)
+        return salvage.salvage(folder, data_key, target, now=now, random=random)
+
+    def compact(self) -> Compacted:
+        """Write the database anew without gaps, if it is sound (else ``vault.damaged``); raises
+        ``DbError`` as ``pds.db.compact``."""
+        if self.check():
+            raise VaultError(
+                "the vault is not sound, and is left as it is",
+                code="vault.damaged",
+                hint="See: pds vault check",
+            )
+        with self._ctx.transaction():
+            self._ctx.log("compacted", "vault")
+        return compact(self._ctx.conn)
 
     # keys and settings
     def change_passphrase(self, new: str, *, params: Argon2Params | None = None) -> None:

@@ -3,6 +3,7 @@
 ``pds.log`` keeps the tree; here is only its SQL. The caller owns the transaction.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from did.json import JsonObject, canonicalize, parse_object
 from did.time import format_time, parse_time
 from pds.db import Connection
 from pds.log.entry import leaf_of
-from pds.log.tree import Tree
+from pds.log.tree import MemoryNodes, Tree
 
 HISTORY_SQL = """
 CREATE TABLE history (
@@ -87,6 +88,17 @@ class HistoryStore:
         )
         return n
 
+    def extend(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Append rows of another history: ``n, at, kind, subject, entry, salt``. They get new
+        numbers and keep the rest."""
+        tree = self._tree()
+        for _, at, kind, subject, entry, salt in rows:
+            n = tree.append(leaf_of(salt, parse_object(entry)))
+            self._conn.execute(
+                "INSERT INTO history (n, at, kind, subject, entry, salt) VALUES (?, ?, ?, ?, ?, ?)",
+                (n, at, kind, subject, entry, salt),
+            )
+
     def entries(self, *, limit: int = 1000, before: int | None = None) -> list[HistoryEntry]:
         """Newest first; ``before`` is the number of the last one seen."""
         rows = self._conn.execute(
@@ -95,15 +107,29 @@ class HistoryStore:
         ).fetchall()
         return [_entry(row) for row in rows]
 
-    def damaged(self) -> list[int]:
-        """The numbers of entries whose row no longer matches its leaf; empty when sound."""
-        nodes = _Nodes(self._conn)
-        rows = self._conn.execute("SELECT n, entry, salt FROM history ORDER BY n").fetchall()
-        return [
-            row["n"]
-            for row in rows
-            if nodes.get_node(0, row["n"]) != leaf_of(row["salt"], parse_object(row["entry"]))
-        ]
+    def problems(self) -> list[str]:
+        """Where the history does not fit its tree, a sentence each; empty when sound.
+
+        Entries are numbered without a gap, each is the one whose leaf was stored, and the stored
+        nodes are those of the tree over these leaves, no more and no fewer.
+        """
+        stored = {
+            (row["level"], row["idx"]): bytes(row["hash"])
+            for row in self._conn.execute("SELECT level, idx, hash FROM history_node")
+        }
+        found: list[str] = []
+        nodes = MemoryNodes()
+        tree = Tree(nodes, 0)
+        for row in self._conn.execute("SELECT n, entry, salt FROM history ORDER BY n"):
+            if row["n"] != tree.size:
+                return [*found, f"history entries before {row['n']} are missing"]
+            leaf = leaf_of(row["salt"], parse_object(row["entry"]))
+            if stored.get((0, tree.size)) != leaf:
+                found.append(f"history entry {row['n']} was altered")
+            tree.append(leaf)
+        if not found and stored != dict(nodes.items()):
+            found.append("the history does not fit its log: entries are missing, or an old page")
+        return found
 
     def root(self) -> tuple[int, bytes]:
         """The size of the log and its root hash."""

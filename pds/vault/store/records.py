@@ -127,7 +127,7 @@ class RecordStore:
                 row.changed,
             ),
         )
-        self._index(int(cursor.lastrowid), texts)
+        self.index(int(cursor.lastrowid), texts)
 
     def replace(self, row: Row, *, digest: bytes, texts: Iterable[str]) -> None:
         """Make ``row`` the current version of its record; what it replaces is kept."""
@@ -148,7 +148,7 @@ class RecordStore:
             ),
         )
         self._forget(row.ordinal)
-        self._index(row.ordinal, texts)
+        self.index(row.ordinal, texts)
 
     def erase(self, ordinal: int, *, changed: str) -> None:
         """Leave a tombstone: the contents of every version are gone, that they existed stays."""
@@ -298,7 +298,8 @@ class RecordStore:
             (ordinal,),
         )
 
-    def _index(self, ordinal: int, texts: Iterable[str]) -> None:
+    def index(self, ordinal: int, texts: Iterable[str]) -> None:
+        """Let the search know the words of a record that it does not know yet."""
         words = [word for text in texts for word in _index_words(text)]
         self._conn.execute(
             "INSERT INTO record_search (rowid, words) VALUES (?, ?)", (ordinal, " ".join(words))

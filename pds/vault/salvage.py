@@ -1,0 +1,207 @@
+"""What damage took from a vault, and a new vault of all that can still be read.
+
+For the time when there is no backup, or the backup is old. Only the first page of the database and
+the slot file have no substitute: without them nothing opens.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from did.json import JsonObject
+from did.multikey import b64url_encode
+from did.time import format_time
+from pds.db import Connection, Salvage, TableReport, migrate, open_encrypted, transaction
+from pds.vault import files
+from pds.vault.checkup import older_than_history
+from pds.vault.derive import Root
+from pds.vault.keyslots import DataKey
+from pds.vault.records import Records
+from pds.vault.store.exchange import ExchangeStore
+from pds.vault.store.history import HistoryStore
+from pds.vault.store.survey import Rescue, Survey
+
+_WORDS = {
+    "access_grant": "grants",
+    "attestation": "attestations of erasure",
+    "evidence": "evidence against relays",
+    "history": "entries of the history",
+    "message": "messages",
+    "outbox": "calls that wait to be sent",
+    "package_event": "events of packages",
+    "record_versions": "earlier versions of items",
+    "relationship": "relationships",
+    "request": "requests",
+    "setting": "settings",
+}
+# Made anew from what was read, or belonging to the search index.
+_REBUILT = ("history", "history_node", "record_search")
+
+
+@dataclass(slots=True)
+class SalvageReport:
+    """Items that a new vault holds, and a sentence for each thing that was lost."""
+
+    items: int = 0
+    lost: list[str] = field(default_factory=list)
+
+
+def losses(folder: Path, data_key: DataKey) -> list[str]:
+    """What cannot be read of a damaged vault, a sentence each; none where only an index is
+    damaged, which a new vault makes anew. Nothing is written."""
+    source, lost = Salvage(partial(_reopen, folder, data_key)), []
+    try:
+        for table in _tables(source, "history"):
+            report = TableReport()
+            for _ in source.rows(table, report):
+                pass
+            lost += _sentences(Rescue(source, None), table, report)
+    finally:
+        source.close()
+    return lost
+
+
+def salvage(
+    folder: Path,
+    data_key: DataKey,
+    target: Path,
+    *,
+    now: datetime,
+    random: Callable[[int], bytes] = os.urandom,
+) -> SalvageReport:
+    """Make a vault in ``target`` of what can be read of the one in ``folder``, which stays as it
+    is. It opens with the same passphrase and kit, and is marked as a restored one: nothing is sent
+    before its relay has been looked at.
+
+    The history begins anew with the entries that were read, in their order; the search index is
+    made anew. Rows that point to lost ones go too. Where the settings are lost, only the items are
+    kept, and the vault gets a new root: its relationships are over.
+
+    Raises ``VaultError`` (``vault.exists``), ``DbError``; then nothing is left in ``target``.
+    """
+    files.check_place(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    draft.mkdir(mode=0o700)
+    source = Salvage(partial(_reopen, folder, data_key))
+    try:
+        _copy_other_files(folder, draft)
+        conn = open_encrypted(draft / files.DATABASE, data_key.derive("database"), create=True)
+        try:
+            migrate(conn, files.MIGRATIONS, application_id=files.APPLICATION_ID)
+            report = _fill(source, conn, now=now, random=random)
+        finally:
+            conn.close()
+        if target.exists():
+            target.rmdir()
+        os.rename(draft, target)
+        files.sync_folder(target.parent)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    finally:
+        source.close()
+    return report
+
+
+def _fill(
+    source: Salvage, conn: Connection, *, now: datetime, random: Callable[[int], bytes]
+) -> SalvageReport:
+    rescue, report = Rescue(source, conn), SalvageReport()
+    exchange = ExchangeStore(conn)
+    with rescue.without_references(), transaction(conn):
+        names = _tables(source, *_REBUILT)
+        for table in ["setting", *(name for name in names if name != "setting")]:
+            if table != "setting" and not table.startswith("record") and not _is_whole(exchange):
+                continue  # without its root a relationship is nothing
+            found = TableReport()
+            rescue.copy(table, found)
+            report.lost += _sentences(rescue, table, found)
+        if not _is_whole(exchange):
+            report.lost.append("the settings and with them all relationships; the items are kept")
+            _new_settings(exchange, now=now, random=random)
+        for table, count in sorted(rescue.drop_orphans().items()):
+            report.lost.append(
+                f"{count} of the {_WORDS.get(table, table)} whose counterpart is lost"
+            )
+        report.lost += _history(rescue, source, HistoryStore(conn))
+        records = Records(conn, clock=lambda: now)
+        records.index_again()
+        report.items = sum(records.counts().values())
+        exchange.set_setting("restoring", "1")
+        history = HistoryStore(conn)
+        for name, sentence in dict(older_than_history(history, Survey(conn))).items():
+            if not any(name in told for told in report.lost):
+                report.lost.append(sentence)
+            history.append(at=now, kind="lost", subject=name, detail={}, salt=random(32))
+        detail: JsonObject = {"items": report.items, "lost": len(report.lost)}
+        history.append(at=now, kind="salvaged", subject="vault", detail=detail, salt=random(32))
+    return report
+
+
+def _history(rescue: Rescue, source: Salvage, target: HistoryStore) -> list[str]:
+    """Log again what was logged, under the salts and in the order of then."""
+    found = TableReport()
+    target.extend(sorted(source.rows("history", found)))
+    return _sentences(rescue, "history", found)
+
+
+def _is_whole(exchange: ExchangeStore) -> bool:
+    return all(exchange.setting(name) for name in ("root", "generation", "epoch", "next_index"))
+
+
+def _new_settings(
+    exchange: ExchangeStore, *, now: datetime, random: Callable[[int], bytes]
+) -> None:
+    fresh = {
+        "root": b64url_encode(Root.generate(random).unsafe_export()),
+        "generation": "0",
+        "epoch": "1",
+        "next_index": "0",
+        "sandbox": exchange.setting("sandbox") or "0",
+        "created": format_time(now),
+    }
+    for name, value in fresh.items():
+        exchange.set_setting(name, value)
+
+
+def _tables(source: Salvage, *but: str) -> list[str]:
+    return [
+        name
+        for name in source.tables()
+        if not name.startswith(("record_search", *but)) and name not in but
+    ]
+
+
+def _sentences(rescue: Rescue, table: str, report: TableReport) -> list[str]:
+    if table == "records":
+        numbers = [int(key[0]) for key in report.lost]
+        told = [
+            f"item {name or number} ({category or 'deleted, or of unknown category'})"
+            for number, (category, name) in zip(numbers, rescue.lost_records(numbers), strict=True)
+        ]
+        return told if told or report.whole else ["some items may be lost that nothing names"]
+    words = _WORDS.get(table, f"rows of the table {table}")
+    if report.lost:
+        return [f"{len(report.lost)} of the {words}"]
+    return [] if report.whole else [f"some of the {words}"]
+
+
+def _reopen(folder: Path, data_key: DataKey) -> Connection:
+    return open_encrypted(folder / files.DATABASE, data_key.derive("database"))
+
+
+def _copy_other_files(folder: Path, draft: Path) -> None:
+    """Everything but the database: the slots, and what else belongs to a vault."""
+    for entry in folder.iterdir():
+        if entry.name.startswith(files.DATABASE) or entry.name.endswith((".lock", ".tmp")):
+            continue
+        if entry.is_dir():
+            shutil.copytree(entry, draft / entry.name)
+        else:
+            shutil.copy2(entry, draft / entry.name)
