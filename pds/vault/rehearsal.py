@@ -1,0 +1,72 @@
+"""A restore, rehearsed: proof that the paper and the file in hand give the data back."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import mkdtemp
+
+from pds.db import check
+from pds.vault import files, keyslots
+from pds.vault.backup import unpack
+from pds.vault.context import Context
+from pds.vault.errors import VaultError
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What is in a backup, seen by opening it. ``newest`` is the time of the last thing that its
+    history knows, ``vault`` the id of the vault it is of."""
+
+    vault: str
+    items: dict[str, int]
+    relationships: int
+    grants: int
+    history: int
+    newest: datetime | None
+
+    @property
+    def total(self) -> int:
+        return sum(self.items.values())
+
+
+def rehearse(backup: Path, *, kit: str, work: Path, clock: Callable[[], datetime]) -> Rehearsal:
+    """Restore a backup with the kit into a folder within ``work``, read all of it, remove it.
+
+    What lies there meanwhile is encrypted as the vault is. Nothing is sent to anybody, and the
+    backup is not changed. The kit may be the 24 words or two sheets. Raises what restoring does
+    (``backup.*``, ``vault.wrong_secret``, ``vault.kit_*``), and ``VaultError``
+    (``backup.damaged``) when a page or a line of its history is not as it was written.
+    """
+    place = Path(mkdtemp(prefix=".rehearsal-", dir=work))
+    try:
+        folder = place / "vault"
+        unpack(backup, folder, prepare=lambda _draft: None)
+        data_key = files.unlock(folder, kit=kit)
+        conn = files.open_database(folder, data_key)
+        try:
+            ctx = Context(conn, clock=clock)
+            try:
+                if check(conn) or ctx.history.damaged():
+                    raise VaultError(
+                        "the backup opens, but not all of it is as it was written",
+                        code="backup.damaged",
+                        hint="Make another, on another disk, and rehearse that.",
+                    )
+                last = ctx.history.entries(limit=1)
+                return Rehearsal(
+                    vault=keyslots.vault_id(folder / files.SLOTS, data_key),
+                    items=dict(ctx.records.counts()),
+                    relationships=len(ctx.exchange.relationships()),
+                    grants=len(ctx.exchange.grants()),
+                    history=ctx.history.root()[0],
+                    newest=last[0].at if last else None,
+                )
+            finally:
+                ctx.transport.close()
+        finally:
+            conn.close()
+            data_key.wipe()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
