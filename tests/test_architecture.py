@@ -90,7 +90,7 @@ LIBRARIES = {
         "did.keykinds",
         "did.mldsa",
         "pds.sealing",
-        "pds.vault.keyslots",
+        "pds.vault.wrapping",
         "pds.vault.derive",
         "pds.company.tls",
     ),
@@ -105,6 +105,9 @@ LIBRARIES = {
     "referencing": ("credentials.related",),
     "re2": ("credentials.related",),
     "mnemonic": ("pds.vault.kit",),
+    "shamir_mnemonic": ("pds.vault.shares",),
+    "segno": ("pds.vault.kitpage",),
+    "keyring": ("pds.vault.osring",),
     "click": ("pds.cli",),
     "platformdirs": ("pds.cli",),
 }

@@ -28,15 +28,18 @@ COMMANDS = {
     "identity": ("pds.cli.identity", "identity", "A public identity whose keys can be replaced."),
     "import": ("pds.cli.export", "import_", "Take in an archive of 'pds export'."),
     "init": ("pds.cli.vault", "init", "Make a vault and its recovery kit."),
-    "kit": ("pds.cli.vault", "kit", "Replace the recovery kit."),
+    "key": ("pds.cli.keys", "key", "The ways in: list, add, change, remove; rotate the key."),
+    "kit": ("pds.cli.keys", "kit", "Replace or print the recovery kit."),
+    "lock": ("pds.cli.keys", "lock", "Forget the key that unlock keeps."),
     "open": ("pds.cli.exchange", "open_", "Open a company's request link."),
-    "passphrase": ("pds.cli.vault", "passphrase", "Change the passphrase."),
+    "passphrase": ("pds.cli.keys", "passphrase", "Change the passphrase."),
     "relay": ("pds.cli.relay", "relay", "Run a relay, or choose the one of your vault."),
     "requests": ("pds.cli.exchange", "requests", "The requests that came in."),
     "restore": ("pds.cli.vault", "restore", "Make a vault from a backup."),
     "sharing": ("pds.cli.sharing", "sharing", "What is shared now, with whom, until when."),
     "status": ("pds.cli.vault", "status", "How the vault is; unlocks it once."),
     "sync": ("pds.cli.exchange", "sync", "Send, collect and check everything once."),
+    "unlock": ("pds.cli.keys", "unlock", "Keep the vault open for a while."),
     "vcapi": ("pds.cli.vcapi", "vcapi", "The VC-API, for conformance suites."),
     "vault": ("pds.cli.vault", "vault", "Check the vault's files."),
     "verify": ("pds.cli.verify", "verify", "Verify a grant. Needs no vault."),
@@ -80,7 +83,9 @@ def _take_json(command: click.Command) -> None:
     if isinstance(command, click.Group):
         for beneath in command.commands.values():
             _take_json(beneath)
-    elif all("--json" not in parameter.opts for parameter in command.params):
+        if not command.invoke_without_command:
+            return
+    if all("--json" not in parameter.opts for parameter in command.params):
         command.params.append(
             click.Option(
                 ["--json"],

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 _MAX_SECRET = 65_536
 _SHORTEST, _SHORT = 8, 12
+_SHEET_WORDS = 33  # pds.vault.shares, which is not loaded for this
 
 
 class Settings:
     """The global options, and the ways in and out that follow from them."""
 
-    __slots__ = ("as_json", "folder", "kit_fd", "no_input", "passphrase_fd", "use_kit")
+    __slots__ = ("_words", "as_json", "folder", "kit_fd", "no_input", "passphrase_fd", "use_kit")
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Settings:
         self.passphrase_fd = passphrase_fd
         self.use_kit = use_kit
         self.kit_fd = kit_fd
+        self._words: str | None = None
 
     @property
     def vault(self) -> "Path":
@@ -93,6 +95,11 @@ class Settings:
         given = self._given_passphrase()
         return self.ask_new(weak=weak) if given is None else self.check_new(given, weak=weak)
 
+    @property
+    def passphrase_given(self) -> bool:
+        """Whether a passphrase comes by descriptor or environment, so that it is the one meant."""
+        return self.passphrase_fd is not None or "PDS_PASSPHRASE" in os.environ
+
     def _given_passphrase(self) -> str | None:
         if self.passphrase_fd is not None:
             return read_secret(self.passphrase_fd)
@@ -125,15 +132,33 @@ class Settings:
         return text
 
     def kit(self) -> str:
-        """The 24 words: from the descriptor, the environment, or asked for."""
+        """The kit's words, 24 or those of two sheets, read once: from the descriptor, the
+        environment, or asked for."""
+        if self._words is None:
+            self._words = self._read_kit()
+        return self._words
+
+    def _read_kit(self) -> str:
         if self.kit_fd is not None:
             return read_secret(self.kit_fd)
         from_env = os.environ.get("PDS_KIT")
         if from_env is not None:
             return from_env
-        self.may_ask("recovery kit", "--kit-fd or PDS_KIT")
-        text: str = click.prompt("The 24 words", hide_input=True, err=True)
+        self.may_have_kit()
+        text: str = click.prompt("The 24 words, or those of a sheet", hide_input=True, err=True)
+        if len(text.split()) == _SHEET_WORDS:
+            text += " " + click.prompt("The words of a second sheet", hide_input=True, err=True)
         return text
+
+    def may_have_kit(self) -> None:
+        """Refuse, where the kit will be needed, was not given, and nobody is there to type it."""
+        if self.kit_fd is None and "PDS_KIT" not in os.environ:
+            self.may_ask("recovery kit", "--kit-fd or PDS_KIT")
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there to answer a question that may also stay unasked."""
+        return not (self.no_input or self.as_json) and sys.stdin.isatty()
 
     def may_ask(self, what: str, instead: str) -> None:
         """Refuse, where nobody is there to answer a question."""

@@ -16,6 +16,12 @@ from pds.vault.service import Vault
 from pds.wire import TITLES, RelayCode
 
 _REASONS: Mapping[str, str] = {code.value: title for code, title in TITLES.items()}
+_SLOTS = {
+    "passphrase changed": "You changed the passphrase.",
+    "kit replaced": "You replaced the recovery kit.",
+    "way in added": "You added a way into the vault.",
+    "way in removed": "You took a way into the vault away.",
+}
 _ENDED = {
     "withdraw": "You withdrew your consent",
     "end": "You ended the sharing",
@@ -122,7 +128,15 @@ class Sentences:
             case "status renewed":
                 return f"The status list for {who} was signed anew."
             case "slots changed":
-                return "You changed the passphrase or the recovery kit."
+                return _SLOTS.get(
+                    str(detail.get("verb")), "You changed the passphrase or the recovery kit."
+                )
+            case "data key rotated":
+                return "You gave the vault a new data key, a new passphrase and a new kit."
+            case "backed up":
+                return "You wrote a backup."
+            case "rehearsed":
+                return "You rehearsed a restore with the recovery kit."
             case "restored":
                 return "The vault was restored from a backup and compared with its relay."
             case "unknown relationship":

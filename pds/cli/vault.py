@@ -1,18 +1,19 @@
-"""``pds init | status | passphrase | kit | backup | restore | activity | vault``."""
+"""``pds init | status | backup | restore | activity | vault``."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
 from pds.cli import process
-from pds.cli.output import Settings, count, pass_settings, read_secret
+from pds.cli.output import Settings, count, pass_settings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pds.vault.rehearsal import Rehearsal
     from pds.vault.service import Vault
+    from pds.vault.wrapping import DataKey
 
 
 def trust_line(text: str) -> str:
@@ -28,8 +29,13 @@ def trust_line(text: str) -> str:
     return f"{text.partition(',')[0]},{file.absolute()}"
 
 
-def unlock(settings: Settings) -> "Vault":
-    """Open the vault with the passphrase, or with the kit when ``--kit`` was given."""
+def unlock(settings: Settings, *, fresh: bool = False) -> "Vault":
+    """Open the vault: with the kit when ``--kit`` was given, with a passphrase that was given, with
+    the key that 'pds unlock' or the system's keyring keeps, or with a passphrase asked for.
+
+    ``fresh``: never with a key that is merely kept. For what changes the keys themselves: an open
+    terminal must not be enough to shut its owner out.
+    """
     from pds.vault.files import check_vault
     from pds.vault.service import Vault
 
@@ -37,7 +43,34 @@ def unlock(settings: Settings) -> "Vault":
     check_vault(settings.vault)  # before anybody types a passphrase
     if settings.use_kit:
         return Vault.open(settings.vault, kit=settings.kit())
+    if not fresh and not settings.passphrase_given:
+        kept = _kept(settings)
+        if kept is not None:
+            return Vault.open(settings.vault, data_key=kept)
     return Vault.open(settings.vault, passphrase=settings.passphrase())
+
+
+def _kept(settings: Settings) -> "DataKey | None":
+    """The key that a keyring has for this vault; None when there is none, or it is of before."""
+    from pds.vault import keyslots, osring, slotfile, unlocked
+    from pds.vault.files import SLOTS
+
+    slots = settings.vault / SLOTS
+    try:
+        vault = slotfile.read(slots).vault
+        key = unlocked.recall(vault)
+        if key is not None:
+            try:
+                keyslots.epoch(slots, key)
+            except keyslots.KeyslotError:
+                unlocked.forget(vault)  # the data key was rotated
+            else:
+                return key
+        return osring.unlock(slots)
+    except keyslots.KeyslotError as error:
+        if error.code == "vault.keyring":
+            settings.say(f"{error} The passphrase is needed instead.")
+        return None  # what is wrong with the slots is said when the passphrase is tried
 
 
 @click.command()
@@ -54,7 +87,11 @@ def unlock(settings: Settings) -> "Vault":
 )
 @click.option("--kdf-memory", type=click.IntRange(64, 2048), default=256, show_default=True,
               help="MiB that unlocking by passphrase takes.")  # fmt: skip
-@click.option("--kit-file", type=click.Path(dir_okay=False), help="Write the kit to a new file.")
+@click.option(
+    "--kit-file",
+    type=click.Path(dir_okay=False),
+    help="Write the kit to a new file; to a page to print if it ends in .html.",
+)
 @click.option("--weak-passphrase", is_flag=True, help="Take one of fewer than 8 characters too.")
 @pass_settings
 def init(
@@ -73,6 +110,7 @@ def init(
     The kit's 24 words open the vault and every backup when the passphrase is forgotten. Without
     passphrase and kit there is no way in, for anyone.
     """
+    from pds.cli.keys import grid, kit_place
     from pds.vault.files import check_place
     from pds.vault.keyslots import Argon2Params
     from pds.vault.service import Vault
@@ -83,7 +121,7 @@ def init(
     if sandbox:  # elsewhere it is refused as a whole
         dev_trust = tuple(trust_line(line) for line in dev_trust)
     passphrase = settings.new_passphrase(weak=weak_passphrase)
-    with _kit_place(kit_file) as keep:
+    with kit_place(settings, kit_file) as keep:
         words = Vault.create(
             settings.vault,
             passphrase=passphrase,
@@ -99,7 +137,7 @@ def init(
     if kit_file is None:
         settings.emit(
             {"vault": str(settings.vault), "recoveryKit": words},
-            f"Your recovery kit. Write these words down; they are shown once:\n\n{_grid(words)}\n",
+            f"Your recovery kit. Write these words down; they are shown once:\n\n{grid(words)}\n",
         )
     else:
         settings.emit({"vault": str(settings.vault), "kitFile": kit_file}, "")
@@ -107,36 +145,6 @@ def init(
     settings.say(
         f"The vault is ready in {settings.vault}\nNext: pds data import FILE, or pds open LINK."
     )
-
-
-@contextmanager
-def _kit_place(kit_file: str | None) -> Iterator[Callable[[str], None]]:
-    """Take the kit's file before the vault is made: a kit with no place to go would be lost."""
-    if kit_file is None:
-        yield lambda _words: None
-        return
-    try:
-        descriptor = os.open(kit_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise click.UsageError("The kit file exists already; it is never overwritten.") from None
-    with os.fdopen(descriptor, "w") as out:
-
-        def keep(words: str) -> None:
-            out.write(words + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-
-        try:
-            yield keep
-        except BaseException:
-            os.unlink(kit_file)
-            raise
-
-
-def _grid(words: str) -> str:
-    listed = words.split()
-    cells = [f"{n:>2}. {word:<10}" for n, word in enumerate(listed, start=1)]
-    return "\n".join("  " + "".join(cells[row : row + 4]) for row in range(0, len(cells), 4))
 
 
 @click.command()
@@ -147,7 +155,10 @@ def status(settings: Settings) -> None:
         shown = vault.status()
     from did.time import format_time
 
-    last = "never" if shown.last_sync is None else format_time(shown.last_sync)
+    def when(at: "datetime | None") -> str | None:
+        return None if at is None else format_time(at)
+
+    last = when(shown.last_sync) or "never"
     settings.emit(
         {
             "unlocked": True,
@@ -158,82 +169,108 @@ def status(settings: Settings) -> None:
             "liveGrants": shown.live_grants,
             "waiting": shown.waiting,
             "restoring": shown.restoring,
-            "lastSync": None if shown.last_sync is None else last,
+            "lastSync": when(shown.last_sync),
+            "lastBackup": when(shown.last_backup),
+            "lastRehearsal": when(shown.last_rehearsal),
         },
         f"Unlocked. {count(shown.items, 'item')}, {count(shown.relationships, 'company')}, "
         f"{count(shown.live_grants, 'grant')} in force, "
         f"{count(shown.waiting, 'call')} waiting to be sent.\n"
-        f"Relay: {shown.relay or 'none'}. Last sync: {last}."
+        f"Relay: {shown.relay or 'none'}. Last sync: {last}.\n"
+        f"Last backup: {when(shown.last_backup) or 'never'}. "
+        f"Last rehearsed restore: {when(shown.last_rehearsal) or 'never'}."
         + ("\nThis is a sandbox: what it grants is worth nothing outside." if shown.sandbox else "")
         + ("\nRestored, and not yet compared with its relay." if shown.restoring else ""),
     )
 
 
 @click.command()
-@click.option("--new-passphrase-fd", type=int, help="Read the new one from this descriptor.")
-@click.option("--kdf-memory", type=click.IntRange(64, 2048), default=256, show_default=True,
-              help="MiB that unlocking by passphrase takes.")  # fmt: skip
-@click.option("--weak-passphrase", is_flag=True, help="Take one of fewer than 8 characters too.")
-@pass_settings
-def passphrase(
-    settings: Settings, *, new_passphrase_fd: int | None, kdf_memory: int, weak_passphrase: bool
-) -> None:
-    """Change the passphrase. The data is not written again; old backups keep the old one."""
-    from pds.vault.keyslots import Argon2Params
-
-    if new_passphrase_fd is None:
-        settings.may_ask("new passphrase", "--new-passphrase-fd")
-    with unlock(settings) as vault:
-        if new_passphrase_fd is not None:
-            new = settings.check_new(read_secret(new_passphrase_fd), weak=weak_passphrase)
-        else:
-            new = settings.ask_new(weak=weak_passphrase)
-        vault.change_passphrase(new, params=Argon2Params(memory_kib=kdf_memory * 1024))
-    settings.emit({"changed": True}, "The passphrase is changed.")
-
-
-@click.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@pass_settings
-def kit(settings: Settings, *, yes: bool) -> None:
-    """Replace the recovery kit: the old words open this vault no more."""
-    settings.confirm("Replace the recovery kit?", yes=yes)
-    with unlock(settings) as vault:
-        words = vault.new_kit()
-    settings.emit({"recoveryKit": words}, f"Your new recovery kit:\n\n{_grid(words)}\n")
-
-
-@click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--rehearse", is_flag=True, help="Restore it at once with the kit, to prove it.")
 @pass_settings
-def backup(settings: Settings, *, file: Path) -> None:
-    """Write an encrypted backup to FILE, which must not exist."""
+def backup(settings: Settings, *, file: Path, rehearse: bool) -> None:
+    """Write an encrypted backup to FILE, which must not exist.
+
+    With --rehearse it is restored with the recovery kit, into a folder that is removed again: then
+    you know that paper and file give everything back. The first backup asks for that.
+    """
+    if rehearse:
+        settings.may_have_kit()
     with unlock(settings) as vault:
         size = vault.backup(file)
-    settings.emit({"file": str(file), "bytes": size}, f"Backed up: {file} ({size:,} bytes).")
+        first = vault.status().last_rehearsal is None
+        if first and not rehearse and settings.can_ask:
+            rehearse = click.confirm(
+                "No restore was ever rehearsed. Do it now, with the recovery kit?",
+                default=True,
+                err=True,
+            )
+        found = vault.rehearse(file, kit=settings.kit()) if rehearse else None
+    data = {"file": str(file), "bytes": size}
+    text = f"Backed up: {file} ({size:,} bytes)."
+    if found is not None:
+        settings.emit(data | {"rehearsal": _rehearsed(found)}, f"{text}\n{_told(found)}")
+        return
+    settings.emit(data, text)
+    if first:
+        settings.say(f"No restore was ever rehearsed: pds restore --rehearse {file}")
+
+
+def _rehearsed(found: "Rehearsal") -> dict[str, object]:
+    from did.time import format_time
+
+    return {
+        "items": {name: n for name, n in sorted(found.items.items()) if n},
+        "relationships": found.relationships,
+        "grants": found.grants,
+        "history": found.history,
+        "newest": None if found.newest is None else format_time(found.newest),
+    }
+
+
+def _told(found: "Rehearsal") -> str:
+    kinds = ", ".join(f"{name} {n}" for name, n in sorted(found.items.items()) if n)
+    newest = (
+        "" if found.newest is None else f" Its newest entry is of {found.newest:%Y-%m-%d %H:%M}."
+    )
+    return (
+        f"Rehearsed: the kit restores it. In it: {count(found.total, 'item')}"
+        + (f" ({kinds})" if kinds else "")
+        + f", {count(found.relationships, 'company')}, {count(found.grants, 'grant')}.{newest} "
+        "Every page was read; nothing was sent, and the copy is removed."
+    )
 
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @click.option("--finish", is_flag=True, help="Only compare a restored vault with its relay.")
+@click.option("--rehearse", is_flag=True, help="Only prove that the kit restores it.")
 @pass_settings
-def restore(settings: Settings, *, file: Path | None, finish: bool) -> None:
-    """Make a vault from a backup FILE, then compare it with its relay before any write."""
+def restore(settings: Settings, *, file: Path | None, finish: bool, rehearse: bool) -> None:
+    """Make a vault from a backup FILE, then compare it with its relay before any write.
+
+    With --rehearse nothing is made: the backup is restored with the recovery kit into a folder that
+    is removed again, and nothing is sent. Example: pds --kit restore ~/vault.backup
+    """
     from pds.vault.errors import VaultError
     from pds.vault.files import check_place
     from pds.vault.service import Vault
 
     process.harden()
-    if (file is None) != finish:
+    if (file is None) != finish or (rehearse and finish):
         raise click.UsageError("Name a backup, or say --finish.")
     if file is not None:  # before anybody types a passphrase
-        check_place(settings.vault)
+        if not rehearse:
+            check_place(settings.vault)
         if not file.exists():
             raise VaultError(
                 "there is no backup of that name",
                 code="backup.missing",
                 hint="Check the path of the backup.",
             )
+    if file is not None and rehearse:
+        _rehearse(settings, file)
+        return
     if file is None:
         vault = unlock(settings)
     elif settings.use_kit:
@@ -266,6 +303,33 @@ def restore(settings: Settings, *, file: Path | None, finish: bool) -> None:
             else "."
         ),
     )
+
+
+def _rehearse(settings: Settings, file: Path) -> None:
+    """By the vault that is there, so that it remembers, if the same kit opens it."""
+    from tempfile import gettempdir
+
+    from did.time import utc_now
+    from pds.vault.errors import VaultError
+    from pds.vault.keyslots import KeyslotError
+    from pds.vault.rehearsal import rehearse
+    from pds.vault.service import Vault
+
+    words = settings.kit()
+    try:
+        vault = Vault.open(settings.vault, kit=words)
+    except (VaultError, KeyslotError) as error:
+        place = settings.vault.parent
+        work = place if place.is_dir() else Path(gettempdir())
+        found = rehearse(file, kit=words, work=work, clock=utc_now)
+        if error.code == "vault.wrong_secret":
+            settings.say(
+                "This kit opens the backup, but not the vault as it is now. Back it up anew."
+            )
+    else:
+        with vault:
+            found = vault.rehearse(file, kit=words)
+    settings.emit(_rehearsed(found), _told(found))
 
 
 @click.command()

@@ -15,73 +15,49 @@ Every change is made under the lock of the slot file, from reading to writing, s
 changes at once both are kept.
 """
 
-import hmac
 import os
-import threading
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from did.multikey import b64url_encode
 from pds.vault import slotfile
 from pds.vault.kit import kit_secret, kit_words
 from pds.vault.slotfile import Argon2Params, KeyslotError, Kind, Slot, SlotFile
+from pds.vault.wrapping import DataKey, Random, unwrap, wrap
 
 __all__ = [
     "Argon2Params",
     "DataKey",
     "KeyslotError",
     "Slot",
+    "add_keyring",
     "add_passphrase",
     "change_passphrase",
     "check_epoch",
     "create",
     "epoch",
     "list_slots",
+    "rekey",
     "remove_slot",
     "replace_kit",
+    "replace_passphrase",
+    "unlock_keyring",
     "unlock_kit",
     "unlock_passphrase",
     "vault_id",
 ]
 
-Random = Callable[[int], bytes]
+Keep = Callable[[str], None]
+"""Takes the words of a new kit: to paper, to a file, to a screen."""
+
 DEFAULT_PARAMS = Argon2Params()
-# See _argon2id.
-_one_at_a_time = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DataKey:
-    """The 32 random bytes that everything in a vault is encrypted under; ``repr`` shows nothing."""
-
-    _raw: bytes = field(repr=False)
-
-    def __post_init__(self) -> None:
-        if len(self._raw) != slotfile.KEY_BYTES:
-            raise KeyslotError("A data key has 32 bytes.")
-
-    def derive(self, label: str) -> bytes:
-        """32 bytes for one use: HKDF-SHA256, salt ``"pds/v1/vault"``, info = the label in UTF-8.
-
-        Labels in use: ``database``, ``slot-mac``, ``audit``, ``blobs``. The data key itself
-        encrypts nothing.
-        """
-        return HKDF(
-            algorithm=SHA256(), length=slotfile.KEY_BYTES, salt=b"pds/v1/vault", info=label.encode()
-        ).derive(self._raw)
-
-    def unsafe_export(self) -> bytes:
-        """The 32 secret bytes, to be wrapped by something that is no slot (an OS keyring)."""
-        return self._raw
+_NAMES = {
+    "passphrase": "passphrase",
+    "recovery": "recovery kit",
+    "keyring": "secret of the OS keyring",
+}
 
 
 def create(
@@ -108,10 +84,10 @@ def create(
         data_key = DataKey(random(slotfile.KEY_BYTES))
         kit = random(slotfile.KEY_BYTES)
         vault = b64url_encode(random(slotfile.ID_BYTES))
-        wrap = partial(_wrap, vault, data_key=data_key, random=random)
+        make = partial(wrap, vault, data_key=data_key, random=random)
         slots = (
-            wrap("passphrase", secret=secret, params=params),
-            wrap("recovery", secret=kit, params=None),
+            make("passphrase", secret=secret, params=params),
+            make("recovery", secret=kit, params=None),
         )
         mac_key = _mac_key(data_key)
         slotfile.write(path, vault=vault, epoch=1, slots=slots, mac_key=mac_key, replaces=None)
@@ -153,11 +129,23 @@ def change_passphrase(
     )
 
 
-def replace_kit(path: Path, data_key: DataKey, *, random: Random = os.urandom) -> str:
-    """Replace all recovery kits by a new one and return its 24 words; older kits open nothing."""
+def replace_kit(
+    path: Path,
+    data_key: DataKey,
+    *,
+    keep: Keep = lambda _words: None,
+    random: Random = os.urandom,
+) -> str:
+    """Replace all recovery kits by a new one and return its 24 words; older kits open nothing.
+
+    The words go to ``keep`` before anything is written: if they cannot be kept, and it raises, the
+    old kit stays.
+    """
     kit = random(slotfile.KEY_BYTES)
+    words = kit_words(kit)
+    keep(words)
     _replace(path, data_key, "recovery", secret=kit, params=None, random=random)
-    return kit_words(kit)
+    return words
 
 
 def add_passphrase(
@@ -171,13 +159,73 @@ def add_passphrase(
     """Add a passphrase beside the others; returns the slot's id. At most 8 slots in all:
     ``vault.too_many_slots``."""
     secret = _passphrase_bytes(passphrase)
+    return _add(path, data_key, "passphrase", secret=secret, params=params, random=random)
+
+
+def add_keyring(
+    path: Path, data_key: DataKey, secret: bytes, *, random: Random = os.urandom
+) -> str:
+    """Add a slot for 32 random bytes that an OS keyring keeps; returns the slot's id."""
+    return _add(path, data_key, "keyring", secret=secret, params=None, random=random)
+
+
+def unlock_keyring(path: Path, slot_id: str, secret: bytes) -> DataKey:
+    """The data key, by the secret that an OS keyring keeps for this slot; raises as
+    :func:`unlock_passphrase` does."""
+    return _unlock(path, "keyring", secret, slot_id=slot_id)
+
+
+def replace_passphrase(
+    path: Path,
+    data_key: DataKey,
+    slot_id: str,
+    new: str,
+    *,
+    params: Argon2Params = DEFAULT_PARAMS,
+    random: Random = os.urandom,
+) -> str:
+    """Put a new passphrase in the place of one, the others stay; returns the new slot's id.
+    Raises ``vault.slot_unknown`` unless there is a passphrase of that id."""
+    secret = _passphrase_bytes(new)
     with slotfile.changing(path):
         file = _read_authentic(path, data_key)
-        slot = _wrap(
+        if slot_id not in [slot.id for slot in file.slots if slot.kind == "passphrase"]:
+            raise _unknown()
+        slot = wrap(
             file.vault, "passphrase", secret=secret, params=params, data_key=data_key, random=random
         )
-        _write_next(path, file, (*file.slots, slot), data_key)
+        slots = tuple(slot if one.id == slot_id else one for one in file.slots)
+        _write_next(path, file, slots, data_key)
     return slot.id
+
+
+def rekey(
+    path: Path,
+    old: DataKey,
+    new: DataKey,
+    *,
+    passphrase: str,
+    params: Argon2Params = DEFAULT_PARAMS,
+    keep: Keep,
+    random: Random = os.urandom,
+) -> int:
+    """Make this the slot file of another data key, with one passphrase and a new kit; every other
+    slot is gone, for it wraps a key that cannot be put there without its secret. Returns the epoch.
+
+    The words of the kit go to ``keep`` before the file is written; if it raises, nothing is.
+    """
+    secret = _passphrase_bytes(passphrase)
+    kit = random(slotfile.KEY_BYTES)
+    with slotfile.changing(path):
+        file = _read_authentic(path, old)
+        make = partial(wrap, file.vault, data_key=new, random=random)
+        slots = (
+            make("passphrase", secret=secret, params=params),
+            make("recovery", secret=kit, params=None),
+        )
+        keep(kit_words(kit))
+        _write_next(path, file, slots, new)
+    return file.epoch + 1
 
 
 def remove_slot(path: Path, data_key: DataKey, slot_id: str) -> None:
@@ -186,7 +234,7 @@ def remove_slot(path: Path, data_key: DataKey, slot_id: str) -> None:
         file = _read_authentic(path, data_key)
         remaining = tuple(slot for slot in file.slots if slot.id != slot_id)
         if len(remaining) == len(file.slots):
-            raise KeyslotError("There is no such slot.", code="vault.slot_unknown")
+            raise _unknown()
         if not remaining:
             raise KeyslotError(
                 "The last slot cannot be removed.",
@@ -238,96 +286,48 @@ def _passphrase_bytes(passphrase: str) -> bytes:
     return encoded
 
 
-# ---- wrapping
+# ---- within
 
 
-def _unlock(path: Path, kind: Kind, secret: bytes) -> DataKey:
+def _unlock(path: Path, kind: Kind, secret: bytes, *, slot_id: str | None = None) -> DataKey:
     file = slotfile.read(path)
     for slot in file.slots:
-        if slot.kind != kind:
+        if slot.kind != kind or slot_id not in (None, slot.id):
             continue
-        key, commitment = _stretch(secret, slot.params, slot.salt)
-        if not hmac.compare_digest(commitment, slot.commitment):
-            continue
-        try:
-            raw = AESGCM(key).decrypt(slot.nonce, slot.wrapped, slotfile.binding(file.vault, slot))
-        except InvalidTag:
-            raise slotfile.damaged() from None
-        data_key = DataKey(raw)
-        file.check_mac(_mac_key(data_key))
-        return data_key
-    name = "passphrase" if kind == "passphrase" else "recovery kit"
+        data_key = unwrap(file.vault, slot, secret)
+        if data_key is not None:
+            file.check_mac(_mac_key(data_key))
+            return data_key
     raise KeyslotError(
-        f"This {name} does not open the vault.",
+        f"This {_NAMES[kind]} does not open the vault.",
         code="vault.wrong_secret",
         hint="If you are sure of it, the slot file may be damaged or of another vault.",
         exit_code=3,
     )
 
 
-def _wrap(
-    vault: str,
+def _add(
+    path: Path,
+    data_key: DataKey,
     kind: Kind,
     *,
     secret: bytes,
     params: Argon2Params | None,
-    data_key: DataKey,
     random: Random,
-) -> Slot:
-    salt = random(slotfile.SALT_BYTES)
-    key, commitment = _stretch(secret, params, salt)
-    slot = Slot(
-        id=b64url_encode(random(slotfile.ID_BYTES)),
-        kind=kind,
-        params=params,
-        salt=salt,
-        commitment=commitment,
-        nonce=random(slotfile.NONCE_BYTES),
-        wrapped=b"",
+) -> str:
+    with slotfile.changing(path):
+        file = _read_authentic(path, data_key)
+        slot = wrap(
+            file.vault, kind, secret=secret, params=params, data_key=data_key, random=random
+        )
+        _write_next(path, file, (*file.slots, slot), data_key)
+    return slot.id
+
+
+def _unknown() -> KeyslotError:
+    return KeyslotError(
+        "There is no such slot.", code="vault.slot_unknown", hint="See: pds key list"
     )
-    wrapped = AESGCM(key).encrypt(slot.nonce, data_key._raw, slotfile.binding(vault, slot))
-    return replace(slot, wrapped=wrapped)
-
-
-def _stretch(secret: bytes, params: Argon2Params | None, salt: bytes) -> tuple[bytes, bytes]:
-    if params is None:
-        stretched = HKDF(
-            algorithm=SHA256(), length=slotfile.KEY_BYTES, salt=salt, info=b"pds/v1/kit"
-        ).derive(secret)
-    else:
-        stretched = _argon2id(secret, params, salt)
-    expanded = HKDFExpand(
-        algorithm=SHA256(),
-        length=slotfile.KEY_BYTES + slotfile.COMMITMENT_BYTES,
-        info=b"pds/v1/slot",
-    ).derive(stretched)
-    return expanded[: slotfile.KEY_BYTES], expanded[slotfile.KEY_BYTES :]
-
-
-def _argon2id(secret: bytes, params: Argon2Params, salt: bytes) -> bytes:
-    """Argon2id (RFC 9106), in one thread of the process at a time.
-
-    A trap: with more than one lane the library computes in OpenSSL's pool of threads, of which the
-    process has one. Two derivations at once wait for each other and never return (seen with
-    cryptography 50 on OpenSSL 4.0). Hence the lock; nothing else here may call Argon2id.
-    """
-    try:
-        with _one_at_a_time:
-            return Argon2id(
-                salt=salt,
-                length=slotfile.KEY_BYTES,
-                iterations=params.time,
-                lanes=params.lanes,
-                memory_cost=params.memory_kib,
-            ).derive(secret)
-    except MemoryError:
-        raise KeyslotError(
-            "This machine cannot give the memory that the passphrase needs.",
-            code="vault.kdf_memory",
-            hint=f"It needs {params.memory_kib // 1024} MiB: close other programs, or open "
-            "the vault with the recovery kit.",
-            exit_code=4,
-        ) from None
 
 
 def _replace(
@@ -341,7 +341,7 @@ def _replace(
 ) -> None:
     with slotfile.changing(path):
         file = _read_authentic(path, data_key)
-        slot = _wrap(
+        slot = wrap(
             file.vault, kind, secret=secret, params=params, data_key=data_key, random=random
         )
         others = tuple(one for one in file.slots if one.kind != kind)

@@ -10,9 +10,10 @@ are one class and each is a few lines.
 """
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +21,8 @@ from typing import BinaryIO, Self
 
 from credentials.purposes import label
 from did.json import JsonObject
-from did.time import utc_now
-from pds.db import Compacted, compact
+from did.time import format_time, parse_time, utc_now
+from pds.db import Compacted, Connection, compact
 from pds.links import RequestLink, open_request
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
@@ -31,10 +32,11 @@ from pds.vault import (
     decide,
     files,
     hosting,
-    keyslots,
     outbox,
+    rotation,
     salvage,
     staging,
+    unlocked,
     withdraw,
 )
 from pds.vault.activity import Activity, Sharing, activity, sharing
@@ -51,9 +53,12 @@ from pds.vault.exports import Exported, TakenIn, take_in, write_export
 from pds.vault.identity import Identities
 from pds.vault.imports import ImportPlan, apply, make_plan, reader
 from pds.vault.imports.plan import About, Applied
-from pds.vault.keyslots import Argon2Params, DataKey
+from pds.vault.inuse import FolderLock
+from pds.vault.keys import Keys
+from pds.vault.keyslots import Argon2Params, DataKey, Keep
 from pds.vault.outbox import PushReport
 from pds.vault.records import Record, Undone
+from pds.vault.rehearsal import Rehearsal, rehearse
 from pds.vault.report import SyncReport
 from pds.vault.salvage import SalvageReport
 from pds.vault.store.rows import StoredRequest
@@ -92,15 +97,41 @@ class Status:
     waiting: int
     restoring: bool
     last_sync: datetime | None
+    last_backup: datetime | None
+    last_rehearsal: datetime | None
+
+
+def _since_boot() -> float:
+    """Seconds that also pass while the machine sleeps, where the system counts them."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class Vault:
-    """One open vault. Made by ``create``, ``open`` or ``restore``; use it as a context manager."""
+    """One open vault. Made by ``create``, ``open`` or ``restore``; use it as a context manager.
 
-    def __init__(self, folder: Path, data_key: DataKey, ctx: Context) -> None:
+    With ``auto_lock_after`` it locks itself when no verb was called for that long: the next one
+    raises ``VaultError`` ``vault.locked``. Nothing happens by itself without a call; whoever keeps
+    a vault open for long calls ``lock_if_idle`` now and then.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        data_key: DataKey,
+        ctx: Context,
+        lock: FolderLock,
+        *,
+        auto_lock_after: timedelta | None = None,
+        idle_clock: Callable[[], float] = _since_boot,
+    ) -> None:
         self._folder = folder
         self._data_key = data_key
-        self._ctx = ctx
+        self._opened: Context | None = ctx
+        self._lock = lock
+        self._auto_lock_after = auto_lock_after
+        self._idle_clock = idle_clock
+        self._used = idle_clock()
 
     # making, opening, closing
     @staticmethod
@@ -134,18 +165,38 @@ class Vault:
         *,
         passphrase: str | None = None,
         kit: str | None = None,
+        data_key: DataKey | None = None,
+        auto_lock_after: timedelta | None = None,
         clock: Callable[[], datetime] = utc_now,
+        idle_clock: Callable[[], float] = _since_boot,
         random: Callable[[int], bytes] = os.urandom,
     ) -> Self:
-        """Unlock a vault. Raises ``KeyslotError`` (``vault.wrong_secret``), ``DbError``."""
-        data_key = files.unlock(folder, passphrase=passphrase, kit=kit)
-        conn = files.open_database(folder, data_key)
+        """Unlock a vault with a passphrase, with its kit (24 words or two sheets), or with the data
+        key that a keyring kept. Raises ``KeyslotError`` (``vault.wrong_secret``), ``DbError``,
+        ``VaultError`` (``vault.missing``, ``vault.busy``)."""
+        files.check_vault(folder)
+        lock = FolderLock(folder)
         try:
-            ctx = Context(conn, folder / files.ATTACHMENTS, clock=clock, random=random)
-            ctx.attachments.tidy()
-            return cls(folder, data_key, ctx)
+            if data_key is None:
+                data_key = files.unlock(folder, passphrase=passphrase, kit=kit)
+            rotation.settle(folder, data_key, lock)
+            conn = files.open_database(folder, data_key)
+            try:
+                ctx = Context(conn, folder / files.ATTACHMENTS, clock=clock, random=random)
+                ctx.attachments.tidy()
+                return cls(
+                    folder,
+                    data_key,
+                    ctx,
+                    lock,
+                    auto_lock_after=auto_lock_after,
+                    idle_clock=idle_clock,
+                )
+            except BaseException:
+                conn.close()
+                raise
         except BaseException:
-            conn.close()
+            lock.release()
             raise
 
     @classmethod
@@ -175,8 +226,32 @@ class Vault:
         return cls.open(folder, passphrase=passphrase, kit=kit, clock=clock, random=random)
 
     def close(self) -> None:
-        self._ctx.transport.close()
-        self._ctx.conn.close()
+        """Lock: close the database, overwrite the data key, let go of the folder. Every verb raises
+        ``vault.locked`` from then on; what was handed out before cannot be taken back."""
+        ctx, self._opened = self._opened, None
+        if ctx is not None:
+            ctx.transport.close()
+            ctx.conn.close()
+        self._data_key.wipe()
+        self._lock.release()
+
+    def lock_if_idle(self) -> bool:
+        """Lock if nobody has used the vault for ``auto_lock_after``; whether it is locked now."""
+        after = self._auto_lock_after
+        if after is not None and self._idle_clock() - self._used >= after.total_seconds():
+            self.close()
+        return self._opened is None
+
+    @property
+    def _ctx(self) -> Context:
+        """The open vault; every verb comes by here, which is what counts as use."""
+        self.lock_if_idle()
+        if self._opened is None:
+            raise VaultError(
+                "the vault is locked", code="vault.locked", hint="Open it again.", exit_code=3
+            )
+        self._used = self._idle_clock()
+        return self._opened
 
     def __enter__(self) -> Self:
         return self
@@ -201,7 +276,13 @@ class Vault:
             waiting=len(store.jobs()) + len(self._ctx.identities.waiting()),
             restoring=self._restoring,
             last_sync=None if last is None else datetime.fromisoformat(last),
+            last_backup=self._time("last_backup"),
+            last_rehearsal=self._time("last_rehearsal"),
         )
+
+    def _time(self, name: str) -> datetime | None:
+        value = self._ctx.exchange.setting(name)
+        return None if value is None else parse_time(value)
 
     def check(self) -> list[str]:
         """Every page, the history, each row against it, and every attachment to its end; an empty
@@ -242,23 +323,61 @@ class Vault:
         return compact(self._ctx.conn)
 
     # keys and settings
-    def change_passphrase(self, new: str, *, params: Argon2Params | None = None) -> None:
-        keyslots.change_passphrase(
-            self._folder / files.SLOTS, self._data_key, new, params=params or Argon2Params()
-        )
-        self._remember_slots()
+    @property
+    def keys(self) -> Keys:
+        """The ways in: passphrases, the kit, the OS keyring."""
+        return Keys(self._folder / files.SLOTS, self._data_key, self._ctx)
 
-    def new_kit(self) -> str:
-        """Replace the recovery kit; the old words open nothing any more, except old backups."""
-        words = keyslots.replace_kit(self._folder / files.SLOTS, self._data_key)
-        self._remember_slots()
-        return words
+    def stay_unlocked(self, seconds: int) -> None:
+        """Leave the data key in the kernel's keyring for so long (``vault.no_keeper``)."""
+        unlocked.remember(self.keys.vault_id, self._data_key, seconds=seconds)
 
-    def _remember_slots(self) -> None:
-        epoch = keyslots.epoch(self._folder / files.SLOTS, self._data_key)
-        with self._ctx.transaction():
-            self._ctx.exchange.set_setting("slots_epoch", str(epoch))
-            self._ctx.log("slots changed", "vault")
+    def rotate_key(
+        self, *, passphrase: str, params: Argon2Params | None = None, keep: Keep
+    ) -> None:
+        """Give the vault a new data key, one passphrase and a new kit, whose words go to ``keep``.
+
+        For after a compromise. All other ways in are gone. Backups made before still open with
+        the secrets of their day; the root, and so the DIDs, stay. Raises ``VaultError``
+        (``vault.busy``) while another program has the vault open; after any other error (such as
+        DbError ``db.full``) it is locked. Cut off at any moment, exactly one of the two sets of
+        secrets opens the vault.
+        """
+        ctx = self._ctx
+        self._lock.alone()
+        try:
+
+            def prepare(copy: Connection, epoch: int) -> None:
+                folder = self._folder / files.ATTACHMENTS
+                then = Context(copy, folder, clock=ctx.clock, random=ctx.random)
+                try:
+                    with then.transaction():
+                        then.exchange.set_setting("slots_epoch", str(epoch))
+                        then.log("data key rotated", "vault")
+                finally:
+                    then.transport.close()
+
+            new = rotation.rotate(
+                self._folder,
+                ctx.conn,
+                self._data_key,
+                passphrase=passphrase,
+                params=params or Argon2Params(),
+                keep=keep,
+                prepare=prepare,
+                random=ctx.random,
+            )
+            ctx.transport.close()
+            self._opened = None
+            self._data_key.wipe()
+            self._data_key = new
+            conn = files.open_database(self._folder, new)
+            folder = self._folder / files.ATTACHMENTS
+            self._opened = Context(conn, folder, clock=ctx.clock, random=ctx.random)
+            self._lock.together()
+        except BaseException:
+            self.close()
+            raise
 
     def use_relay(self, url: str, *, token: str | None = None) -> None:
         """Choose the relay. Refused (``vault.relay_in_use``) once something of the vault is at
@@ -560,7 +679,24 @@ class Vault:
     # backups
     def backup(self, target: Path) -> int:
         """Write an encrypted backup; returns its size in bytes."""
-        return backups.write_backup(self._folder, self._ctx, self._data_key, target)
+        size = backups.write_backup(self._folder, self._ctx, self._data_key, target)
+        with self._ctx.transaction():
+            self._ctx.exchange.set_setting("last_backup", format_time(self._ctx.now()))
+            self._ctx.log("backed up", "vault")
+        return size
+
+    def rehearse(self, backup: Path, *, kit: str) -> Rehearsal:
+        """Prove that a backup restores with the kit, and remember when that was done.
+
+        See :func:`pds.vault.rehearsal.rehearse`. A backup of another vault is rehearsed as well,
+        and not remembered here.
+        """
+        found = rehearse(backup, kit=kit, work=self._folder.parent, clock=self._ctx.clock)
+        if found.vault == self.keys.vault_id:
+            with self._ctx.transaction():
+                self._ctx.exchange.set_setting("last_rehearsal", format_time(self._ctx.now()))
+                self._ctx.log("rehearsed", "vault", {"items": found.total})
+        return found
 
     def reconcile(self) -> ReconcileReport:
         """Bring a restored vault up to what its relay knows; nothing is written before."""

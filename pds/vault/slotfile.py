@@ -5,9 +5,10 @@ One line of canonical JSON (JCS). Whoever can write to the folder can change it,
 hostile input:
 
     {"format": "pds/v1/slots", "vault": id, "epoch": n, "slots": [slot, …], "mac": …}
-    slot = {"id", "kind": "passphrase" | "recovery", "kdf", "commitment", "nonce", "wrapped"}
+    slot = {"id", "kind": "passphrase" | "recovery" | "keyring", "kdf", "commitment", "nonce",
+            "wrapped"}
     kdf  = {"name": "argon2id", "memoryKib", "time", "lanes", "salt"}      of a passphrase
-         | {"name": "hkdf-sha256", "salt"}                                  of the recovery kit
+         | {"name": "hkdf-sha256", "salt"}       of the recovery kit and of an OS keyring's secret
 
 Bytes are base64url without padding: ids, salts 16, nonce 12, commitment 32, wrapped 48, mac 32.
 The MAC is HMAC-SHA256 over the JCS of the object without ``mac``. A file that is not byte for byte
@@ -44,7 +45,7 @@ _MAX_EPOCH = 2**53 - 1
 _LOCK_SECONDS = 60.0
 _LOCK_STEP = 0.02
 
-Kind: TypeAlias = Literal["passphrase", "recovery"]
+Kind: TypeAlias = Literal["passphrase", "recovery", "keyring"]
 
 
 class KeyslotError(PdsError):
@@ -53,7 +54,8 @@ class KeyslotError(PdsError):
     vault.wrong_secret       no slot opens with this secret; ``exit_code`` 3
     vault.passphrase         the passphrase is empty or not valid Unicode
     vault.kit_words          not 24 words, or a word (named by its position) is not of the list
-    vault.kit_checksum       24 known words that do not belong together
+    vault.kit_checksum       known words that do not belong together
+    vault.kit_sheets         sheets of two kits, the same sheet twice, or too few
     vault.slots_missing      no slot file here
     vault.slots_exist        a slot file is already here; making another would lose the vault
     vault.slots_damaged      the slot file was damaged or changed
@@ -63,6 +65,7 @@ class KeyslotError(PdsError):
     vault.kdf_out_of_range   a cost below the floor or above the ceiling
     vault.kdf_memory         this machine cannot give the memory that the slot asks for
     vault.slot_unknown, vault.last_slot, vault.too_many_slots
+    vault.keyring            the OS keyring is not there, refuses, or keeps secrets in clear
     """
 
     default_code = "vault.slots_damaged"
@@ -97,8 +100,8 @@ class Argon2Params:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One way of opening the vault. ``params`` is None for a recovery kit: 256 random bits need
-    no slow derivation."""
+    """One way of opening the vault. ``params`` is None unless it is a passphrase: 256 random bits
+    need no slow derivation."""
 
     id: str
     kind: Kind
@@ -338,9 +341,9 @@ def _parse_slot(entry: Json) -> Slot:
             time=_integer(kdf["time"]),
             lanes=_integer(kdf["lanes"]),
         )
-    elif entry["kind"] == "recovery" and kdf.get("name") == "hkdf-sha256":
+    elif entry["kind"] in ("recovery", "keyring") and kdf.get("name") == "hkdf-sha256":
         _exactly(kdf, "name", "salt")
-        kind, params = "recovery", None
+        kind, params = ("recovery" if entry["kind"] == "recovery" else "keyring"), None
     else:
         raise damaged()
     return Slot(

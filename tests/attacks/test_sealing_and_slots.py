@@ -182,7 +182,7 @@ def test_attack_60_kdf_cost_out_of_range(
     def computed(**_: object) -> object:
         pytest.fail("Argon2id was started")
 
-    monkeypatch.setattr("pds.vault.keyslots.Argon2id", computed)
+    monkeypatch.setattr("pds.vault.wrapping.Argon2id", computed)
     rewrite(slot_file, lambda d: d["slots"][0]["kdf"].update(cost))
     slots_refuse(
         "vault.kdf_out_of_range", lambda: keyslots.unlock_passphrase(slot_file, "same for both")
@@ -199,7 +199,7 @@ def test_attack_60_a_second_slot_with_hostile_cost(
     def computed(**_: object) -> object:
         pytest.fail("Argon2id was started")
 
-    monkeypatch.setattr("pds.vault.keyslots.Argon2id", computed)
+    monkeypatch.setattr("pds.vault.wrapping.Argon2id", computed)
     rewrite(slot_file, lambda d: d["slots"][2]["kdf"].update(memoryKib=2**40))
     slots_refuse("vault.kdf_out_of_range", lambda: keyslots.unlock_passphrase(slot_file, "x"))
 

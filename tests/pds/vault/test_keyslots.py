@@ -215,7 +215,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "slot member added": lambda d: d["slots"][0].update(more=1),
     "slot id": lambda d: d["slots"][1].update(id="AAAAAAAAAAAAAAAAAAAAAA"),
     "kind": lambda d: d["slots"][1].update(kind="passphrase"),
-    "unknown kind": lambda d: d["slots"][1].update(kind="keyring"),
+    "unknown kind": lambda d: d["slots"][1].update(kind="token"),
     "kdf no object": lambda d: d["slots"][0].update(kdf="argon2id"),
     "kdf member added": lambda d: d["slots"][0]["kdf"].update(more=1),
     "quick kdf": lambda d: d["slots"][0].update(kdf=d["slots"][1]["kdf"]),
@@ -288,7 +288,7 @@ def test_too_little_memory_is_said(
     def starved(**_: object) -> object:
         raise MemoryError
 
-    monkeypatch.setattr("pds.vault.keyslots.Argon2id", starved)
+    monkeypatch.setattr("pds.vault.wrapping.Argon2id", starved)
     error = fails("vault.kdf_memory", lambda: keyslots.unlock_passphrase(slot_file, "x"))
     assert "64 MiB" in error.hint
     assert error.exit_code == 4

@@ -1,0 +1,75 @@
+"""Who has a vault's folder open: many at once, or one that changes its files themselves.
+
+Ordinary work is safe between programs by the database's own locks. Rotating the data key is not: it
+puts another file in the database's place. Everyone who opens a vault therefore holds a shared lock
+(``flock``) on the folder, and rotation an exclusive one. The system lets go of it when the process
+ends, however it ends.
+"""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import Self
+
+from pds.vault.errors import VaultError
+
+_WAIT_SECONDS = 5.0
+_STEP = 0.05
+
+
+class FolderLock:
+    """A lock on a vault's folder: shared from the start, exclusive after ``alone``."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take part; waits a little for one that is alone. Raises ``VaultError`` (``vault.busy``),
+        OSError."""
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if not self._take(fcntl.LOCK_SH, wait=True):
+                raise _busy("Another program is changing this vault's key.")
+        except BaseException:
+            self.release()
+            raise
+
+    def alone(self, *, wait: bool = False) -> None:
+        """Become the only one. Raises ``VaultError`` (``vault.busy``) while others take part; then
+        it takes part as before."""
+        if not self._take(fcntl.LOCK_EX, wait=wait):
+            # The system may have let go of the shared lock while it tried.
+            if not self._take(fcntl.LOCK_SH, wait=True):
+                raise _busy("Another program is changing this vault's key.")
+            raise _busy("Another program has this vault open.")
+
+    def together(self) -> None:
+        """Let others take part again."""
+        self._take(fcntl.LOCK_SH, wait=True)
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _take(self, how: int, *, wait: bool) -> bool:
+        until = time.monotonic() + (_WAIT_SECONDS if wait else 0.0)
+        while True:
+            try:
+                fcntl.flock(self._descriptor, how | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    return False
+                time.sleep(_STEP)
+            else:
+                return True
+
+
+def _busy(message: str) -> VaultError:
+    return VaultError(
+        message, code="vault.busy", hint="Close it, or wait, then try again.", exit_code=4
+    )
