@@ -56,6 +56,7 @@ class Context:
         self.history = HistoryStore(self.conn)
         self.identities = IdentityStore(self.conn)
         self.records = Records(self.conn, clock=self.clock, random=self.random)
+        self.records.prepare_index()
         self._root = Root(b64url_decode(self.setting("root")))
         self.connect()
 

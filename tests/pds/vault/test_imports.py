@@ -20,7 +20,8 @@ from pds.vault.imports import (
 )
 from pds.vault.records import Records
 from pds.vault.schemas import check
-from pds.vault.store.records import RECORDS_SQL
+from pds.vault.store.record_index import INDEX_SQL
+from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
@@ -31,7 +32,11 @@ DEMO = ROOT / "scripts" / "fixtures"
 @pytest.fixture
 def records() -> Iterator[Records]:
     conn = open_plain(":memory:")
-    migrate(conn, [Migration(1, RECORDS_SQL)], application_id=7)
+    migrate(
+        conn,
+        [Migration(1, RECORDS_SQL), Migration(2, RECORDS_IN_TIME_SQL + INDEX_SQL)],
+        application_id=7,
+    )
     numbers = itertools.count(1)
     yield Records(conn, clock=lambda: NOW, random=lambda n: next(numbers).to_bytes(n, "big"))
     conn.close()

@@ -1,0 +1,168 @@
+"""Many records at once: an import.
+
+    sieve = records.sieve()
+    with records.bulk(source="import/csv", batch=batch) as bulk:
+        for category, canonical in drafts:
+            bulk.add(category, canonical)
+    bulk.added, bulk.duplicates
+
+Rows are written some thousands at a time, so that memory stays small however many come. The caller
+has the transaction open: all of an import is there, or nothing of it.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from did.json import parse_object
+from did.time import format_time
+from pds.vault.schemas import Category
+from pds.vault.store.records import RecordStore, Row
+
+from . import facts
+from .model import check_provenance, digest_of
+
+AT_ONCE = 20_000
+# Of these two equal ones are two: the same bread on the same day, twice.
+REPEATING = frozenset({"purchases"})
+
+_ID_BYTES = 16
+
+Draft = tuple[Category, bytes]
+"""The category of a record to be, and its canonical JSON, both as ``schemas.check`` gave them."""
+
+
+def new_ids(random: Callable[[int], bytes], count: int) -> list[str]:
+    """Ids of 128 random bits each, 22 characters, the first never ``-``."""
+    octets = random(_ID_BYTES * count)
+    ids = []
+    for start in range(0, len(octets), _ID_BYTES):
+        text = urlsafe_b64encode(octets[start : start + _ID_BYTES])[:22].decode()
+        # A leading hyphen would look like an option on the command line.
+        ids.append("A" + text[1:] if text[0] == "-" else text)
+    return ids
+
+
+class Sieve:
+    """Tells what is new from what is there already, by content alone.
+
+    The same card twice is one card. The same purchase twice in a file is two purchases: of n equal
+    ones, as many are new as the vault had fewer than n. It remembers what it has seen (about 150
+    bytes for each), and reads the vault only, so that it serves a preview as well.
+    """
+
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
+        self._there: dict[bytes, int] = {}
+
+    def sift(self, drafts: Sequence[Draft]) -> list[bytes | None]:
+        """For each draft its digest if it is new, None if it is there already."""
+        digests = [digest_of(category.name, canonical) for category, canonical in drafts]
+        there = self._there
+        unknown = [digest for digest in dict.fromkeys(digests) if digest not in there]
+        known = self._store.count_digests(unknown)
+        result: list[bytes | None] = []
+        for (category, _), digest in zip(drafts, digests, strict=True):
+            left = there[digest] if digest in there else known.get(digest, 0)
+            repeats = category.name in REPEATING
+            result.append(None if left else digest)
+            there[digest] = (max(left - 1, 0)) if repeats else 1
+        return result
+
+
+class Bulk:
+    """A writer of many records with one provenance; a context manager inside a transaction.
+
+    ``added`` and ``duplicates`` are right once the block has ended. An error leaves it to the
+    caller's transaction to take back what was written.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        sieve: Sieve,
+        *,
+        clock: Callable[[], datetime],
+        random: Callable[[int], bytes],
+        source: str,
+        about: str,
+        assurance: str,
+        collected: datetime | None,
+        batch: str | None,
+    ) -> None:
+        check_provenance(source=source, about=about, assurance=assurance)
+        self.added = 0
+        self.duplicates = 0
+        self._store = store
+        self._sieve = sieve
+        self._random = random
+        self._waiting: list[Draft] = []
+        self._source, self._about, self._assurance = source, about, assurance
+        self._batch = batch
+        self._now = format_time(clock())
+        self._collected = self._now if collected is None else format_time(collected)
+
+    def add(self, category: Category, canonical: bytes) -> None:
+        """Take a record that ``schemas.check`` has passed; it is written now or later."""
+        self._waiting.append((category, canonical))
+        if len(self._waiting) >= AT_ONCE:
+            self._write()
+
+    def add_many(self, drafts: Iterable[Draft]) -> None:
+        """``add`` for each."""
+        for category, canonical in drafts:
+            self.add(category, canonical)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._write()
+
+    def _write(self) -> None:
+        drafts, self._waiting = self._waiting, []
+        new = [
+            (draft, digest)
+            for draft, digest in zip(drafts, self._sieve.sift(drafts), strict=True)
+            if digest is not None
+        ]
+        self.duplicates += len(drafts) - len(new)
+        if not new:
+            return
+        self.added += len(new)
+        first = self._store.next_ordinal()
+        rows = []
+        for ordinal, record_id, ((category, canonical), digest) in zip(
+            range(first, first + len(new)), new_ids(self._random, len(new)), new, strict=True
+        ):
+            fields = parse_object(canonical)
+            row = Row(
+                ordinal=ordinal,
+                id=record_id,
+                category=category.name,
+                schema=category.schema,
+                about=self._about,
+                fields=canonical.decode(),
+                source=self._source,
+                collected=self._collected,
+                assurance=self._assurance,
+                batch=self._batch,
+                version=1,
+                created=self._now,
+                changed=self._now,
+                deleted=False,
+                happened=facts.happened(category.name, fields),
+                company=facts.company(category.name, fields),
+                valid_from=None,
+                valid_until=None,
+            )
+            rows.append((row, fields, digest))
+        self._store.insert(rows)
