@@ -1,10 +1,12 @@
 """Database files: opening, transactions, migrations, checks, encrypted copies."""
 
 from pds.db.connection import (
+    BULK_CACHE_KIB,
     Connection,
     IntegrityError,
     open_encrypted,
     open_plain,
+    set_cache,
     transaction,
     translate,
 )
@@ -14,6 +16,7 @@ from pds.db.migrations import Migration, migrate
 from pds.db.tables import Tables
 
 __all__ = [
+    "BULK_CACHE_KIB",
     "Connection",
     "DbBusy",
     "DbDamaged",
@@ -26,6 +29,7 @@ __all__ = [
     "migrate",
     "open_encrypted",
     "open_plain",
+    "set_cache",
     "transaction",
     "translate",
 ]

@@ -15,6 +15,7 @@ from pds.db.connection import (
     raw_key,
     sync_folder,
     translate,
+    use_hmac,
 )
 from pds.db.errors import DbBusy, DbDamaged, DbError
 
@@ -82,6 +83,7 @@ def _export(conn: Connection, draft: Path, hex_key: str) -> None:
     place = f"{draft.absolute().as_uri()}?mode=rw"
     conn.execute("ATTACH DATABASE ? AS copy KEY ?", (place, f"x'{hex_key}'"))
     try:
+        use_hmac(conn, "copy")
         conn.execute("PRAGMA copy.synchronous = FULL")
         # One transaction, so that the copy is one state of the source.
         conn.execute("BEGIN")

@@ -19,12 +19,16 @@ from typing import Self
 from did.json import parse_object
 from did.time import format_time
 from pds.vault.schemas import Category
+from pds.vault.store.record_index import Entry
 from pds.vault.store.records import RecordStore, Row
 
 from . import facts
 from .model import check_provenance, digest_of
 
-AT_ONCE = 20_000
+AT_ONCE = 5_000
+# So many characters are sorted before they are indexed: the fewer pieces the index gets, the less
+# it has to merge.
+TEXT_AT_ONCE = 2**25
 # Of these two equal ones are two: the same bread on the same day, twice.
 REPEATING = frozenset({"purchases"})
 
@@ -61,8 +65,7 @@ class Sieve:
         """For each draft its digest if it is new, None if it is there already."""
         digests = [digest_of(category.name, canonical) for category, canonical in drafts]
         there = self._there
-        unknown = [digest for digest in dict.fromkeys(digests) if digest not in there]
-        known = self._store.count_digests(unknown)
+        known = self._store.count_digests(digest for digest in digests if digest not in there)
         result: list[bytes | None] = []
         for (category, _), digest in zip(drafts, digests, strict=True):
             left = there[digest] if digest in there else known.get(digest, 0)
@@ -99,6 +102,8 @@ class Bulk:
         self._sieve = sieve
         self._random = random
         self._waiting: list[Draft] = []
+        self._entries: list[Entry] = []
+        self._text_size = 0
         self._source, self._about, self._assurance = source, about, assurance
         self._batch = batch
         self._now = format_time(clock())
@@ -116,6 +121,7 @@ class Bulk:
             self.add(category, canonical)
 
     def __enter__(self) -> Self:
+        self._store.begin_bulk()
         return self
 
     def __exit__(
@@ -124,8 +130,12 @@ class Bulk:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self._write()
+        try:
+            if kind is None:
+                self._write()
+                self._index()
+        finally:
+            self._store.end_bulk()
 
     def _write(self) -> None:
         drafts, self._waiting = self._waiting, []
@@ -165,4 +175,13 @@ class Bulk:
                 valid_until=None,
             )
             rows.append((row, fields, digest))
-        self._store.insert(rows)
+        entries = self._store.insert(rows)
+        self._entries += entries
+        self._text_size += sum(len(text) for _, text in entries)
+        if self._text_size >= TEXT_AT_ONCE:
+            self._index()
+
+    def _index(self) -> None:
+        self._entries.sort()
+        self._store.index.put(self._entries)
+        self._entries, self._text_size = [], 0

@@ -118,7 +118,8 @@ class Records:
                 valid_until=_text(validity.end),
             )
             row = _with_facts(row)
-            self._store.insert([(row, fields_of(row), digest_of(found.name, canonical))])
+            entries = self._store.insert([(row, fields_of(row), digest_of(found.name, canonical))])
+            self._store.index.put(entries)
             if labels:
                 self._store.set_tags(row.ordinal, labels)
         return record_of(row, labels)

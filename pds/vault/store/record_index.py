@@ -21,6 +21,7 @@ The caller owns the transaction.
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from pds.db import Tables
 
@@ -32,6 +33,7 @@ CREATE VIRTUAL TABLE record_index USING fts5 (
   tokenize = "ascii tokenchars '_'"
 );
 INSERT INTO record_index (record_index, rank) VALUES ('secure-delete', 1);
+INSERT INTO record_index (record_index, rank) VALUES ('hashsize', 67108864);
 CREATE VIRTUAL TABLE record_words USING fts5vocab (record_index, instance);
 CREATE TABLE record_index_form (form TEXT NOT NULL) STRICT;
 """
@@ -55,6 +57,7 @@ def place_of(when: str, ordinal: int) -> int:
     return minute_of(when) << _BITS | ordinal
 
 
+@lru_cache(maxsize=4096)
 def minute_of(when: str) -> int:
     """Minutes since the year 1 of a year, a month, a day, or a time in UTC ending in ``Z``.
 

@@ -12,12 +12,13 @@ The caller owns the transaction: each write here is several statements.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from did.json import Json, JsonObject, parse_object
-from pds.db import Connection
+from pds.db import BULK_CACHE_KIB, Connection, set_cache
 
 from .record_index import Entry, RecordIndex, ordinal_at, place_of
 from .words import FORM, folded, index_text, label
@@ -98,6 +99,7 @@ _INSERT = (
 )
 _DELETED = _COLUMNS.split(", ").index("deleted")
 _REBUILT_AT_ONCE = 10_000
+_ASKED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +136,10 @@ def entry_of(row: Row, fields: JsonObject, tags: Iterable[str]) -> Entry:
         *(label("tag", name_key(tag)) for tag in tags),
     ]
     place = place_of(row.happened or row.created, row.ordinal)
-    return place, index_text([*_texts(fields), *tags], labels)
+    return place, index_text([*_texts(fields, []), *tags], labels)
 
 
+@lru_cache(maxsize=4096)
 def name_key(name: str) -> str:
     """A company or a tag as it is compared: without case, accents and punctuation."""
     return folded(name) or name.casefold()
@@ -156,12 +159,19 @@ class RecordStore:
         ).fetchone()
         return 1 if row is None else int(row[0]) + 1
 
-    def insert(self, rows: Sequence[tuple[Row, JsonObject, bytes]]) -> None:
+    def insert(self, rows: Sequence[tuple[Row, JsonObject, bytes]]) -> list[Entry]:
         """New records, each with its contents and their digest, numbered upwards from
-        ``next_ordinal``."""
+        ``next_ordinal``. Returns their entries, which the caller must ``put`` into the index."""
         self._conn.executemany(_INSERT, (_inserted(row, digest) for row, _, digest in rows))
-        self.index.put(sorted(entry_of(row, fields, ()) for row, fields, _ in rows))
         self._count(Counter(row.category for row, _, _ in rows))
+        return [entry_of(row, fields, ()) for row, fields, _ in rows]
+
+    def begin_bulk(self) -> None:
+        """Room in memory for the pages that many writes come back to."""
+        set_cache(self._conn, BULK_CACHE_KIB)
+
+    def end_bulk(self) -> None:
+        set_cache(self._conn)
 
     def replace(self, row: Row, *, digest: bytes) -> None:
         """Make ``row`` the current version of its record; what it replaces is kept."""
@@ -275,15 +285,19 @@ class RecordStore:
         ).fetchone()
         return found is not None
 
-    def count_digests(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+    def count_digests(self, digests: Iterable[bytes]) -> dict[bytes, int]:
         """How many live records have each of these contents; without those that none has."""
         found: dict[bytes, int] = {}
-        for digest in digests:
-            row = self._conn.execute(
-                "SELECT count(*) FROM records WHERE digest = ? AND deleted = 0", (digest,)
-            ).fetchone()
-            if row[0]:
-                found[digest] = int(row[0])
+        wanted = sorted(set(digests))  # neighbours in the index, one after the other
+        for start in range(0, len(wanted), _ASKED_AT_ONCE):
+            part = wanted[start : start + _ASKED_AT_ONCE]
+            marks = ", ".join("?" * len(part))
+            rows = self._conn.execute(
+                f"SELECT digest, count(*) FROM records WHERE digest IN ({marks})"  # noqa: S608
+                " AND deleted = 0 GROUP BY digest",
+                part,
+            )
+            found |= {bytes(row[0]): int(row[1]) for row in rows}
         return found
 
     def counts(self) -> dict[str, int]:
@@ -393,12 +407,10 @@ def _inserted(row: Row, digest: bytes) -> tuple[object, ...]:
     )
 
 
-def _texts(value: Json) -> Iterator[str]:
+def _texts(value: Json, found: list[str]) -> list[str]:
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, dict):
-        for member in value.values():
-            yield from _texts(member)
+        found.append(value)
+    elif isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            _texts(member, found)
+    return found
