@@ -1,10 +1,12 @@
 """Database files: opening, transactions, migrations, checks, encrypted copies."""
 
 from pds.db.connection import (
+    BULK_CACHE_KIB,
     Connection,
     IntegrityError,
     open_encrypted,
     open_plain,
+    set_cache,
     transaction,
     translate,
 )
@@ -15,6 +17,7 @@ from pds.db.salvage import Salvage, TableReport
 from pds.db.tables import Tables
 
 __all__ = [
+    "BULK_CACHE_KIB",
     "Compacted",
     "Connection",
     "DbBusy",
@@ -31,6 +34,7 @@ __all__ = [
     "migrate",
     "open_encrypted",
     "open_plain",
+    "set_cache",
     "transaction",
     "translate",
 ]

@@ -17,6 +17,7 @@ from pds.db.connection import (
     sync_folder,
     transaction,
     translate,
+    use_hmac,
 )
 from pds.db.errors import DbBusy, DbDamaged, DbError
 
@@ -133,6 +134,7 @@ def _export(conn: Connection, draft: Path, hex_key: str) -> None:
     place = f"{draft.absolute().as_uri()}?mode=rw"
     conn.execute("ATTACH DATABASE ? AS copy KEY ?", (place, f"x'{hex_key}'"))
     try:
+        use_hmac(conn, "copy")
         conn.execute("PRAGMA copy.synchronous = FULL")
         # One transaction, so that the copy is one state of the source.
         conn.execute("BEGIN")

@@ -34,6 +34,8 @@ def checkup(ctx: Context) -> list[str]:
             found = ctx.history.problems()
             if not found:
                 found = [sentence for _, sentence in older_than_history(ctx.history, survey)]
+            if survey.miscounted():
+                found.append("the numbers of items that are kept are not those of the items")
             if survey.unindexed():
                 found.append("the search index does not fit the items")
             survey.check_index()

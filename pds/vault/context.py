@@ -60,6 +60,7 @@ class Context:
         self.history = HistoryStore(self.conn)
         self.identities = IdentityStore(self.conn)
         self.records = Records(self.conn, clock=self.clock, random=self.random)
+        self.records.prepare_index()
         self.attachments = Attachments(
             self.conn,
             self.attachments_folder,

@@ -20,7 +20,8 @@ from pds.vault.store.attachments import ATTACHMENTS_SQL
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HISTORY_SQL
 from pds.vault.store.identities import IDENTITY_SQL
-from pds.vault.store.records import RECORDS_SQL
+from pds.vault.store.record_index import INDEX_SQL
+from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 from pds.vault.store.schema import EXCHANGE_SQL
 from pds.wire import parse_relay_url
 
@@ -30,6 +31,7 @@ MIGRATIONS = (
     Migration(1, RECORDS_SQL + EXCHANGE_SQL + HISTORY_SQL),
     Migration(2, IDENTITY_SQL),
     Migration(3, ATTACHMENTS_SQL),
+    Migration(4, RECORDS_IN_TIME_SQL + INDEX_SQL),
 )
 
 

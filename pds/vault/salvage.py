@@ -40,7 +40,7 @@ _WORDS = {
     "setting": "settings",
 }
 # Made anew from what was read, or belonging to the search index.
-_REBUILT = ("history", "history_node", "record_search")
+_REBUILT = ("history", "history_node", "record_counts")
 
 
 @dataclass(slots=True)
@@ -174,7 +174,7 @@ def _tables(source: Salvage, *but: str) -> list[str]:
     return [
         name
         for name in source.tables()
-        if not name.startswith(("record_search", *but)) and name not in but
+        if not name.startswith(("record_index", "record_words", *but)) and name not in but
     ]
 
 

@@ -32,11 +32,12 @@ def contents(folder: Path, kit: str) -> dict[str, list[tuple[object, ...]]]:
         tables = [
             row[0]
             for row in conn.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE"
-                " 'record_search%' UNION ALL SELECT 'record_search'"
+                "SELECT name FROM sqlite_master WHERE type = 'table'"
+                " AND name NOT LIKE 'record_index%' AND name NOT LIKE 'record_words%'"
             )
         ]
-        return {
+        indexed = conn.execute("SELECT rowid FROM record_index WHERE record_index MATCH '_'")
+        return {"record_index": sorted(tuple(row) for row in indexed)} | {
             name: sorted((tuple(row) for row in conn.execute(f"SELECT * FROM {name}")), key=repr)
             for name in tables
         }

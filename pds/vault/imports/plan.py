@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from did.json import JsonObject, canonicalize
 from pds.errors import PdsError
 from pds.vault.records import Records
-from pds.vault.schemas import RecordError, check
+from pds.vault.schemas import Category, RecordError, check
 
 About = Literal["self", "other"]
 
@@ -16,6 +16,7 @@ MAX_PROBLEMS = 1000
 MAX_DRAFTS = 2_000_000
 MAX_SAMPLES = 5
 MAX_NAMES = 200
+_AT_ONCE = 500
 
 _HINT_LEFT_OUT = "The rest of the entry is imported."
 
@@ -53,8 +54,9 @@ class Draft:
 
     category: str
     fields: JsonObject = field(repr=False)
-    canonical: bytes = field(repr=False)
     line: int
+    kind: Category = field(repr=False)
+    canonical: bytes = field(repr=False)
     about: About | None = None
 
 
@@ -103,7 +105,7 @@ class Findings:
         fields = dict(fields)
         while fields:
             try:
-                _, canonical = check(category, fields)
+                kind, canonical = check(category, fields)
             except RecordError as error:
                 name = error.field.removeprefix(f"{category}.").partition(".")[0]
                 if error.code == "data.too_large":
@@ -121,7 +123,7 @@ class Findings:
                     code="import.too_many",
                     hint="Split it into smaller files.",
                 )
-            self._take(Draft(category, fields, canonical, line, about))
+            self._take(Draft(category, fields, line, kind, canonical, about))
             return True
         self.problem(line, "import.nothing_usable", f"The {entry} holds nothing that can be kept.")
         return False
@@ -199,35 +201,53 @@ def make_plan(kind: str, read: Read, records: Records, *, about: About | None = 
     as the vault has no contact of theirs, and every other card is someone else's; what is not in
     cards (purchases) is the holder's own.
     """
-    counts: Counter[str] = Counter()
-    samples: dict[str, list[Draft]] = {}
-    contacts = duplicates = 0
-    with records.comparing() as is_new:
-
-        def take(draft: Draft) -> None:
-            nonlocal contacts, duplicates
-            contacts += draft.category == "contact"
-            if not is_new(draft.category, draft.canonical):
-                duplicates += 1
-                return
-            counts[draft.category] += 1
-            shown = samples.setdefault(draft.category, [])
-            if len(shown) < MAX_SAMPLES:
-                shown.append(draft)
-
-        findings = Findings(take)
+    preview = _Preview(records)
+    with preview.sieve:
+        findings = Findings(preview.take)
         read(findings)
+        preview.look()
     if about is None:
+        contacts = preview.found["contact"]
         own = contacts == 0 or (contacts == 1 and not records.has_self("contact"))
         about = "self" if own else "other"
     return ImportPlan(
         reading=findings.reading(kind),
         about=about,
-        counts=dict(counts),
-        duplicates=duplicates,
-        samples=tuple(draft for drafts in samples.values() for draft in drafts),
+        counts=dict(preview.counts),
+        duplicates=preview.duplicates,
+        samples=tuple(draft for drafts in preview.samples.values() for draft in drafts),
         read=read,
     )
+
+
+class _Preview:
+    """Counts drafts, some hundreds at a time, and keeps the first new ones of each category."""
+
+    def __init__(self, records: Records) -> None:
+        self.sieve = records.sieve()
+        self.found: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.samples: dict[str, list[Draft]] = {}
+        self.duplicates = 0
+        self._waiting: list[Draft] = []
+
+    def take(self, draft: Draft) -> None:
+        self._waiting.append(draft)
+        if len(self._waiting) >= _AT_ONCE:
+            self.look()
+
+    def look(self) -> None:
+        drafts, self._waiting = self._waiting, []
+        new = self.sieve.sift([(draft.kind, draft.canonical, draft.about) for draft in drafts])
+        for draft, digest in zip(drafts, new, strict=True):
+            self.found[draft.category] += 1
+            if digest is None:
+                self.duplicates += 1
+                continue
+            self.counts[draft.category] += 1
+            shown = self.samples.setdefault(draft.category, [])
+            if len(shown) < MAX_SAMPLES:
+                shown.append(draft)
 
 
 def apply(plan: ImportPlan, records: Records) -> Applied:
@@ -239,9 +259,9 @@ def apply(plan: ImportPlan, records: Records) -> Applied:
     batch = records.new_id()
     with (
         records.writing(),
-        records.adding(source=plan.reading.source, about=plan.about, batch=batch) as writer,
+        records.bulk(source=plan.reading.source, about=plan.about, batch=batch) as bulk,
     ):
-        plan.read(Findings(lambda d: writer.take(d.category, d.canonical, about=d.about)))
+        plan.read(Findings(lambda draft: bulk.add(draft.kind, draft.canonical, about=draft.about)))
     return Applied(
-        batch=batch if writer.added else None, added=writer.added, duplicates=writer.duplicates
+        batch=batch if bulk.added else None, added=bulk.added, duplicates=bulk.duplicates
     )

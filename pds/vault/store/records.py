@@ -1,25 +1,28 @@
-"""Rows of records, their earlier versions, and the full-text index.
+"""Rows of records, their earlier versions, their tags, and how many there are.
 
 ``records`` holds the current version whole, so that reading one is one lookup; what an edit
 replaced moves to ``record_versions``. A deleted record stays as a tombstone: its number, times and
-provenance, while the contents of all its versions are overwritten with NULL.
+provenance, while the contents of all its versions are overwritten with NULL. When it happened, with
+whom, how long it holds and its tags are contents too.
 
-The index keeps folded words, which are no longer the text, so it has content of its own instead
-of pointing at the table: a change of the folding can never leave words behind that no deletion
-finds. ``secure-delete`` makes a deletion remove the words at once, not at some later merge.
+What is found by words or labels is found through ``RecordIndex``; every write here keeps it in
+step. ``record_counts`` is kept so that a count is no walk over all records.
 
 The caller owns the transaction: each write here is several statements.
 """
 
-import re
 import secrets
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from pds.db import Connection
+from did.json import Json, JsonObject, parse_object
+from pds.db import BULK_CACHE_KIB, Connection, set_cache
+
+from .record_index import Entry, RecordIndex, ordinal_at, place_of
+from .words import FORM, folded, index_text, label
 
 RECORDS_SQL = """
 CREATE TABLE records (
@@ -62,22 +65,42 @@ CREATE VIRTUAL TABLE record_search
 INSERT INTO record_search (record_search, rank) VALUES ('secure-delete', 1);
 """
 
-# The last number there is: a page without a cursor begins beneath it.
-_BEYOND = 2**63 - 1
-_MAX_TERMS = 16
-_MAX_QUERY = 1000
+# What came later. ``RecordStore.rebuild_index`` fills the new index.
+RECORDS_IN_TIME_SQL = """
+DROP TABLE record_search;
+DROP INDEX records_in_category;
+ALTER TABLE records ADD COLUMN happened TEXT;
+ALTER TABLE records ADD COLUMN company TEXT;
+ALTER TABLE records ADD COLUMN valid_from TEXT;
+ALTER TABLE records ADD COLUMN valid_until TEXT;
+ALTER TABLE record_versions ADD COLUMN valid_from TEXT;
+ALTER TABLE record_versions ADD COLUMN valid_until TEXT;
+UPDATE records SET digest = substr(digest, 1, 16) WHERE digest IS NOT NULL;
+CREATE TABLE record_tags (
+  ordinal INTEGER NOT NULL REFERENCES records (ordinal),
+  tag     TEXT    NOT NULL,
+  PRIMARY KEY (ordinal, tag)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX record_tags_by_name ON record_tags (tag);
+CREATE TABLE record_counts (
+  category TEXT PRIMARY KEY, live INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO record_counts
+  SELECT category, count(*) FROM records WHERE deleted = 0 GROUP BY category;
+"""
 
 _COLUMNS = (
     "ordinal, id, category, schema, about, fields, source, collected, assurance, batch, version,"
-    " created, changed, deleted"
+    " created, changed, deleted, happened, company, valid_from, valid_until"
 )
-
-_WORD = re.compile(r"[^\W_]+")
-_TELEPHONE = re.compile(r"\+?[0-9][0-9 ()/.\-]{5,30}")
-# Letters that Unicode does not take apart into a base and a mark.
-_LETTERS = str.maketrans(
-    {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"}
+_INSERT = (
+    "INSERT INTO records (ordinal, id, category, schema, about, fields, digest, source, collected,"
+    " assurance, batch, version, created, changed, happened, company, valid_from, valid_until)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_DELETED = _COLUMNS.split(", ").index("deleted")
+_REBUILT_AT_ONCE = 10_000
+_ASKED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,43 +121,101 @@ class Row:
     created: str
     changed: str
     deleted: bool
+    happened: str | None
+    company: str | None
+    valid_from: str | None
+    valid_until: str | None
+
+
+def entry_of(row: Row, fields: JsonObject, tags: Iterable[str]) -> Entry:
+    """What the index holds of a live record with these contents and tags."""
+    labels = [
+        label("category", row.category),
+        label("about", row.about),
+        label("source", row.source),
+        *([] if row.company is None else [label("company", name_key(row.company))]),
+        *(label("tag", name_key(tag)) for tag in tags),
+    ]
+    place = place_of(row.happened or row.created, row.ordinal)
+    return place, index_text([*_texts(fields, []), *tags], labels)
+
+
+@lru_cache(maxsize=4096)
+def name_key(name: str) -> str:
+    """A company or a tag as it is compared: without case, accents and punctuation."""
+    return folded(name) or name.casefold()
+
+
+class SeenTable:
+    """How often each of many numbers has come by: a temporary table in memory."""
+
+    def __init__(self, conn: Connection) -> None:
+        # Its name is random: another import may be under way on this connection.
+        self._conn, self._name = conn, f"temp.seen_{secrets.token_hex(8)}"
+        conn.execute(f"CREATE TABLE {self._name} (key INTEGER PRIMARY KEY, times INTEGER)")
+
+    def times(self, keys: Iterable[int]) -> dict[int, int]:
+        """For each of these keys how often it came; zero for a new one."""
+        found = dict.fromkeys(keys, 0)
+        wanted = sorted(found)
+        for start in range(0, len(wanted), _ASKED_AT_ONCE):
+            part = wanted[start : start + _ASKED_AT_ONCE]
+            marks = ", ".join("?" * len(part))
+            found |= self._conn.execute(
+                f"SELECT key, times FROM {self._name} WHERE key IN ({marks})",  # noqa: S608
+                part,
+            ).fetchall()
+        return found
+
+    def remember(self, times: Mapping[int, int]) -> None:
+        self._conn.executemany(
+            f"INSERT OR REPLACE INTO {self._name} VALUES (?, ?)",  # noqa: S608  # a name of our own
+            sorted(times.items()),
+        )
+
+    def drop(self) -> None:
+        self._conn.execute(f"DROP TABLE IF EXISTS {self._name}")
 
 
 class RecordStore:
-    """The tables of ``RECORDS_SQL`` on one connection. Every write wants a transaction."""
+    """The tables of this module on one connection. Every write wants a transaction."""
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
+        self.index = RecordIndex(conn)
 
-    def insert(self, row: Row, *, digest: bytes, texts: Iterable[str]) -> None:
-        """A new record; ``row.ordinal`` is ignored, the next number is given."""
-        cursor = self._conn.execute(
-            "INSERT INTO records (id, category, schema, about, fields, digest, source, collected,"
-            " assurance, batch, version, created, changed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                row.id,
-                row.category,
-                row.schema,
-                row.about,
-                row.fields,
-                digest,
-                row.source,
-                row.collected,
-                row.assurance,
-                row.batch,
-                row.version,
-                row.created,
-                row.changed,
-            ),
-        )
-        self.index(int(cursor.lastrowid), texts)
+    def seen_table(self) -> SeenTable:
+        return SeenTable(self._conn)
 
-    def replace(self, row: Row, *, digest: bytes, texts: Iterable[str]) -> None:
+    def next_ordinal(self) -> int:
+        """The number of the next record; numbers are never given twice."""
+        row = self._conn.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
+        ).fetchone()
+        return 1 if row is None else int(row[0]) + 1
+
+    def insert(self, rows: Sequence[tuple[Row, JsonObject, bytes]]) -> list[Entry]:
+        """New records, each with its contents and their digest, numbered upwards from
+        ``next_ordinal``. Returns their entries, which the caller must ``put`` into the index."""
+        self._conn.executemany(_INSERT, (_inserted(row, digest) for row, _, digest in rows))
+        self._count(Counter(row.category for row, _, _ in rows))
+        return [entry_of(row, fields, ()) for row, fields, _ in rows]
+
+    def begin_bulk(self) -> None:
+        """Room in memory for the pages that many writes come back to."""
+        set_cache(self._conn, BULK_CACHE_KIB)
+
+    def end_bulk(self) -> None:
+        set_cache(self._conn)
+
+    def replace(self, row: Row, *, digest: bytes) -> None:
         """Make ``row`` the current version of its record; what it replaces is kept."""
+        self._unindex(row.ordinal)
         self._keep(row.ordinal)
         self._conn.execute(
             "UPDATE records SET schema = ?, fields = ?, digest = ?, source = ?, collected = ?,"
-            " assurance = ?, version = ?, changed = ? WHERE ordinal = ?",
+            " assurance = ?, version = ?, changed = ?, happened = ?, company = ?, valid_from = ?,"
+            " valid_until = ? WHERE ordinal = ?",
             (
                 row.schema,
                 row.fields,
@@ -144,22 +225,53 @@ class RecordStore:
                 row.assurance,
                 row.version,
                 row.changed,
+                row.happened,
+                row.company,
+                row.valid_from,
+                row.valid_until,
                 row.ordinal,
             ),
         )
-        self._forget(row.ordinal)
-        self.index(row.ordinal, texts)
+        self._reindex(row.ordinal)
 
     def erase(self, ordinal: int, *, changed: str) -> None:
         """Leave a tombstone: the contents of every version are gone, that they existed stays."""
+        category = self._unindex(ordinal).category
         self._keep(ordinal)
-        self._conn.execute("UPDATE record_versions SET fields = NULL WHERE ordinal = ?", (ordinal,))
+        self._conn.execute(
+            "UPDATE record_versions SET fields = NULL, valid_from = NULL, valid_until = NULL"
+            " WHERE ordinal = ?",
+            (ordinal,),
+        )
         self._conn.execute(
             "UPDATE records SET fields = NULL, digest = NULL, deleted = 1, version = version + 1,"
-            " changed = ? WHERE ordinal = ?",
+            " changed = ?, happened = NULL, company = NULL, valid_from = NULL, valid_until = NULL"
+            " WHERE ordinal = ?",
             (changed, ordinal),
         )
-        self._forget(ordinal)
+        self._conn.execute("DELETE FROM record_tags WHERE ordinal = ?", (ordinal,))
+        self._count({category: -1})
+
+    def set_tags(self, ordinal: int, tags: Iterable[str]) -> None:
+        """Give a live record these tags instead of those that it has."""
+        self._unindex(ordinal)
+        self._conn.execute("DELETE FROM record_tags WHERE ordinal = ?", (ordinal,))
+        self._conn.executemany(
+            "INSERT INTO record_tags (ordinal, tag) VALUES (?, ?)", ((ordinal, t) for t in tags)
+        )
+        self._reindex(ordinal)
+
+    def tags(self, ordinal: int) -> tuple[str, ...]:
+        """The tags of a record, in the order of the alphabet."""
+        rows = self._conn.execute(
+            "SELECT tag FROM record_tags WHERE ordinal = ? ORDER BY tag", (ordinal,)
+        )
+        return tuple(row[0] for row in rows)
+
+    def all_tags(self) -> list[tuple[str, int]]:
+        """Every tag with how many records have it."""
+        rows = self._conn.execute("SELECT tag, count(*) FROM record_tags GROUP BY tag ORDER BY tag")
+        return [(row[0], row[1]) for row in rows]
 
     def get(self, record_id: str) -> Row | None:
         """The current version, tombstones too."""
@@ -173,7 +285,8 @@ class RecordStore:
         """Every version, the first one first."""
         rows = self._conn.execute(
             "SELECT r.ordinal, r.id, r.category, v.schema, r.about, v.fields, v.source,"  # noqa: S608
-            " v.collected, v.assurance, r.batch, v.version, r.created, v.changed, 0 AS deleted"
+            " v.collected, v.assurance, r.batch, v.version, r.created, v.changed, 0 AS deleted,"
+            " NULL AS happened, NULL AS company, v.valid_from, v.valid_until"
             " FROM record_versions v JOIN records r USING (ordinal)"
             f" WHERE ordinal = ? UNION ALL SELECT {_COLUMNS} FROM records WHERE ordinal = ?"
             " ORDER BY 11",
@@ -181,22 +294,21 @@ class RecordStore:
         )
         return [_row(row) for row in rows]
 
-    def page(self, category: str | None, *, below: int | None, limit: int) -> list[Row]:
-        """Live records, the newest first, from beneath the number ``below``."""
-        where, bound = ("category = ? AND ", [category]) if category is not None else ("", [])
-        rows = self._conn.execute(
-            f"SELECT {_COLUMNS} FROM records WHERE {where}deleted = 0 AND ordinal < ?"  # noqa: S608
-            " ORDER BY ordinal DESC LIMIT ?",
-            (*bound, _BEYOND if below is None else below, limit),
-        )
-        return [_row(row) for row in rows]
+    def at(self, places: Iterable[int]) -> list[Row]:
+        """The live records at these places of the index, in the same order."""
+        found = (self._at(ordinal_at(place)) for place in places)
+        # Another program may have deleted one since the index was read.
+        return [row for row in found if row is not None and not row.deleted]
 
-    def about_self(self, category: str) -> list[Row]:
-        """Live records of a category that are about the holder, the oldest first."""
+    def about_self(self, category: str, *, on: str) -> list[Row]:
+        """Live records of a category that are about the holder and hold on that day, the oldest
+        first."""
         rows = self._conn.execute(
             f"SELECT {_COLUMNS} FROM records"  # noqa: S608
-            " WHERE category = ? AND deleted = 0 AND about = 'self' ORDER BY ordinal",
-            (category,),
+            " WHERE category = ? AND deleted = 0 AND about = 'self'"
+            " AND (valid_from IS NULL OR valid_from <= ?)"
+            " AND (valid_until IS NULL OR valid_until >= ?) ORDER BY ordinal",
+            (category, on, on),
         )
         return [_row(row) for row in rows]
 
@@ -208,71 +320,27 @@ class RecordStore:
         ).fetchone()
         return found is not None
 
-    def search(
-        self, text: str, *, category: str | None, below: int | None, limit: int
-    ) -> list[Row]:
-        """Live records that hold a word beginning with each term of ``text``, the newest first.
-
-        The terms are quoted words: nothing in ``text`` is read as search syntax.
-        """
-        terms = list(dict.fromkeys(_words(text[:_MAX_QUERY])))[:_MAX_TERMS]
-        if not terms:
-            return []
-        where, bound = ("AND r.category = ? ", [category]) if category is not None else ("", [])
-        columns = ", ".join(f"r.{name}" for name in _COLUMNS.split(", "))
-        rows = self._conn.execute(
-            f"SELECT {columns} FROM record_search s JOIN records r ON r.ordinal = s.rowid"  # noqa: S608
-            f" WHERE record_search MATCH ? AND s.rowid < ? {where}"
-            " ORDER BY s.rowid DESC LIMIT ?",
-            (
-                " ".join(f'"{term}"*' for term in terms),
-                _BEYOND if below is None else below,
-                *bound,
-                limit,
-            ),
-        )
-        return [_row(row) for row in rows]
-
-    def count_digest(self, digest: bytes, *, but: str | None = None) -> int:
-        """How many live records have this content, without those of the batch ``but``."""
-        return int(
-            self._conn.execute(
-                "SELECT count(*) FROM records WHERE digest = ? AND deleted = 0"
-                " AND (batch IS NOT ? OR ? IS NULL)",
-                (digest, but, but),
-            ).fetchone()[0]
-        )
-
-    @contextmanager
-    def comparing(self) -> Iterator[Callable[[bytes], int]]:
-        """Count contents that come one after another: how often each one has come by now.
-
-        They are remembered by 63 bits of their digest, in a temporary table in memory: two
-        million take some 30 MB.
-        """
-        # Its name is random: another import may be under way on this connection.
-        name = f"temp.seen_{secrets.token_hex(8)}"
-        self._conn.execute(f"CREATE TABLE {name} (digest INTEGER PRIMARY KEY, times INTEGER)")
-        statement = (
-            f"INSERT INTO {name} VALUES (?, 1)"  # noqa: S608  # a name of our own
-            " ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"
-        )
-
-        def times(digest: bytes) -> int:
-            key = int.from_bytes(digest[:8], "big") >> 1
-            return int(self._conn.execute(statement, (key,)).fetchone()[0])
-
-        try:
-            yield times
-        finally:
-            self._conn.execute(f"DROP TABLE IF EXISTS {name}")
+    def count_digests(
+        self, digests: Iterable[bytes], *, but: str | None = None
+    ) -> dict[bytes, int]:
+        """How many live records have each of these contents, without those that none has. Records
+        of the batch ``but`` do not count."""
+        found: dict[bytes, int] = {}
+        wanted = sorted(set(digests))  # neighbours in the index, one after the other
+        for start in range(0, len(wanted), _ASKED_AT_ONCE):
+            part = wanted[start : start + _ASKED_AT_ONCE]
+            marks = ", ".join("?" * len(part))
+            rows = self._conn.execute(
+                f"SELECT digest, count(*) FROM records WHERE digest IN ({marks})"  # noqa: S608
+                " AND deleted = 0 AND (? IS NULL OR batch IS NOT ?) GROUP BY digest",
+                (*part, but, but),
+            )
+            found |= {bytes(row[0]): int(row[1]) for row in rows}
+        return found
 
     def counts(self) -> dict[str, int]:
         """Live records by category."""
-        rows = self._conn.execute(
-            "SELECT category, count(*) FROM records WHERE deleted = 0 GROUP BY category"
-        )
-        return {row[0]: row[1] for row in rows}
+        return dict(map(tuple, self._conn.execute("SELECT category, live FROM record_counts")))
 
     def batches(self) -> list[tuple[str, str, str, int, int]]:
         """Each batch, the newest first: its id, source, time, records added, records still live."""
@@ -290,42 +358,105 @@ class RecordStore:
         ).fetchall()
         return [(row[0], row[1]) for row in rows]
 
+    def recount(self) -> None:
+        """Count the live records of each category anew."""
+        self._conn.execute("DELETE FROM record_counts")
+        self._conn.execute(
+            "INSERT INTO record_counts"
+            " SELECT category, count(*) FROM records WHERE deleted = 0 GROUP BY category"
+        )
+
+    def rebuild_index(self) -> None:
+        """Make the index anew from the records."""
+        self.index.empty(FORM)
+        last = 0
+        while True:
+            rows = [
+                _row(row)
+                for row in self._conn.execute(
+                    f"SELECT {_COLUMNS} FROM records WHERE ordinal > ? AND deleted = 0"  # noqa: S608
+                    " ORDER BY ordinal LIMIT ?",
+                    (last, _REBUILT_AT_ONCE),
+                )
+            ]
+            if not rows:
+                return
+            self.index.put(sorted(map(self._entry, rows)))
+            last = rows[-1].ordinal
+
+    def _at(self, ordinal: int) -> Row | None:
+        found = self._conn.execute(
+            f"SELECT {_COLUMNS} FROM records WHERE ordinal = ?",  # noqa: S608
+            (ordinal,),
+        ).fetchone()
+        return None if found is None else _row(found)
+
+    def _entry(self, row: Row) -> Entry:
+        fields = {} if row.fields is None else parse_object(row.fields)
+        return entry_of(row, fields, self.tags(row.ordinal))
+
     def _keep(self, ordinal: int) -> None:
         self._conn.execute(
             "INSERT INTO record_versions (ordinal, version, schema, fields, source, collected,"
-            " assurance, changed) SELECT ordinal, version, schema, fields, source, collected,"
-            " assurance, changed FROM records WHERE ordinal = ?",
+            " assurance, changed, valid_from, valid_until) SELECT ordinal, version, schema, fields,"
+            " source, collected, assurance, changed, valid_from, valid_until FROM records"
+            " WHERE ordinal = ?",
             (ordinal,),
         )
 
-    def index(self, ordinal: int, texts: Iterable[str]) -> None:
-        """Let the search know the words of a record that it does not know yet."""
-        words = [word for text in texts for word in _index_words(text)]
-        self._conn.execute(
-            "INSERT INTO record_search (rowid, words) VALUES (?, ?)", (ordinal, " ".join(words))
-        )
+    def _unindex(self, ordinal: int) -> Row:
+        row = self._at(ordinal)
+        if row is None:
+            raise KeyError(ordinal)
+        self.index.remove(self._entry(row))
+        return row
 
-    def _forget(self, ordinal: int) -> None:
-        self._conn.execute("DELETE FROM record_search WHERE rowid = ?", (ordinal,))
+    def _reindex(self, ordinal: int) -> None:
+        row = self._at(ordinal)
+        if row is not None:
+            self.index.put([self._entry(row)])
+
+    def _count(self, more: Mapping[str, int]) -> None:
+        self._conn.executemany(
+            "INSERT INTO record_counts (category, live) VALUES (?, ?)"
+            " ON CONFLICT (category) DO UPDATE SET live = live + excluded.live",
+            more.items(),
+        )
 
 
 def _row(row: Sequence[object]) -> Row:
     columns: list[Any] = list(row)  # the tables are STRICT: the types are as declared
-    columns[-1] = bool(columns[-1])
+    columns[_DELETED] = bool(columns[_DELETED])
     return Row(*columns)
 
 
-def _index_words(text: str) -> list[str]:
-    words = _words(text)
-    if _TELEPHONE.fullmatch(text) is not None:
-        # A number is found with and without the spaces that somebody wrote into it.
-        words.append("".join(c for c in text if c.isdigit()))
-    return words
+def _inserted(row: Row, digest: bytes) -> tuple[object, ...]:
+    return (
+        row.ordinal,
+        row.id,
+        row.category,
+        row.schema,
+        row.about,
+        row.fields,
+        digest,
+        row.source,
+        row.collected,
+        row.assurance,
+        row.batch,
+        row.version,
+        row.created,
+        row.changed,
+        row.happened,
+        row.company,
+        row.valid_from,
+        row.valid_until,
+    )
 
 
-def _words(text: str) -> list[str]:
-    """The words of a text, without case and accents: ``Őry`` is ``ory``, ``Straße`` ``strasse``."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKD", text.casefold())
-        text = "".join(c for c in text if not unicodedata.combining(c)).translate(_LETTERS)
-    return _WORD.findall(text.casefold())
+def _texts(value: Json, found: list[str]) -> list[str]:
+    if isinstance(value, str):
+        found.append(value)
+    elif isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            _texts(member, found)
+    return found

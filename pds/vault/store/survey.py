@@ -9,6 +9,9 @@ from typing import Any
 
 from pds.db import Salvage, TableReport, Tables
 
+from .record_index import MAX_ORDINAL
+from .words import ANY
+
 Row = tuple[Any, ...]
 
 
@@ -32,17 +35,28 @@ class Survey(Tables):
 
     def unindexed(self) -> int:
         """Live records that the search does not know, and what it knows beside them."""
+        indexed = f"SELECT rowid & {MAX_ORDINAL} FROM record_index WHERE record_index MATCH ?"  # noqa: S608
+        live = "SELECT ordinal FROM records WHERE deleted = 0"
         row = self._one(
-            "SELECT (SELECT count(*) FROM records r WHERE r.deleted = 0 AND NOT EXISTS"
-            " (SELECT 1 FROM record_search s WHERE s.rowid = r.ordinal)) +"
-            " (SELECT count(*) FROM record_search s WHERE NOT EXISTS"
-            " (SELECT 1 FROM records r WHERE r.ordinal = s.rowid AND r.deleted = 0)) AS n"
+            f"SELECT (SELECT count(*) FROM ({live} EXCEPT {indexed}))"  # noqa: S608
+            f" + (SELECT count(*) FROM ({indexed} EXCEPT {live})) AS n",
+            *[f'"{ANY}"'] * 2,
+        )
+        return int(row["n"])
+
+    def miscounted(self) -> int:
+        """Categories of which another number of live records is kept than there are."""
+        counted = "SELECT category, live FROM record_counts WHERE live <> 0"
+        live = "SELECT category, count(*) FROM records WHERE deleted = 0 GROUP BY category"
+        row = self._one(
+            f"SELECT count(*) AS n FROM (SELECT * FROM ({counted} EXCEPT {live})"  # noqa: S608
+            f" UNION SELECT * FROM ({live} EXCEPT {counted}))"
         )
         return int(row["n"])
 
     def check_index(self) -> None:
         """Raises DbError ``db.damaged`` when the search does not fit its own words."""
-        self._run("INSERT INTO record_search (record_search) VALUES ('integrity-check')")
+        self._run("INSERT INTO record_index (record_index) VALUES ('integrity-check')")
 
     def grants(self) -> dict[str, tuple[bool, int]]:
         """Of each grant: whether it was ended, and the version of its package."""
@@ -81,7 +95,8 @@ class Rescue:
     def lost_records(self, ordinals: Iterable[int]) -> list[tuple[str, str]]:
         """Category and id of records whose rows cannot be read, from indexes; empty for unknown."""
         named = self._source.ask(
-            "SELECT ordinal, category FROM records INDEXED BY records_in_category WHERE deleted = 0"
+            "SELECT ordinal, category FROM records INDEXED BY records_about_self"
+            " WHERE deleted = 0 AND about = 'self'"
         )
         ids = self._source.ask("SELECT ordinal, id FROM records ORDER BY id")
         categories = {row[0]: str(row[1]) for row in named or []}

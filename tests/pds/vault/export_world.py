@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ def make_context(now: datetime = NOW) -> Context:
         "sandbox": "1",
     }.items():
         store.set_setting(name, value)
-    return Context(conn, clock=lambda: now)
+    return Context(conn, Path("/nowhere"), clock=lambda: now)
 
 
 def histories(records: Records) -> dict[str, list[Record]]:

@@ -27,8 +27,8 @@ from pds.vault.errors import NotFound, VaultError
 from pds.vault.exports import Exported, archive, calendar, open_export, pages, take_in, write_export
 from pds.vault.exports.jsonld import term_iri
 from pds.vault.formulas import defuse, restored
-from pds.vault.imports import read_csv, read_vcard
 from pds.vault.schemas import RecordError
+from tests.importing import read_csv, read_vcard
 
 from .export_world import NOW, drafts, histories, make_context
 
@@ -113,7 +113,7 @@ def test_what_came_in_is_found_and_can_be_undone(filled: Context, tmp_path: Path
     assert (taken.added, taken.there) == (3, 0)
     assert [r.fields["name"] for r in other.records.search("kovacs")] == ["Kovács-Őry Ilona"]
     assert other.records.search("secretly") == []
-    assert other.records.count_same("purchases", other.records.list("purchases")[0].fields) == 1
+    assert other.records.counts()["purchases"] == 1
     assert taken.batch is not None
     other.records.undo_batch(taken.batch, edited=True)
     assert sum(other.records.counts().values()) == 0
@@ -473,7 +473,7 @@ def test_other_programs_go_on_writing(tmp_path: Path) -> None:
         for name, value in memory.conn.execute("SELECT name, value FROM setting"):
             conn.execute("INSERT INTO setting VALUES (?, ?)", (name, value))
         memory.conn.close()
-    reader, writer = (Context(open_plain(path), clock=lambda: NOW) for _ in range(2))
+    reader, writer = (Context(open_plain(path), path.parent, clock=lambda: NOW) for _ in range(2))
     for n in range(3):
         writer.records.add("interests", {"name": f"interest {n}"}, source="self")
     added = iter(range(100, 200))

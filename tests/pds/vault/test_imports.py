@@ -1,6 +1,5 @@
 """From file to records: detection, plans, duplicates, batches; and the sample files."""
 
-import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,8 @@ from pds.db import Migration, migrate, open_plain, transaction
 from pds.vault.imports import ImportFailed, Source, apply, detect
 from pds.vault.records import Records
 from pds.vault.schemas import check
-from pds.vault.store.records import RECORDS_SQL
+from pds.vault.store.record_index import INDEX_SQL
+from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 from tests.importing import make_plan, read, read_csv, read_vcard
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -23,9 +23,12 @@ DEMO = ROOT / "scripts" / "fixtures"
 @pytest.fixture
 def records() -> Iterator[Records]:
     conn = open_plain(":memory:")
-    migrate(conn, [Migration(1, RECORDS_SQL)], application_id=7)
-    numbers = itertools.count(1)
-    yield Records(conn, clock=lambda: NOW, random=lambda n: next(numbers).to_bytes(n, "big"))
+    migrate(
+        conn,
+        [Migration(1, RECORDS_SQL), Migration(2, RECORDS_IN_TIME_SQL + INDEX_SQL)],
+        application_id=7,
+    )
+    yield Records(conn, clock=lambda: NOW)
     conn.close()
 
 

@@ -1,0 +1,26 @@
+"""Records: what the holder keeps, with where it came from and every version of it."""
+
+from pds.vault.schemas import Category, Field, RecordError
+
+from .bulk import Bulk, Sieve
+from .model import ABOUT, ASSURANCES, Batch, PathValue, Record, Undone, Validity
+from .search import Page, Query
+from .service import Records
+
+__all__ = [
+    "ABOUT",
+    "ASSURANCES",
+    "Batch",
+    "Bulk",
+    "Category",
+    "Field",
+    "Page",
+    "PathValue",
+    "Query",
+    "Record",
+    "RecordError",
+    "Records",
+    "Sieve",
+    "Undone",
+    "Validity",
+]

@@ -1,0 +1,200 @@
+"""Many records at once: an import.
+
+    with records.bulk(source="import/csv", batch=batch) as bulk:
+        for category, canonical in drafts:
+            bulk.add(category, canonical)
+    bulk.added, bulk.duplicates
+
+Rows are written some thousands at a time, so that memory stays small however many come. The caller
+has the transaction open: all of an import is there, or nothing of it.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from did.json import parse_object
+from did.time import format_time
+from pds.vault.schemas import Category
+from pds.vault.store.record_index import Entry
+from pds.vault.store.records import RecordStore, Row, SeenTable
+
+from . import facts
+from .model import check_provenance, digest_of
+
+AT_ONCE = 5_000
+# So many characters are sorted before they are indexed: the fewer pieces the index gets, the less
+# it has to merge.
+TEXT_AT_ONCE = 2**25
+# Of these two equal ones are two: the same bread on the same day, twice.
+REPEATING = frozenset({"purchases"})
+
+_ID_BYTES = 16
+
+Draft = tuple[Category, bytes, str | None]
+"""The category of a record to be, and its canonical JSON, both as ``schemas.check`` gave them; and
+whom it is about, where that is not what the whole import is about."""
+
+
+def new_ids(random: Callable[[int], bytes], count: int) -> list[str]:
+    """Ids of 128 random bits each, 22 characters, the first never ``-``."""
+    octets = random(_ID_BYTES * count)
+    ids = []
+    for start in range(0, len(octets), _ID_BYTES):
+        text = urlsafe_b64encode(octets[start : start + _ID_BYTES])[:22].decode()
+        # A leading hyphen would look like an option on the command line.
+        ids.append("A" + text[1:] if text[0] == "-" else text)
+    return ids
+
+
+class Sieve:
+    """Tells what is new from what is there already, by content alone; a context manager.
+
+    The same card twice is one card. The same purchase twice in a file is two purchases: of n equal
+    ones, as many are new as the vault had fewer than n. What it has seen it remembers by 63 bits of
+    the digest in a temporary table in memory, some 15 bytes for each; records of the batch ``but``
+    are not taken for what the vault had. It writes nothing that stays, so that it serves a preview
+    as well.
+    """
+
+    def __init__(self, store: RecordStore, *, but: str | None = None) -> None:
+        self._store = store
+        self._but = but
+        self._seen: SeenTable | None = None
+
+    def sift(self, drafts: Sequence[Draft]) -> list[bytes | None]:
+        """For each draft its digest if it is new, None if it is there already."""
+        if self._seen is None:
+            self._seen = self._store.seen_table()
+        digests = [digest_of(category.name, canonical) for category, canonical, _ in drafts]
+        there = self._store.count_digests(digests, but=self._but)
+        seen = self._seen.times(map(_key, digests))
+        result: list[bytes | None] = []
+        for (category, _, _), digest in zip(drafts, digests, strict=True):
+            key = _key(digest)
+            seen[key] += 1
+            had = there.get(digest, 0)
+            is_new = seen[key] > had if category.name in REPEATING else had == 0 and seen[key] == 1
+            result.append(digest if is_new else None)
+        self._seen.remember(seen)
+        return result
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._seen is not None:
+            self._seen.drop()
+
+
+def _key(digest: bytes) -> int:
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+class Bulk:
+    """A writer of many records with one provenance; a context manager inside a transaction.
+
+    ``added`` and ``duplicates`` are right once the block has ended. An error leaves it to the
+    caller's transaction to take back what was written.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        *,
+        clock: Callable[[], datetime],
+        random: Callable[[int], bytes],
+        source: str,
+        about: str,
+        assurance: str,
+        collected: datetime | None,
+        batch: str | None,
+    ) -> None:
+        check_provenance(source=source, about=about, assurance=assurance)
+        self.added = 0
+        self.duplicates = 0
+        self._store = store
+        self._sieve = Sieve(store, but=batch)
+        self._random = random
+        self._waiting: list[Draft] = []
+        self._entries: list[Entry] = []
+        self._text_size = 0
+        self._source, self._about, self._assurance = source, about, assurance
+        self._batch = batch
+        self._now = format_time(clock())
+        self._collected = self._now if collected is None else format_time(collected)
+
+    def add(self, category: Category, canonical: bytes, *, about: str | None = None) -> None:
+        """Take a record that ``schemas.check`` has passed; it is written now or later."""
+        self._waiting.append((category, canonical, about))
+        if len(self._waiting) >= AT_ONCE:
+            self._write()
+
+    def __enter__(self) -> Self:
+        self._store.begin_bulk()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._write()
+                self._index()
+        finally:
+            with self._sieve:
+                self._store.end_bulk()
+
+    def _write(self) -> None:
+        drafts, self._waiting = self._waiting, []
+        new = [
+            (draft, digest)
+            for draft, digest in zip(drafts, self._sieve.sift(drafts), strict=True)
+            if digest is not None
+        ]
+        self.duplicates += len(drafts) - len(new)
+        if not new:
+            return
+        self.added += len(new)
+        first = self._store.next_ordinal()
+        rows = []
+        for ordinal, record_id, ((category, canonical, about), digest) in zip(
+            range(first, first + len(new)), new_ids(self._random, len(new)), new, strict=True
+        ):
+            fields = parse_object(canonical)
+            row = Row(
+                ordinal=ordinal,
+                id=record_id,
+                category=category.name,
+                schema=category.schema,
+                about=about or self._about,
+                fields=canonical.decode(),
+                source=self._source,
+                collected=self._collected,
+                assurance=self._assurance,
+                batch=self._batch,
+                version=1,
+                created=self._now,
+                changed=self._now,
+                deleted=False,
+                happened=facts.happened(category.name, fields),
+                company=facts.company(category.name, fields),
+                valid_from=None,
+                valid_until=None,
+            )
+            rows.append((row, fields, digest))
+        entries = self._store.insert(rows)
+        self._entries += entries
+        self._text_size += sum(len(text) for _, text in entries)
+        if self._text_size >= TEXT_AT_ONCE:
+            self._index()
+
+    def _index(self) -> None:
+        self._entries.sort()
+        self._store.index.put(self._entries)
+        self._entries, self._text_size = [], 0

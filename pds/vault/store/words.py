@@ -1,0 +1,74 @@
+"""Words and labels: what the full-text index is given for a record, and how it is asked.
+
+A record is indexed under the words of its texts, without case and accents, and under *labels*: one
+token for its category, one for its company, and so on. A label begins with ``_``, which no word
+contains, and goes on with a digest, so that any text can be one. Because labels lie in the same
+index as the words, a search that joins words and filters is an intersection of sorted lists inside
+the index, and is as quick for a common word with a rare filter as for the reverse.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+
+__all__ = ["ANY", "FORM", "folded", "index_text", "label", "terms"]
+
+# Changes with everything that makes other tokens of the same record; the index is then made anew.
+FORM = f"1 {unicodedata.unidata_version}"
+# The label that every live record has.
+ANY = "_"
+
+_DIGITS = 12
+_MAX_QUERY = 1000
+_MAX_TERMS = 16
+
+_WORD = re.compile(r"[^\W_]+")
+_TELEPHONE = re.compile(r"^\+?[0-9][0-9 ()/.\-]{5,30}$", re.MULTILINE)
+_NO_DIGIT = re.compile(r"[^0-9]+")
+# Letters that Unicode does not take apart into a base and a mark.
+_OTHERS = {
+    "ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"
+}  # fmt: skip
+_LETTERS = str.maketrans(_OTHERS)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, without case and accents: ``Őry`` is ``ory``, ``Straße`` ``strasse``."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text.casefold())
+        # Letter by letter over the few that a text is made of, not over the text.
+        letters = set(text)
+        for mark in filter(unicodedata.combining, letters):
+            text = text.replace(mark, "")
+        if not letters.isdisjoint(_OTHERS):
+            text = text.translate(_LETTERS)
+    return _WORD.findall(text.casefold())
+
+
+def folded(text: str) -> str:
+    """A name as it is compared: its words, without case, accents and punctuation."""
+    return " ".join(words(text))
+
+
+def terms(text: str) -> list[str]:
+    """The words to look for: each once, and not endlessly many."""
+    return list(dict.fromkeys(words(text[:_MAX_QUERY])))[:_MAX_TERMS]
+
+
+@lru_cache(maxsize=4096)
+def label(kind: str, value: str) -> str:
+    """The token of a filter. ``value`` is compared exactly; give it ``folded`` where it is not."""
+    digest = hashlib.sha256(f"{kind}\n{value}".encode()).hexdigest()
+    return f"{ANY}{kind}{digest[:_DIGITS]}"
+
+
+def index_text(texts: Iterable[str], labels: Iterable[str]) -> str:
+    """What the index is given for one record: the same in, the same tokens out, always."""
+    joined = "\n".join(texts)
+    # The index takes ASCII apart by itself, except at the mark of labels.
+    parts = [joined.lower().replace("_", " ")] if joined.isascii() else words(joined)
+    # A number is found with and without the spaces that somebody wrote into it.
+    parts += [_NO_DIGIT.sub("", number) for number in _TELEPHONE.findall(joined)]
+    return " ".join([*parts, ANY, *labels])
