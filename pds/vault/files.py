@@ -15,6 +15,7 @@ from pds.vault import keyslots
 from pds.vault.derive import Root
 from pds.vault.errors import VaultError
 from pds.vault.keyslots import Argon2Params, DataKey
+from pds.vault.store.categories import CATEGORIES_SQL
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HISTORY_SQL
 from pds.vault.store.identities import IDENTITY_SQL
@@ -27,6 +28,7 @@ APPLICATION_ID = 0x50445356  # "PDSV"
 MIGRATIONS = (
     Migration(1, RECORDS_SQL + EXCHANGE_SQL + HISTORY_SQL),
     Migration(2, IDENTITY_SQL),
+    Migration(3, CATEGORIES_SQL),
 )
 
 

@@ -20,16 +20,8 @@ from did.multikey import b64url_encode
 from did.time import format_time, parse_time
 from pds.db import Connection, transaction
 
-from .schemas import (
-    Category,
-    Field,
-    RecordError,
-    categories,
-    category,
-    check,
-    describe,
-    parse_path,
-)
+from .schemas import BUILT_IN, NAMES, Catalogue, Category, Field, RecordError, is_own
+from .store.categories import CategoryStore
 from .store.records import RecordStore, Row
 
 __all__ = [
@@ -124,6 +116,7 @@ class Records:
     ) -> None:
         self._conn = conn
         self._store = RecordStore(conn)
+        self._own = CategoryStore(conn)
         self._clock = clock
         self._random = random
 
@@ -150,7 +143,7 @@ class Records:
         batch: str | None = None,
     ) -> Record:
         """Keep a new record. RecordError as ``schemas.check``, and ``data.provenance``."""
-        found, canonical = check(category, dict(fields))
+        found, canonical = self._words(category).check(category, dict(fields))
         _check_provenance(source=source, about=about, assurance=assurance)
         now = format_time(self._clock())
         row = Row(
@@ -205,7 +198,7 @@ class Records:
                     code="data.conflict",
                     hint="Look at it again, then repeat the change.",
                 )
-            found, canonical = check(
+            found, canonical = self._words(before.category).check(
                 before.category, _merge(_fields(before), cast(Json, dict(changes)))
             )
             if canonical.decode() == before.fields:
@@ -255,7 +248,7 @@ class Records:
         syntax; without a word there is no result. Pages as in ``list``.
         """
         if category is not None:
-            _known(category)
+            self._known(category)
         rows = self._store.search(
             text, category=category, below=self._cursor(after), limit=_limit(limit)
         )
@@ -267,7 +260,7 @@ class Records:
         A category gives the whole of each record, a field its value where the record has one.
         RecordError ``data.unknown_category`` or ``data.unknown_path``.
         """
-        found, field = parse_path(path)
+        found, field = self._words(path).parse_path(path)
         name = "" if field is None else field.path.removeprefix(f"{found.name}.")
         values = []
         for record in map(_record, self._store.about_self(found.name)):
@@ -288,16 +281,17 @@ class Records:
 
     def has_self(self, category: str) -> bool:
         """Whether there is a live record of this category about the holder."""
-        _known(category)
+        self._known(category)
         return self._store.has_about_self(category)
 
     def counts(self) -> dict[str, int]:
-        """Live records by category, zero for none."""
-        return {c.name: 0 for c in categories()} | self._store.counts()
+        """Live records by category, zero for none; of one's own only those with records."""
+        return dict.fromkeys(NAMES, 0) | self._store.counts()
 
     def count_same(self, category: str, fields: Mapping[str, Json]) -> int:
         """How many live records have exactly this content, whoever they are about."""
-        return self._store.count_digest(_digest(_known(category).name, canonicalize(dict(fields))))
+        found = self._known(category)
+        return self._store.count_digest(_digest(found.name, canonicalize(dict(fields))))
 
     # --- batches ------------------------------------------------------------------------------
 
@@ -333,15 +327,17 @@ class Records:
 
     # --- words --------------------------------------------------------------------------------
 
-    @staticmethod
-    def categories() -> tuple[Category, ...]:
-        """All categories with their fields, in words for people."""
-        return categories()
+    def catalogue(self) -> Catalogue:
+        """All categories as they are now, the holder's own too."""
+        return Catalogue(self._own.all())
 
-    @staticmethod
-    def describe(path: str, *, language: str = "en") -> str:
+    def categories(self) -> tuple[Category, ...]:
+        """All categories with their fields, in words for people."""
+        return self.catalogue().categories()
+
+    def describe(self, path: str, *, language: str = "en") -> str:
         """A path in words: English, or Hungarian for ``hu``."""
-        return describe(path, language=language)
+        return self._words(path).describe(path, language=language)
 
     # Stands last: below it, the name list means this method.
     def list(
@@ -353,11 +349,18 @@ class Records:
         since. A page shorter than ``limit`` (at most 1,000) is the last one.
         """
         if category is not None:
-            _known(category)
+            self._known(category)
         rows = self._store.page(category, below=self._cursor(after), limit=_limit(limit))
         return [_record(row) for row in rows]
 
     # ------------------------------------------------------------------------------------------
+
+    def _words(self, path: str) -> Catalogue:
+        """What knows this path; the table is read for one's own only, and each time anew."""
+        return self.catalogue() if is_own(path) else BUILT_IN
+
+    def _known(self, name: str) -> Category:
+        return self._words(name).category(name)
 
     def _live(self, record_id: str) -> Row:
         row = self._store.get(record_id)
@@ -374,10 +377,6 @@ class Records:
         if row is None:
             raise _not_found()
         return row.ordinal
-
-
-def _known(name: str) -> Category:
-    return category(name)
 
 
 def _limit(limit: int) -> int:

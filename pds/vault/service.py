@@ -24,7 +24,17 @@ from pds.links import RequestLink, open_request
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
 from pds.vault import backup as backups
-from pds.vault import consent, decide, files, hosting, keyslots, outbox, staging, withdraw
+from pds.vault import (
+    categories,
+    consent,
+    decide,
+    files,
+    hosting,
+    keyslots,
+    outbox,
+    staging,
+    withdraw,
+)
 from pds.vault.activity import Activity, Sharing, activity, sharing
 from pds.vault.backup import ReconcileReport
 from pds.vault.consent import Answer, PurposeView
@@ -38,6 +48,7 @@ from pds.vault.keyslots import Argon2Params, DataKey
 from pds.vault.outbox import PushReport
 from pds.vault.records import Record, Undone
 from pds.vault.report import SyncReport
+from pds.vault.schemas import Catalogue, Category
 from pds.vault.store.rows import StoredRequest
 from pds.vault.sync import sync
 from pds.wire import parse_relay_url
@@ -302,6 +313,19 @@ class Vault:
         with self._ctx.transaction():
             self._ctx.records.delete(record_id)
             self._ctx.log("deleted", record_id)
+
+    # categories
+    def catalogue(self) -> Catalogue:
+        """All categories as they are now, the holder's own too; it outlives the open vault."""
+        return self._ctx.records.catalogue()
+
+    def add_category(self, name: str, document: JsonObject, *, replace: bool = False) -> Category:
+        """Make a category of one's own, ``own-NAME``, from its description (docs/data.md)."""
+        return categories.add(self._ctx, name, document, replace=replace)
+
+    def remove_category(self, name: str) -> str:
+        """Remove a category of one's own in which there are no items; returns its full name."""
+        return categories.remove(self._ctx, name)
 
     # requests
     def open_link(self, link: str) -> ShownRequest:
