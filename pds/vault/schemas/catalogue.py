@@ -58,7 +58,7 @@ class Catalogue:
         raise RecordError(
             "There is no such category of data.",
             code="data.unknown_category",
-            hint="See the categories: pds data fields",
+            hint="Categories are listed by: pds data fields",
         )
 
     def parse_path(self, path: str) -> tuple[Category, Field | None]:
