@@ -65,7 +65,7 @@ class Rules:
             )
         # 2. The quick way: the schema leaves no room for floats or deep nesting, and a control
         #    character would show in the bytes. What is not beyond doubt is said by the other way.
-        if type(fields) is dict and self._is_sound(fields, canonical):
+        if self._is_sound(fields, canonical):
             return canonical
         self._explain(category, canonical)
         return canonical

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlcipher3.dbapi2 import IntegrityError
 
 from did.json import JsonObject, parse_object
 from pds.db import migrate, open_encrypted
@@ -151,6 +152,7 @@ def test_records_are_held_against_it(wrong: JsonObject, code: str, place: str) -
         {"title": "Secret", "properties": {"a": {"title": "A"}}, "x-when": "secret"},
         {"title": "Secret", "properties": {"a": {"title": "A"}}, "x-company": "secret"},
         {"title": "Secret", "properties": {"a": {"title": "A"}}, "x-special": "yes"},
+        field(type="array") | {"x-when": "secret"},
         {"title": "Secret", "properties": {"a": {"title": "A"}}, "$ref": "https://secret.example"},
         {"title": "Secret", "properties": {"a": {"title": "A"}}, "examples": [{"secret": "b"}]},
         {"title": "Secret", "properties": {"a": {"title": "A"}}, "allOf": [{}]},
@@ -314,4 +316,6 @@ def test_a_vault_of_before_gets_its_table(tmp_path: Path, vault: Vault) -> None:
     migrate(conn, files.MIGRATIONS[:2], application_id=files.APPLICATION_ID)
     migrate(conn, files.MIGRATIONS, application_id=files.APPLICATION_ID)
     assert conn.execute("SELECT count(*) FROM own_categories").fetchone()[0] == 0
+    with pytest.raises(IntegrityError):  # a name that a published category could have
+        conn.execute("INSERT INTO own_categories VALUES ('contact', '{}', '')")
     conn.close()
