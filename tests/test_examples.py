@@ -225,3 +225,22 @@ def _given(tree: ast.Module, function: ast.FunctionDef, name: str) -> set[str]:
     reasons = [call.value for call in calls if isinstance(call, ast.Constant)]
     assert len(reasons) == len(calls), f"{function.name} is called with what cannot be read here"
     return {str(reason) for reason in reasons}
+
+
+def test_the_page_of_data_is_what_the_schemas_say() -> None:
+    """docs/data.md has every category and field, and its example makes a category."""
+    from pds.vault.schemas.own import read_own
+
+    spec = importlib.util.spec_from_file_location("pds_data_page", ROOT / "docs" / "make_data.py")
+    assert spec is not None
+    assert spec.loader is not None
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    text = maker.PAGE.read_text(encoding="utf-8")
+    assert maker.page(text) == text, "run: python docs/make_data.py"
+    (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    made = read_own("recipes", parse_object(example))
+    assert [field.path for field in made.category.fields][:2] == [
+        "own-recipes.name",
+        "own-recipes.cooked",
+    ]

@@ -1,4 +1,4 @@
-"""``pds data``: fields, add, import, list, show, search, edit, history, delete, undo."""
+"""``pds data``: fields, category, add, import, list, show, search, edit, history, delete, undo."""
 
 import sys
 from pathlib import Path
@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from pds.cli.categories import category as own_category
 from pds.cli.names import whole
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:
     from pds.vault.records import Category, Record
+    from pds.vault.schemas import Catalogue
     from pds.vault.service import Vault
 
 
@@ -23,6 +25,9 @@ _ID, _PAGE = 22, 1000
 @click.group()
 def data() -> None:
     """Your data: everything is kept encrypted, with where it came from and every version."""
+
+
+data.add_command(own_category)
 
 
 def _json(record: "Record") -> dict[str, Any]:
@@ -44,43 +49,46 @@ def _json(record: "Record") -> dict[str, Any]:
     }
 
 
-def _line(record: "Record") -> str:
+def _line(record: "Record", words: "Catalogue") -> str:
     from did.time import format_time
 
-    summary = "(deleted)" if record.deleted else "; ".join(_labelled(record))
+    summary = "(deleted)" if record.deleted else "; ".join(_labelled(record, words))
     if len(summary) > _WIDEST:
         summary = summary[: _WIDEST - 1] + "…"
     when = format_time(record.changed)[:10]
     others = "" if record.about == "self" else "  (someone else's)"
-    return f"{record.id}  {_title(record.category):<10} {when}  {summary}{others}"
+    return f"{record.id}  {_title(record.category, words):<10} {when}  {summary}{others}"
 
 
-def _title(category: str) -> str:
-    from pds.vault.schemas import category as category_of
+def _title(category: str, words: "Catalogue") -> str:
+    from pds.vault.schemas import RecordError
 
-    return category_of(category).title
+    try:
+        return words.category(category).title
+    except RecordError:  # one's own that was removed; what was in it is deleted
+        return category
 
 
-def _labelled(record: "Record") -> list[str]:
+def _labelled(record: "Record", words: "Catalogue") -> list[str]:
     """Each field as ``Full name: …``, in the order of the form."""
-    from pds.vault.consent import describe, in_order, value_text
+    from pds.vault.consent import in_order, value_text
 
     return [
-        f"{describe(f'{record.category}.{name}')}: "
+        f"{words.describe(f'{record.category}.{name}')}: "
         f"{value_text(record.fields[name], record.category)}"
-        for name in in_order(record.fields, record.category)
+        for name in in_order(record.fields, record.category, words=words)
     ]
 
 
-def _card(record: "Record") -> str:
+def _card(record: "Record", words: "Catalogue") -> str:
     """An item in full, for people."""
     from did.time import format_time
 
-    contents = _labelled(record) or ["(deleted)" if record.deleted else "(empty)"]
+    contents = _labelled(record, words) or ["(deleted)" if record.deleted else "(empty)"]
     whose = "you" if record.about == "self" else "someone else"
     return "\n".join(
         [
-            f"{_title(record.category)}  {record.id}",
+            f"{_title(record.category, words)}  {record.id}",
             *(f"  {line}" for line in contents),
             f"Version {record.version} of {format_time(record.changed)}; about {whose}; "
             f"{record.assurance}.",
@@ -139,19 +147,22 @@ def add(settings: Settings, *, category: str, fields: tuple[str, ...]) -> None:
     the fields are read as a JSON object from standard input: they stay out of the shell's history.
     """
     with unlock(settings) as vault:
-        record = vault.add(category, _changes(fields))
-    settings.emit(_json(record), lambda: _line(record))
+        record, words = vault.add(category, _changes(fields)), vault.catalogue()
+    settings.emit(_json(record), lambda: _line(record, words))
 
 
 @data.command()
 @click.argument("category", required=False)
 @pass_settings
 def fields(settings: Settings, *, category: str | None) -> None:
-    """The categories of data and the names of their fields. Needs no vault."""
-    from pds.vault.schemas import categories
-    from pds.vault.schemas import category as category_of
+    """The categories of data and the names of their fields. Needs a vault for your own only."""
+    from pds.vault.schemas import BUILT_IN, is_own
 
-    shown = categories() if category is None else (category_of(category),)
+    words = BUILT_IN
+    if category is not None and is_own(category):
+        with unlock(settings) as vault:
+            words = vault.catalogue()
+    shown = words.categories() if category is None else (words.category(category),)
     rows = [
         {
             "category": one.name,
@@ -159,7 +170,7 @@ def fields(settings: Settings, *, category: str | None) -> None:
             "description": one.description,
             "fields": [
                 {"name": name, "title": title, "description": description}
-                for name, title, description in _names(one)
+                for name, title, description in _names(one, words)
             ],
         }
         for one in shown
@@ -167,9 +178,10 @@ def fields(settings: Settings, *, category: str | None) -> None:
 
     def text() -> str:
         if category is None:
-            head = [f"{one.name:<12}{one.title}: {one.description}" for one in shown]
-            return "\n".join([*head, "", "The fields of one: pds data fields CATEGORY"])
-        names = _names(shown[0])
+            head = [f"{one.name:<14}{one.title}: {one.description}" for one in shown]
+            own = "Your own: pds data category list"
+            return "\n".join([*head, "", "The fields of one: pds data fields CATEGORY", own])
+        names = _names(shown[0], words)
         width = max(len(name) for name, _, _ in names) + 2
         return "\n".join(
             f"{name:<{width}}{title}" + (f": {description}" if description else "")
@@ -179,16 +191,16 @@ def fields(settings: Settings, *, category: str | None) -> None:
     settings.emit(rows, text)
 
 
-def _names(category: "Category") -> list[tuple[str, str, str]]:
+def _names(category: "Category", words: "Catalogue") -> list[tuple[str, str, str]]:
     """The fields of a category as 'data add' takes them; a group of fields in its parts."""
-    from pds.vault.schemas import schema_of
-
-    schema: Any = schema_of(category.name)
+    schema: Any = words.schema_of(category.name)
     result = []
     for field in category.fields:
         name = field.path.partition(".")[2]
-        group = str(schema["properties"][name].get("$ref", "")).rpartition("/")[2]
-        parts = schema.get("$defs", {}).get(group, {}).get("properties", {})
+        form = schema["properties"][name]
+        if "$ref" in form:
+            form = schema["$defs"][form["$ref"].rpartition("/")[2]]
+        parts = form.get("properties", {})
         if not parts:
             result.append((name, field.title, field.description))
         result += [
@@ -271,13 +283,13 @@ def import_(
 def list_(settings: Settings, *, category: str | None, limit: int, after: str | None) -> None:
     """List items, the newest first; all of them, or those of one CATEGORY."""
     with unlock(settings) as vault:
-        records = vault.records(category, limit=limit, after=after)
+        records, words = vault.records(category, limit=limit, after=after), vault.catalogue()
         more = len(records) == limit and bool(
             vault.records(category, limit=1, after=records[-1].id)
         )
     settings.emit(
         [_json(r) for r in records],
-        lambda: "\n".join(_line(r) for r in records) or "No items.",
+        lambda: "\n".join(_line(r, words) for r in records) or "No items.",
     )
     if more:
         settings.say(f"There are more: --after {records[-1].id}")
@@ -289,8 +301,8 @@ def list_(settings: Settings, *, category: str | None, limit: int, after: str | 
 def show(settings: Settings, *, item: str) -> None:
     """Show one item with its schema, source and time."""
     with unlock(settings) as vault:
-        record = vault.record(_whole(vault, item))
-    settings.emit(_json(record), lambda: _card(record))
+        record, words = vault.record(_whole(vault, item)), vault.catalogue()
+    settings.emit(_json(record), lambda: _card(record, words))
 
 
 @data.command()
@@ -302,10 +314,10 @@ def show(settings: Settings, *, item: str) -> None:
 def search(settings: Settings, *, text: tuple[str, ...], limit: int) -> None:
     """Find items that hold all these words or their beginnings; accents do not matter."""
     with unlock(settings) as vault:
-        records = vault.search(" ".join(text), limit=limit)
+        records, words = vault.search(" ".join(text), limit=limit), vault.catalogue()
     settings.emit(
         [_json(r) for r in records],
-        lambda: "\n".join(_line(r) for r in records) or "Nothing found.",
+        lambda: "\n".join(_line(r, words) for r in records) or "Nothing found.",
     )
 
 
@@ -320,9 +332,9 @@ def edit(settings: Settings, *, item: str, changes: tuple[str, ...]) -> None:
     Grants that follow changes get the new version at once, or at the next sync.
     """
     with unlock(settings) as vault:
-        record = vault.edit(_whole(vault, item), _changes(changes))
+        record, words = vault.edit(_whole(vault, item), _changes(changes)), vault.catalogue()
         told = _hand_on(settings, vault)
-    settings.emit(_json(record) | {"restaged": told}, lambda: _line(record))
+    settings.emit(_json(record) | {"restaged": told}, lambda: _line(record, words))
 
 
 def _hand_on(settings: Settings, vault: "Vault") -> int:
@@ -347,10 +359,10 @@ def _hand_on(settings: Settings, vault: "Vault") -> int:
 def history(settings: Settings, *, item: str) -> None:
     """Every version of an item, the newest last."""
     with unlock(settings) as vault:
-        records = vault.history(_whole(vault, item))
+        records, words = vault.history(_whole(vault, item)), vault.catalogue()
     settings.emit(
         [_json(r) for r in records],
-        lambda: "\n\n".join(_card(r) for r in records),
+        lambda: "\n\n".join(_card(r, words) for r in records),
     )
 
 

@@ -90,6 +90,12 @@ class Sentences:
                 return f"You corrected an item: {self._kind(line.subject)}."
             case "deleted":
                 return f"You deleted an item: {self._kind(line.subject)}."
+            case "category added":
+                return f"You made a category of your own: {line.subject}."
+            case "category changed":
+                return f"You changed a category of your own: {line.subject}."
+            case "category removed":
+                return f"You removed a category of your own: {line.subject}."
             case "asked":
                 return f"{self.names.get(line.subject, who)} asked; its request was opened."
             case "relationship":

@@ -15,8 +15,7 @@ from pds.messages.fields import Words
 from pds.messages.request import CONSENT, CONTRACT, GDPR, AccessRequest, Purpose, Retained
 from pds.vault.errors import ConsentError
 from pds.vault.records import PathValue, Records
-from pds.vault.schemas import RecordError
-from pds.vault.schemas import category as category_of
+from pds.vault.schemas import BUILT_IN, Catalogue, RecordError
 from pds.vault.schemas import describe as describe_path
 
 
@@ -160,7 +159,8 @@ def values_of(records: Records, path: str) -> tuple[PathValue, ...]:
 
 
 def describe(path: str, *, language: str = "en") -> str:
-    """A path in words; a path that this vault does not know, as it stands."""
+    """A path in words; one that is not published as it stands, the holder's own too: the company
+    computes the same words."""
     try:
         return describe_path(path, language=language)
     except RecordError:
@@ -287,9 +287,12 @@ def value_text(value: Json, category: str) -> str:
     return canonicalize(value).decode()
 
 
-def in_order(names: Iterable[str], category: str) -> list[str]:
-    """Names of fields as people expect them; names that are not known stand last."""
-    known = [field.path.partition(".")[2] for field in category_of(category).fields]
+def in_order(names: Iterable[str], category: str, *, words: Catalogue = BUILT_IN) -> list[str]:
+    """Names of fields as people expect them; names that ``words`` do not know stand last."""
+    try:
+        known = [field.path.partition(".")[2] for field in words.category(category).fields]
+    except RecordError:
+        known = []
     places = {name: place for place, name in enumerate((*_ADDRESS, *known))}
     return sorted(names, key=lambda name: (places.get(name, len(places)), name))
 

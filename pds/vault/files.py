@@ -17,6 +17,7 @@ from pds.vault.derive import Root
 from pds.vault.errors import VaultError
 from pds.vault.keyslots import Argon2Params, DataKey
 from pds.vault.store.attachments import ATTACHMENTS_SQL
+from pds.vault.store.categories import CATEGORIES_SQL
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HISTORY_SQL
 from pds.vault.store.identities import IDENTITY_SQL
@@ -32,6 +33,7 @@ MIGRATIONS = (
     Migration(2, IDENTITY_SQL),
     Migration(3, ATTACHMENTS_SQL),
     Migration(4, RECORDS_IN_TIME_SQL + INDEX_SQL),
+    Migration(5, CATEGORIES_SQL),
 )
 
 

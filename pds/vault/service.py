@@ -28,6 +28,7 @@ from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
 from pds.vault import backup as backups
 from pds.vault import (
+    categories,
     consent,
     decide,
     files,
@@ -61,6 +62,7 @@ from pds.vault.records import Record, Undone
 from pds.vault.rehearsal import Rehearsal, rehearse
 from pds.vault.report import SyncReport
 from pds.vault.salvage import SalvageReport
+from pds.vault.schemas import Catalogue, Category
 from pds.vault.store.rows import StoredRequest
 from pds.vault.sync import sync
 from pds.wire import parse_relay_url
@@ -528,6 +530,19 @@ class Vault:
         with self._ctx.transaction():
             record_id = self._ctx.attachments.remove(attachment_id)
             self._ctx.log("detached", record_id, {"attachment": attachment_id})
+
+    # categories
+    def catalogue(self) -> Catalogue:
+        """All categories as they are now, the holder's own too; it outlives the open vault."""
+        return self._ctx.records.catalogue()
+
+    def add_category(self, name: str, document: JsonObject, *, replace: bool = False) -> Category:
+        """Make a category of one's own, ``own-NAME``, from its description (docs/data.md)."""
+        return categories.add(self._ctx, name, document, replace=replace)
+
+    def remove_category(self, name: str) -> str:
+        """Remove a category of one's own in which there are no items; returns its full name."""
+        return categories.remove(self._ctx, name)
 
     # requests
     def open_link(self, link: str) -> ShownRequest:

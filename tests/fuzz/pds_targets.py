@@ -60,7 +60,8 @@ from pds.sealing import (
 from pds.vault import slotfile
 from pds.vault.imports.plan import ImportFailed
 from pds.vault.kit import kit_secret
-from pds.vault.schemas import RecordError, check, parse_path
+from pds.vault.schemas import NAMES, Catalogue, RecordError, check, parse_path
+from pds.vault.schemas.own import read_own
 from pds.vault.slotfile import KeyslotError
 from pds.wire import Manifest, WireError, parse_relay_url, sign_request
 from pds.wire import verify_request as verify_http
@@ -306,9 +307,19 @@ def _slots() -> bytes:
 
 
 def _record(value: JsonObject) -> None:
-    for category in ("contact", "interests", "note", "purchases"):
+    for category in NAMES:
         try:
             check(category, value)
+        except RecordError:
+            continue
+
+
+def _own_category(value: JsonObject) -> None:
+    made = read_own("fuzzed", value)
+    words = Catalogue({made.category.name: made.schema})
+    for record in ({}, {"name": "a" * 100}, value):
+        try:
+            words.check(made.category.name, record)
         except RecordError:
             continue
 
@@ -578,6 +589,13 @@ def _vault() -> dict[str, Target]:
             (),
             b'{"name":"A","birthday":"--02-29"}',
             b'{"items":[{"date":"2026-01-01","amount":"1.00"}]}',
+        ),
+        "own_category": _target(
+            of_json(_own_category, floats=True),
+            RecordError,
+            b'{"title":"T","properties":{"name":{"title":"N","pattern":"^a+$","maxLength":9}}}',
+            b'{"title":"T","properties":{"l":{"title":"L","type":"array","items":{"enum":["a"]}},'
+            b'"g":{"title":"G","type":"object","properties":{"m":{"title":"M"}}}},"x-when":"l"}',
         ),
         "record_path": _target(of_text(parse_path), RecordError, b"contact.name", b"purchases"),
         "slot_file": _target(_slot_file, KeyslotError, _slots()),

@@ -365,3 +365,34 @@ def test_attack_79_a_request_naming_a_hostile_relay_address(holder: Holder, shop
         assert [kind for kind, _ in report.waiting] == ["deposit"]
         assert report.waiting[0][1].startswith("net.")
         assert vault.status().waiting == len(jobs)
+
+
+def test_a_category_of_ones_own_is_shared_like_any_other(holder: Holder, shop: Shop) -> None:
+    """A company asks for an own path by its name, and gets its values with the IRI of its schema;
+    a restage after the category is gone does not stumble."""
+    terms = parse_object((FIXTURES / "second-request.json").read_bytes())
+    support = terms["purposes"][0]  # type: ignore[index,call-overload]
+    support["items"][0]["path"] = "own-bikes.frame"
+    with shop.open() as company:
+        asked = company.request({"purposes": [support]}, valid_for=timedelta(days=14))
+    with holder.open() as vault:
+        made = vault.add_category(
+            "bikes", {"title": "Bike", "properties": {"frame": {"title": "Frame"}}}
+        )
+        bike = vault.add("own-bikes", {"frame": "58 cm"})
+        shown = vault.open_link(str(asked.link))
+        assert "own-bikes.frame" in shown.text("support")
+        assert "58 cm" in shown.text("support")
+        vault.decide(shown.request.id, {"support": Accept(follows_changes=True)})
+        assert vault.push().complete
+        person = str(vault.grant("support")["issuer"])
+    with shop.open() as company:
+        company.collect()
+        redeemed = company.redeem("support", person=person)
+    (item,) = redeemed.items
+    assert (item.path, item.value, item.schema) == ("own-bikes.frame", "58 cm", made.schema)
+    with holder.open() as vault:
+        vault.delete(bike.id)
+        vault.remove_category("bikes")
+        vault.restage()
+        assert vault.push().complete

@@ -5,11 +5,12 @@ from pds.vault.schemas import Category, Field, RecordError
 from .bulk import Bulk, Sieve
 from .model import ABOUT, ASSURANCES, Batch, PathValue, Record, Undone, Validity
 from .search import Page, Query
-from .service import Records
+from .service import MAX_PAGE, Records
 
 __all__ = [
     "ABOUT",
     "ASSURANCES",
+    "MAX_PAGE",
     "Batch",
     "Bulk",
     "Category",

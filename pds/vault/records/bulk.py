@@ -182,8 +182,8 @@ class Bulk:
                 created=self._now,
                 changed=self._now,
                 deleted=False,
-                happened=facts.happened(category.name, fields),
-                company=facts.company(category.name, fields),
+                happened=facts.happened(category, fields),
+                company=facts.company(category, fields),
                 valid_from=None,
                 valid_until=None,
             )

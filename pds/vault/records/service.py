@@ -16,15 +16,8 @@ from typing import cast
 from did.json import Json
 from did.time import format_time, parse_time
 from pds.db import Connection, transaction
-from pds.vault.schemas import (
-    Category,
-    RecordError,
-    categories,
-    category,
-    check,
-    describe,
-    parse_path,
-)
+from pds.vault.schemas import BUILT_IN, NAMES, Catalogue, Category, RecordError, is_own
+from pds.vault.store.categories import CategoryStore
 from pds.vault.store.record_index import place_of
 from pds.vault.store.records import RecordStore, Row, name_key
 from pds.vault.store.words import FORM
@@ -63,6 +56,7 @@ class Records:
     ) -> None:
         self._conn = conn
         self._store = RecordStore(conn)
+        self._own = CategoryStore(conn)
         self._clock = clock
         self._random = random
 
@@ -94,7 +88,7 @@ class Records:
 
         RecordError as ``schemas.check``, and ``data.provenance``, ``data.tag``.
         """
-        found, canonical = check(category, dict(fields))
+        found, canonical = self._words(category).check(category, dict(fields))
         check_provenance(source=source, about=about, assurance=assurance)
         labels = _tags(tags)
         now = format_time(self._clock())
@@ -119,7 +113,7 @@ class Records:
                 valid_from=_text(validity.start),
                 valid_until=_text(validity.end),
             )
-            row = _with_facts(row)
+            row = _with_facts(row, found)
             entries = self._store.insert([(row, fields_of(row), digest_of(found.name, canonical))])
             self._store.index.put(entries)
             if labels:
@@ -157,7 +151,7 @@ class Records:
                     code="data.conflict",
                     hint="Look at it again, then repeat the change.",
                 )
-            found, canonical = check(
+            found, canonical = self._words(before.category).check(
                 before.category, _merge(fields_of(before), cast(Json, dict(changes)))
             )
             same = replace(
@@ -178,7 +172,8 @@ class Records:
                     assurance=assurance,
                     version=before.version + 1,
                     changed=now,
-                )
+                ),
+                found,
             )
             self._store.replace(row, digest=digest_of(found.name, canonical))
             return self._record(row)
@@ -227,18 +222,17 @@ class Records:
 
     def _row_of(self, version: Record, batch: str | None) -> Row:
         if version.deleted:  # nothing to check; it is erased again as soon as it is there
-            schema, text = _known(version.category).schema, "{}"
+            found, canonical = self._known(version.category), b"{}"
         else:
-            found, canonical = check(version.category, version.fields)
-            schema, text = found.schema, canonical.decode()
+            found, canonical = self._words(version.category).check(version.category, version.fields)
         return _with_facts(
             Row(
                 ordinal=0,
                 id=version.id,
                 category=version.category,
-                schema=schema,
+                schema=found.schema,
                 about=version.about,
-                fields=text,
+                fields=canonical.decode(),
                 source=version.source,
                 collected=format_time(version.collected),
                 assurance=version.assurance,
@@ -251,7 +245,8 @@ class Records:
                 company=None,
                 valid_from=_text(version.validity.start),
                 valid_until=_text(version.validity.end),
-            )
+            ),
+            found,
         )
 
     def delete(self, record_id: str) -> None:
@@ -265,9 +260,11 @@ class Records:
         if row is None:
             raise _not_found()
         tags = self._store.tags(row.ordinal)
-        return [
-            record_of(_with_facts(version), tags) for version in self._store.history(row.ordinal)
-        ]
+        versions = self._store.history(row.ordinal)
+        if not row.deleted:
+            known = self._known(row.category)
+            versions = [_with_facts(version, known) for version in versions]
+        return [record_of(version, tags) for version in versions]
 
     # --- tags ---------------------------------------------------------------------------------
 
@@ -334,7 +331,7 @@ class Records:
         record whose validity is over, or has not begun, is left out.
         RecordError ``data.unknown_category`` or ``data.unknown_path``.
         """
-        found, field = parse_path(path)
+        found, field = self._words(path).parse_path(path)
         name = "" if field is None else field.path.removeprefix(f"{found.name}.")
         today = self._clock().astimezone(UTC).date()
         values = []
@@ -357,11 +354,11 @@ class Records:
 
     def has_self(self, category: str) -> bool:
         """Whether there is a live record of this category about the holder."""
-        return self._store.has_about_self(_known(category).name)
+        return self._store.has_about_self(self._known(category).name)
 
     def counts(self) -> dict[str, int]:
-        """Live records by category, zero for none."""
-        return {c.name: 0 for c in categories()} | self._store.counts()
+        """Live records by category, zero for none; of one's own only those with records."""
+        return dict.fromkeys(NAMES, 0) | self._store.counts()
 
     # --- bulk ---------------------------------------------------------------------------------
 
@@ -447,15 +444,17 @@ class Records:
 
     # --- words --------------------------------------------------------------------------------
 
-    @staticmethod
-    def categories() -> tuple[Category, ...]:
-        """All categories with their fields, in words for people."""
-        return categories()
+    def catalogue(self) -> Catalogue:
+        """All categories as they are now, the holder's own too."""
+        return Catalogue(self._own.all())
 
-    @staticmethod
-    def describe(path: str, *, language: str = "en") -> str:
+    def categories(self) -> tuple[Category, ...]:
+        """All categories with their fields, in words for people."""
+        return self.catalogue().categories()
+
+    def describe(self, path: str, *, language: str = "en") -> str:
         """A path in words: English, or Hungarian for ``hu``."""
-        return describe(path, language=language)
+        return self._words(path).describe(path, language=language)
 
     # Stands last: below it, the name list means this method.
     def list(
@@ -471,6 +470,13 @@ class Records:
         return [*page.records]
 
     # ------------------------------------------------------------------------------------------
+
+    def _words(self, path: str) -> Catalogue:
+        """What knows this path; the table is read for one's own only, and each time anew."""
+        return self.catalogue() if is_own(path) else BUILT_IN
+
+    def _known(self, name: str) -> Category:
+        return self._words(name).category(name)
 
     def _live(self, record_id: str) -> Row:
         row = self._store.get(record_id)
@@ -498,21 +504,17 @@ def _said(row: Row) -> tuple[object, ...]:
     return row.version, fields, row.about, row.source, row.collected, row.assurance, row.changed
 
 
-def _known(name: str) -> Category:
-    return category(name)
-
-
 def _limit(limit: int) -> int:
     return max(1, min(limit, MAX_PAGE))
 
 
-def _with_facts(row: Row) -> Row:
+def _with_facts(row: Row, category: Category) -> Row:
     """The row with what its contents say in columns of their own."""
     fields = fields_of(row)
     return replace(
         row,
-        happened=facts.happened(row.category, fields),
-        company=facts.company(row.category, fields),
+        happened=facts.happened(category, fields),
+        company=facts.company(category, fields),
     )
 
 
