@@ -25,8 +25,8 @@ from pds.vault.schemas import (
     parse_path,
 )
 from pds.vault.store.record_index import place_of
-from pds.vault.store.records import RecordStore, Row, name_key
-from pds.vault.store.words import FORM
+from pds.vault.store.records import RecordStore, Row
+from pds.vault.store.words import FORM, name_key
 
 from . import facts
 from .bulk import Bulk, Sieve, new_ids
