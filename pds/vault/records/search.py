@@ -5,8 +5,7 @@ from datetime import date
 
 from pds.vault.schemas import RecordError, category
 from pds.vault.store.record_index import FIRST, LAST, span
-from pds.vault.store.records import name_key
-from pds.vault.store.words import label
+from pds.vault.store.words import label, name_key
 
 from .model import ABOUT, Record
 

@@ -19,8 +19,8 @@ from pds.db import Connection, transaction
 from pds.vault.schemas import BUILT_IN, NAMES, Catalogue, Category, RecordError, is_own
 from pds.vault.store.categories import CategoryStore
 from pds.vault.store.record_index import place_of
-from pds.vault.store.records import RecordStore, Row, name_key
-from pds.vault.store.words import FORM
+from pds.vault.store.records import RecordStore, Row
+from pds.vault.store.words import FORM, name_key
 
 from . import facts
 from .bulk import Bulk, Sieve, new_ids

@@ -8,9 +8,9 @@ pages came before.
 
 A filter is a label in the index (see ``words``), so that words and filters are intersected there
 and no row is read which is not shown. Beginnings of words need care: SQLite answers ``"bud"*`` by
-gathering every entry of every word that begins so, a million for a common one. Beginnings of two
-and three letters have an index of their own; for longer ones the few words that begin so are looked
-up first and asked for by name.
+gathering every entry of every word that begins so, a million for a common one. Beginnings of three
+letters have an index of their own; a shorter one is asked for as all of those. For a longer one the
+words that begin so are looked up first and asked for by name, if they are few.
 
 The index has no copy of what it was given (``content=''``): to take a record out, the same text is
 given again. ``secure-delete`` makes that remove the words at once, not at some later merge.
@@ -29,7 +29,7 @@ from .words import ANY, terms
 
 INDEX_SQL = """
 CREATE VIRTUAL TABLE record_index USING fts5 (
-  words, content = '', detail = none, columnsize = 0, prefix = '2 3',
+  words, content = '', detail = none, columnsize = 0, prefix = '3',
   tokenize = "ascii tokenchars '_'"
 );
 INSERT INTO record_index (record_index, rank) VALUES ('secure-delete', 1);
@@ -45,9 +45,11 @@ MAX_ORDINAL = 2**30 - 1
 _BITS = 30
 _DAY = 24 * 60
 FIRST, LAST = 0, 2**63 - 1
-# Words looked up for one beginning; beyond that, SQLite's own way is no slower.
-_MAX_BEGINNINGS = 40
-_INDEXED = (2, 3)
+# The length of beginnings that have an index of their own.
+_INDEXED = 3
+# So many words or beginnings are asked for by name; beyond that, it is SQLite's own way.
+_MAX_WORDS = 40
+_MAX_BEGINNINGS = 1500
 
 
 def place_of(when: str, ordinal: int) -> int:
@@ -135,21 +137,18 @@ class RecordIndex(Tables):
 
     def _beginning(self, term: str) -> str:
         """The expression for words that begin with ``term``."""
-        if len(term) in _INDEXED:
-            return _prefix(term)
-        pairs = len(term) == 1
+        short = len(term) < _INDEXED
         parts: list[str] = []
         after: str | None = term
-        while after is not None:
+        while len(term) != _INDEXED and after is not None:
             word = self._first_word(after)
             if word is None or not word.startswith(term):
                 return "(" + " OR ".join(parts or [f'"{term}"']) + ")"
-            if len(parts) == _MAX_BEGINNINGS:
+            if len(parts) == (_MAX_BEGINNINGS if short else _MAX_WORDS):
                 break
-            if pairs and len(word) > 1:
-                # A letter is asked for as the pairs of letters that begin so, which are indexed.
-                parts.append(_prefix(word[:2]))
-                after = _next_letter(term, word[1])
+            if short and len(word) >= _INDEXED:
+                parts.append(_prefix(word[:_INDEXED]))
+                after = _next(word[:_INDEXED])
             else:
                 parts.append(f'"{word}"')
                 # Nothing is between a word and the same with the smallest letter behind it.
@@ -161,10 +160,11 @@ class RecordIndex(Tables):
         return None if row is None else str(row[0])
 
 
-def _next_letter(term: str, letter: str) -> str | None:
+def _next(beginning: str) -> str | None:
+    """The first text behind all that begin so."""
     # Letters beyond the surrogates are rare: there the search goes the slower way.
-    following = ord(letter) + 1
-    return term + chr(following) if following < 0xD800 else None
+    following = ord(beginning[-1]) + 1
+    return beginning[:-1] + chr(following) if following < 0xD800 else None
 
 
 def _prefix(term: str) -> str:

@@ -22,7 +22,7 @@ from did.json import Json, JsonObject, parse_object
 from pds.db import BULK_CACHE_KIB, Connection, set_cache
 
 from .record_index import Entry, RecordIndex, ordinal_at, place_of
-from .words import FORM, folded, index_text, label
+from .words import ANY, FORM, index_text, label, name_key
 
 RECORDS_SQL = """
 CREATE TABLE records (
@@ -127,23 +127,21 @@ class Row:
     valid_until: str | None
 
 
-def entry_of(row: Row, fields: JsonObject, tags: Iterable[str]) -> Entry:
+def entry_of(row: Row, fields: JsonObject, tags: Sequence[str]) -> Entry:
     """What the index holds of a live record with these contents and tags."""
-    labels = [
-        label("category", row.category),
-        label("about", row.about),
-        label("source", row.source),
-        *([] if row.company is None else [label("company", name_key(row.company))]),
-        *(label("tag", name_key(tag)) for tag in tags),
-    ]
-    place = place_of(row.happened or row.created, row.ordinal)
-    return place, index_text([*_texts(fields, []), *tags], labels)
+    labels = _labels(row.category, row.about, row.source, row.company)
+    if tags:
+        labels = " ".join([labels, *(label("tag", name_key(tag)) for tag in tags)])
+    texts = _texts(fields, [*tags])
+    return place_of(row.happened or row.created, row.ordinal), index_text(texts, labels)
 
 
 @lru_cache(maxsize=4096)
-def name_key(name: str) -> str:
-    """A company or a tag as it is compared: without case, accents and punctuation."""
-    return folded(name) or name.casefold()
+def _labels(category: str, about: str, source: str, company: str | None) -> str:
+    found = [ANY, label("category", category), label("about", about), label("source", source)]
+    if company is not None:
+        found.append(label("company", name_key(company)))
+    return " ".join(found)
 
 
 class SeenTable:

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["ANY", "FORM", "folded", "index_text", "label", "terms"]
+__all__ = ["ANY", "FORM", "index_text", "label", "name_key", "terms"]
 
 # Changes with everything that makes other tokens of the same record; the index is then made anew.
 FORM = f"1 {unicodedata.unidata_version}"
@@ -25,7 +25,11 @@ _MAX_QUERY = 1000
 _MAX_TERMS = 16
 
 _WORD = re.compile(r"[^\W_]+")
-_TELEPHONE = re.compile(r"^\+?[0-9][0-9 ()/.\-]{5,30}$", re.MULTILINE)
+# A number written with spaces or signs in it, but no date and no amount.
+_TELEPHONE = re.compile(
+    r"^(?![0-9]{4}-[0-9]{2}-|[0-9]+\.[0-9]{0,2}$)\+?[0-9]+[ ()/.\-][0-9 ()/.\-]{3,30}$",
+    re.MULTILINE,
+)
 _NO_DIGIT = re.compile(r"[^0-9]+")
 # Letters that Unicode does not take apart into a base and a mark.
 _OTHERS = {
@@ -47,28 +51,30 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def folded(text: str) -> str:
-    """A name as it is compared: its words, without case, accents and punctuation."""
-    return " ".join(words(text))
-
-
 def terms(text: str) -> list[str]:
     """The words to look for: each once, and not endlessly many."""
     return list(dict.fromkeys(words(text[:_MAX_QUERY])))[:_MAX_TERMS]
 
 
 @lru_cache(maxsize=4096)
+def name_key(name: str) -> str:
+    """A company or a tag as it is compared: without case, accents and punctuation."""
+    return " ".join(words(name)) or name.casefold()
+
+
+@lru_cache(maxsize=4096)
 def label(kind: str, value: str) -> str:
-    """The token of a filter. ``value`` is compared exactly; give it ``folded`` where it is not."""
+    """The token of a filter. ``value`` is compared exactly, unless it is given as ``name_key``."""
     digest = hashlib.sha256(f"{kind}\n{value}".encode()).hexdigest()
     return f"{ANY}{kind}{digest[:_DIGITS]}"
 
 
-def index_text(texts: Iterable[str], labels: Iterable[str]) -> str:
+def index_text(texts: Iterable[str], labels: str) -> str:
     """What the index is given for one record: the same in, the same tokens out, always."""
     joined = "\n".join(texts)
     # The index takes ASCII apart by itself, except at the mark of labels.
     parts = [joined.lower().replace("_", " ")] if joined.isascii() else words(joined)
     # A number is found with and without the spaces that somebody wrote into it.
     parts += [_NO_DIGIT.sub("", number) for number in _TELEPHONE.findall(joined)]
-    return " ".join([*parts, ANY, *labels])
+    parts.append(labels)
+    return " ".join(parts)
