@@ -315,7 +315,7 @@ def vault() -> None:
 @vault.command("check")
 @pass_settings
 def vault_check(settings: Settings) -> None:
-    """Read every page and hold the history against its log."""
+    """Read every page and every attached file; hold the history against its log."""
     with unlock(settings) as opened:
         found = opened.check()
     settings.emit(

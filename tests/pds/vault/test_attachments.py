@@ -270,6 +270,34 @@ def test_a_failed_import_leaves_no_file(vault: Any, place: Any) -> None:
     assert (vault.records(), vault.attachments(), place.files()) == ([], [], [])
 
 
+@pytest.mark.parametrize("sweep", [Vault.check, lambda vault: put(vault, note(vault), b"new")])
+def test_what_killed_programs_left_is_removed(vault: Any, place: Any, sweep: Any) -> None:
+    """By the next check, and by the next that attaches; what is not ours is left alone."""
+    kept = put(vault, note(vault), BIG)
+    (place.attachments / ("0" * 32)).write_bytes(b"half a file")
+    (place.attachments / "README").write_text("somebody's")
+    with place.open() as other:
+        sweep(other)
+    assert "0" * 32 not in place.files()
+    assert "README" in place.files()
+    assert get(vault, kept.id) == BIG
+
+
+def test_what_could_not_be_removed_is_removed_later(vault: Any, place: Any) -> None:
+    """While another program copies, a detached file stays; the next to open the vault removes it,
+    and it cannot be read meanwhile."""
+    kept = put(vault, note(vault), BIG)
+    another = vault._ctx.attachments._folder.hold()
+    vault.detach(kept.id)
+    with refused("attachment.not_found"):
+        vault.open_attachment(kept.id)
+    with place.open():
+        assert len(place.files()) == 1
+    os.close(another)
+    with place.open():
+        assert place.files() == []
+
+
 # --- several programs -----------------------------------------------------------------------------
 
 

@@ -176,6 +176,7 @@ def test_a_whole_other_stream_is_refused() -> None:
         Sealed(KEY, 4, SEALED.size - 1, SEALED.sha256),
         Sealed(KEY, 4, 4 * CHUNK, SEALED.sha256),
         Sealed(KEY, 4, 9 * CHUNK, SEALED.sha256),
+        Sealed(KEY, 4, 9 * CHUNK, hashlib.sha256(DATA.ljust(4 * CHUNK, b"\0")).digest()),
         Sealed(KEY, 4, SEALED.size, bytes(32)),
         Sealed(bytes(32), 4, SEALED.size, SEALED.sha256),
     ],
