@@ -1,4 +1,5 @@
-"""``pds data``: fields, category, add, import, list, show, search, edit, history, delete, undo."""
+"""``pds data``: fields, category, add, import, list, show, search, edit, history, delete, undo; and
+the verbs of ``attachments``."""
 
 import sys
 from pathlib import Path
@@ -6,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from pds.cli import attachments
 from pds.cli.categories import category as own_category
 from pds.cli.names import whole
 from pds.cli.output import Settings, count, pass_settings
@@ -28,6 +30,8 @@ def data() -> None:
 
 
 data.add_command(own_category)
+for verb in (attachments.attach, attachments.list_, attachments.save, attachments.detach):
+    data.add_command(verb)
 
 
 def _json(record: "Record") -> dict[str, Any]:
@@ -98,7 +102,7 @@ def _card(record: "Record", words: "Catalogue") -> str:
     )
 
 
-def _whole(vault: "Vault", item: str) -> str:
+def whole_item(vault: "Vault", item: str) -> str:
     """An item's id from its beginning; ids that are whole are not looked for."""
     if len(item) >= _ID:
         return item
@@ -301,7 +305,7 @@ def list_(settings: Settings, *, category: str | None, limit: int, after: str | 
 def show(settings: Settings, *, item: str) -> None:
     """Show one item with its schema, source and time."""
     with unlock(settings) as vault:
-        record, words = vault.record(_whole(vault, item)), vault.catalogue()
+        record, words = vault.record(whole_item(vault, item)), vault.catalogue()
     settings.emit(_json(record), lambda: _card(record, words))
 
 
@@ -332,7 +336,7 @@ def edit(settings: Settings, *, item: str, changes: tuple[str, ...]) -> None:
     Grants that follow changes get the new version at once, or at the next sync.
     """
     with unlock(settings) as vault:
-        record, words = vault.edit(_whole(vault, item), _changes(changes)), vault.catalogue()
+        record, words = vault.edit(whole_item(vault, item), _changes(changes)), vault.catalogue()
         told = _hand_on(settings, vault)
     settings.emit(_json(record) | {"restaged": told}, lambda: _line(record, words))
 
@@ -359,7 +363,7 @@ def _hand_on(settings: Settings, vault: "Vault") -> int:
 def history(settings: Settings, *, item: str) -> None:
     """Every version of an item, the newest last."""
     with unlock(settings) as vault:
-        records, words = vault.history(_whole(vault, item)), vault.catalogue()
+        records, words = vault.history(whole_item(vault, item)), vault.catalogue()
     settings.emit(
         [_json(r) for r in records],
         lambda: "\n\n".join(_card(r, words) for r in records),
@@ -374,7 +378,7 @@ def delete(settings: Settings, *, item: str, yes: bool) -> None:
     """Delete an item with the contents of all its versions."""
     settings.confirm("Delete this item and all its versions?", yes=yes)
     with unlock(settings) as vault:
-        item = _whole(vault, item)
+        item = whole_item(vault, item)
         vault.delete(item)
         _hand_on(settings, vault)
     settings.emit({"deleted": item}, "Deleted.")

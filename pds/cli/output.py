@@ -5,12 +5,13 @@ Imported by every command, ``--help`` too: what takes time to load is loaded whe
 
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pds.cli.errors import Failure
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _MAX_SECRET = 65_536
 _SHORTEST, _SHORT = 8, 12
 _SHEET_WORDS = 33  # pds.vault.shares, which is not loaded for this
+_LONG = 32 * 2**20
 
 
 class Settings:
@@ -69,6 +71,16 @@ class Settings:
         """Talk, on stderr; nothing in JSON mode."""
         if not self.as_json:
             click.echo(sentence, err=True)
+
+    @contextmanager
+    def progress(self, doing: str, size: int) -> "Iterator[Callable[[int], None]]":
+        """A bar on stderr while ``size`` bytes are worked on: where somebody watches, and only for
+        what takes a while."""
+        if self.as_json or size < _LONG or not sys.stderr.isatty():
+            yield lambda _count: None
+            return
+        with click.progressbar(length=size, label=doing, file=sys.stderr) as bar:
+            yield bar.update
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something is destroyed; ``--yes`` skips it."""

@@ -96,6 +96,10 @@ class Sentences:
                 return f"You changed a category of your own: {line.subject}."
             case "category removed":
                 return f"You removed a category of your own: {line.subject}."
+            case "attached":
+                return f"You attached a file to an item: {self._kind(line.subject)}."
+            case "detached":
+                return f"You removed a file from an item: {self._kind(line.subject)}."
             case "asked":
                 return f"{self.names.get(line.subject, who)} asked; its request was opened."
             case "relationship":

@@ -385,7 +385,8 @@ def vault() -> None:
 )
 @pass_settings
 def vault_check(settings: Settings, *, salvage: Path | None) -> None:
-    """Read every page and hold the history against its log, and the data against the history.
+    """Read every page and every attached file; hold the history against its log, and the data
+    against the history.
 
     \b
     Example: pds vault check

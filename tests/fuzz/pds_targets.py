@@ -4,6 +4,8 @@ Long, because it is a list.
 """
 
 import contextlib
+import hashlib
+import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +60,11 @@ from pds.sealing import (
     unpad,
 )
 from pds.vault import slotfile
+from pds.vault.attachments import AttachmentError, media_type, safe_name
+from pds.vault.attachments.archive import unpack as unpack_attachments
+from pds.vault.attachments.folder import Folder
+from pds.vault.attachments.stream import Reader, Sealed
+from pds.vault.attachments.stream import seal as seal_attachment
 from pds.vault.imports.plan import ImportFailed
 from pds.vault.kit import kit_secret
 from pds.vault.schemas import NAMES, Catalogue, RecordError, check, parse_path
@@ -567,6 +574,20 @@ def _log() -> dict[str, Target]:
     }
 
 
+_ATTACHED = Sealed(bytes(32), 1, 8, hashlib.sha256(b"a letter").digest())
+
+
+def _attachments_run(raw: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        unpack_attachments([("0" * 32, _ATTACHED)], Folder(Path(folder)), io.BytesIO(raw))
+
+
+def _attachment_name(given: str) -> None:
+    name = safe_name(given)
+    if safe_name(name) != name or Path(name).name != name or not name.isprintable():
+        raise ValueError("the name is not safe")
+
+
 def _vault() -> dict[str, Target]:
     fixtures, imports = ROOT / "scripts" / "fixtures", ROOT / "tests" / "fixtures" / "import"
     cards = (
@@ -580,7 +601,21 @@ def _vault() -> dict[str, Target]:
         b'date,amount\n"1.2.2026",5\n',
     )
     words = " ".join(["abandon"] * 23 + ["art"]).encode()
+    sealed = io.BytesIO()
+    seal_attachment(io.BytesIO(b"a letter"), sealed, key=_ATTACHED.key, max_bytes=8)
     return {
+        "attachment": _target(
+            lambda raw: Reader(io.BytesIO(raw), _ATTACHED).readall(),
+            AttachmentError,
+            sealed.getvalue(),
+        ),
+        "attachment_kind": _target(
+            lambda raw: media_type(text(raw[64:]), raw[:64]), (), b"%PDF-1.7".ljust(64) + b"a.pdf"
+        ),
+        "attachment_name": _target(
+            of_text(_attachment_name), (), b"../a\\CON.\xe2\x80\xaetxt", b"-a. .", b"letter.pdf"
+        ),
+        "attachments_run": _target(_attachments_run, AttachmentError, sealed.getvalue()),
         "csv": _target(read_csv, ImportFailed, *tables),
         "import": _target(read_import, ImportFailed, *cards, *tables),
         "kit_words": _target(of_text(kit_secret), KeyslotError, words),
