@@ -117,11 +117,14 @@ class Vault:
         *,
         passphrase: str | None = None,
         kit: str | None = None,
+        data_key: DataKey | None = None,
         clock: Callable[[], datetime] = utc_now,
         random: Callable[[int], bytes] = os.urandom,
     ) -> Self:
-        """Unlock a vault. Raises ``KeyslotError`` (``vault.wrong_secret``), ``DbError``."""
-        data_key = files.unlock(folder, passphrase=passphrase, kit=kit)
+        """Unlock a vault, with a secret or with the data key that one gave before. Raises
+        ``KeyslotError`` (``vault.wrong_secret``), ``DbError``."""
+        if data_key is None:
+            data_key = files.unlock(folder, passphrase=passphrase, kit=kit)
         conn = files.open_database(folder, data_key)
         try:
             return cls(folder, data_key, Context(conn, clock=clock, random=random))
@@ -403,6 +406,11 @@ class Vault:
         with self._ctx.transaction():
             self._ctx.exchange.set_setting("last_sync", self._ctx.now().isoformat())
         return report
+
+    def next_due(self) -> datetime | None:
+        """When the next round of ``sync`` has something to do by itself: a status list to renew, a
+        grant that begins or ends. None when nothing is shared."""
+        return staging.next_due(self._ctx)
 
     def withdraw(self, name: str) -> tuple[str, PushReport]:
         """End a grant with its verb and send that at once. What could not be sent waits."""

@@ -10,6 +10,7 @@ import signal
 import stat
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from pds.vault.context import Context
 from pds.vault.errors import NotFound, VaultError
 from pds.vault.exports import Exported, archive, calendar, open_export, pages, take_in, write_export
 from pds.vault.exports.jsonld import term_iri
+from pds.vault.exports.lines import line as content_line
 from pds.vault.formulas import defuse, restored
 from pds.vault.imports import read_csv, read_vcard
 from pds.vault.schemas import RecordError
@@ -370,6 +372,43 @@ def test_an_event_cannot_smuggle_a_line() -> None:
     ]  # fmt: skip
 
 
+def test_a_line_is_one_line() -> None:
+    """Whatever a value holds, it never begins a property of its own."""
+    raw = content_line("URL", "https://x.example/\r\nATTACH:file\n")
+    assert raw == b"URL:https://x.example/ATTACH:file\r\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "../../etc/passwd"},
+        {"id": "-" + "A" * 21},
+        {"version": 2},
+        {"category": "nothing"},
+        {"fields": {"nothing": "x"}},
+        {"fields": {"name": "a\x00b"}},
+        {"source": ""},
+        {"source": "a\nb"},
+        {"about": "nobody"},
+        {"assurance": "certain"},
+        {"deleted": True},
+    ],
+    ids=str,
+)
+def test_what_is_taken_over_is_checked(ctx: Context, change: dict[str, Any]) -> None:
+    """A version of another vault is held against all that a new record is held against."""
+    given_one = ctx.records.add("interests", {"name": "cycling"}, source="self")
+    fresh = replace(given_one, id="B" * 22)
+    other = make_context()
+    assert other.records.take_over([fresh])
+    with pytest.raises(RecordError):
+        other.records.take_over([replace(fresh, id="C" * 22), fresh])
+    with pytest.raises(RecordError):
+        other.records.take_over([replace(fresh, **({"id": "D" * 22} | change))])
+    assert sum(other.records.counts().values()) == 1
+    other.conn.close()
+
+
 # --- whole or not at all ------------------------------------------------------------------------
 
 
@@ -390,11 +429,13 @@ def test_it_is_the_owner_s_alone_and_overwrites_nothing(filled: Context, tmp_pat
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert os.listdir(tmp_path) == ["out.zip"]
     before = target.read_bytes()
+    read: list[int] = []
     (tmp_path / "link.zip").symlink_to(tmp_path / "nowhere")
     for name in ("out.zip", "link.zip"):
         with pytest.raises(VaultError) as refused:
-            write_export(filled, tmp_path / name)
+            write_export(filled, tmp_path / name, progress=read.append)
         assert refused.value.code == "export.exists"
+    assert read == []  # nobody waits for an export that cannot be kept
     assert target.read_bytes() == before
     assert not (tmp_path / "nowhere").exists()
 
