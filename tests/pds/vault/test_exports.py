@@ -496,6 +496,28 @@ def test_a_name_taken_meanwhile_is_not_overwritten(filled: Context, tmp_path: Pa
     assert os.listdir(tmp_path) == ["out.zip"]
 
 
+def test_a_disk_without_hard_links(
+    filled: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A memory stick knows neither files without a name nor links; the export gets there, once."""
+    monkeypatch.delattr(os, "O_TMPFILE")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    target = tmp_path / "out.zip"
+    write_export(filled, target)
+    with pytest.raises(VaultError) as refused:
+        write_export(filled, target)
+    assert refused.value.code == "export.exists"
+    taken = tmp_path / "taken.zip"
+    with pytest.raises(VaultError) as refused:
+        write_export(filled, taken, progress=lambda _n: taken.write_text("mine") and None)
+    assert refused.value.code == "export.exists"
+    assert sorted(os.listdir(tmp_path)) == ["out.zip", "taken.zip"]
+
+
 @pytest.mark.usefixtures("draft")
 def test_a_full_disk_leaves_nothing(
     filled: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
