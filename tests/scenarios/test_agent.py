@@ -127,6 +127,8 @@ def test_the_agent_keeps_a_decision_alive(
     with holder.open() as vault:
         ctx = vault._ctx
         [r] = ctx.exchange.relationships()
+        [share] = vault.sharing()
+        assert vault.next_due() == min(r.status_issued + timedelta(days=7), share.valid_until)
         with ctx.transaction():
             ctx.exchange.set_status(
                 r.index, bits=r.status_bits, sequence=r.status_sequence,

@@ -16,7 +16,7 @@ from .conftest import Cli, make_vault
 def test_it_says_that_it_is_not_encrypted_and_asks(cli: Cli, tmp_path: Path) -> None:
     """Without --yes nobody gets a plain archive by accident, and nothing is unlocked before."""
     target = tmp_path / "out.zip"
-    refused = cli.json("export", str(target), expect=2)
+    refused = cli.json("export", str(target), expect=2, PDS_KIT="not tried")
     assert "not encrypted" in refused["message"]
     assert not target.exists()
     done = cli.json("export", str(target), "--yes")

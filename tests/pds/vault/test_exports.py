@@ -314,6 +314,23 @@ def test_a_choice_leaves_out_everything_else(filled: Context, tmp_path: Path) ->
     assert not (tmp_path / "x.zip").exists()
 
 
+def test_pages_are_for_everyone(filled: Context, tmp_path: Path) -> None:
+    """What a screen reader, a phone and a browser without scripts need is on every page."""
+    with export(filled, tmp_path) as zipped:
+        names = [name for name in zipped.namelist() if name.endswith(".html")]
+        for page in (zipped.read(name).decode() for name in names):
+            for part in ('<html lang="en">', "<main>", 'name="viewport"', "<title>"):
+                assert page.count(part) == 1
+            assert page.count("<h1>") == 1
+            assert page.count("<caption>") == page.count("<table>")
+            # Each table can be scrolled by keyboard, and says what it is.
+            assert page.count('role="region" aria-label="') == page.count("<table>")
+            assert page.count('tabindex="0"') == page.count("<table>")
+            assert page.count("<th>") == 0  # each has a scope
+            assert not re.search(r"<script|<img|<iframe|<link|https?://", page)
+    assert len(names) == 3
+
+
 def test_long_tables_are_paged(
     filled: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
