@@ -18,6 +18,7 @@ from pds.cli.output import Settings, show_defect, show_failure
 
 COMMANDS = {
     "activity": ("pds.cli.vault", "activity", "What happened: who took what, when, for what."),
+    "agent": ("pds.cli.agent", "agent", "Keep a vault in step with its relay, all the time."),
     "backup": ("pds.cli.vault", "backup", "Write an encrypted backup."),
     "company": ("pds.cli.company", "company", "The company's side: ask, collect, redeem, erase."),
     "data": ("pds.cli.data", "data", "Your data: add, import, search, correct, delete."),

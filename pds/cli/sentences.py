@@ -82,6 +82,8 @@ class Sentences:
         match line.kind:
             case "imported":
                 return f"You imported {count(_number(detail.get('added')), 'item')}."
+            case "exported":
+                return f"You exported {count(_number(detail.get('items')), 'item')} in clear."
             case "import undone":
                 return f"You undid an import: {count(_number(detail.get('removed')), 'item')} gone."
             case "added":

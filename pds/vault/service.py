@@ -644,6 +644,11 @@ class Vault:
             self._ctx.exchange.set_setting("last_sync", self._ctx.now().isoformat())
         return report
 
+    def next_due(self) -> datetime | None:
+        """When the next round of ``sync`` has something to do by itself: a status list to renew, a
+        grant that begins or ends. None when nothing is shared."""
+        return staging.next_due(self._ctx)
+
     def withdraw(self, name: str) -> tuple[str, PushReport]:
         """End a grant with its verb and send that at once. What could not be sent waits."""
         self._ready()

@@ -1,6 +1,6 @@
 """From records to packages: what a grant covers now, sealed and queued for the relay."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from credentials.grant import WITHOUT_STATUS, VerifiedGrant, verify_grant
 from credentials.status import BitString, issue_status_list
@@ -292,3 +292,13 @@ def renew_status_lists(ctx: Context, *, everything: bool = False) -> int:
             ctx.log("status renewed", relationship.company, {"at": format_time(ctx.now())})
         count += 1
     return count
+
+
+def next_due(ctx: Context) -> datetime | None:
+    """The next time at which time alone changes something: a list grows old, a grant begins or
+    ends."""
+    now = ctx.now()
+    times = [r.status_issued + RENEW_AFTER for r in ctx.exchange.relationships()]
+    for _, grant in live_grants(ctx):
+        times += [at for at in (grant.terms.valid_from, grant.terms.valid_until) if at > now]
+    return min(times, default=None)

@@ -21,7 +21,7 @@ from pds.vault.exports import open_export, pages, read
 from pds.vault.exports.tables import csv_file
 from pds.vault.imports import ImportFailed
 from pds.vault.records import Record
-from pds.vault.schemas import schema_of
+from pds.vault.schemas import category, schema_of
 from pds.vault.store.records import Row
 
 TIME = "2026-11-28T09:30:00Z"
@@ -65,7 +65,7 @@ class _Seen(HTMLParser):
 @pytest.mark.parametrize("text", SCRIPTS)
 def test_attack_59_script_in_a_record(text: str) -> None:
     """A value is text on every page: no tag, no attribute and no address comes of it."""
-    [(_, made)] = list(pages.category_pages("interests", [row(text)], 1))
+    [(_, made)] = list(pages.category_pages(category("interests"), [row(text)], 1))
     listed = pages.Listed("interests", text, 1, "pages/x.html", ("data/x.csv",))
     grant: Any = dict.fromkeys(("Company", "Purpose", "Until", "State"), text)
     first = pages.index_page(

@@ -1,12 +1,15 @@
 """Events as iCalendar (RFC 5545), for calendars.
 
-Which field is which property stands in one table, in the words of schema.org's Event. Times with
-an offset are written in UTC; days stay days; a time that says no zone is written as floating. A
-time zone that a record names beside its times is in the JSON-LD only.
+Which field is which property stands in tables, by the names of the category ``events`` and of
+schema.org's Event. Days stay days. A time is written in UTC where its offset or its zone is known,
+and without a zone where neither is. What repeats is written in local time with the name of its
+zone, because a meeting at nine stays at nine when the clocks change; the zone is given by its IANA
+name alone, which calendars know, without a definition of it in the file.
 """
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, tzinfo
 
 from did.json import JsonObject
 
@@ -20,41 +23,69 @@ BEGIN = (
 )
 END = line("END", "VCALENDAR")
 
-_START = ("startDate", "start", "startTime", "date")
-_END = ("endDate", "end", "endTime")
 # Property, and the fields that may hold it, the best first.
 _TEXTS = (
-    ("SUMMARY", ("name", "title", "summary")),
+    ("SUMMARY", ("title", "name", "summary")),
     ("LOCATION", ("location", "place")),
     ("DESCRIPTION", ("description", "note")),
-    ("CATEGORIES", ("eventCategory", "itemCategory", "keywords")),
+)
+_TIMES = (
+    ("DTSTART", ("start", "startDate")),
+    ("DTEND", ("end", "endDate")),
+    ("RECURRENCE-ID", ("recurrenceId",)),
+    ("EXDATE", ("exceptions",)),
+    ("RDATE", ("additions",)),
+)
+# Property, its field, and what each word of the field is in a calendar.
+_WORDS = (
+    ("STATUS", "status", {w: w.upper() for w in ("tentative", "confirmed", "cancelled")}),
+    ("TRANSP", "busy", {"yes": "OPAQUE", "no": "TRANSPARENT"}),
+    ("CLASS", "class", {w: w.upper() for w in ("public", "private", "confidential")}),
+    ("PRIORITY", "priority", {str(n): str(n) for n in range(10)}),
 )
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RULE = re.compile(r"[A-Z]+=[A-Za-z0-9,+\-]+(?:;[A-Z]+=[A-Za-z0-9,+\-]+)*")
-_STATUS = {"confirmed": "CONFIRMED", "tentative": "TENTATIVE", "cancelled": "CANCELLED"}
+_NUMBER = re.compile(r"-?[0-9]{1,3}(?:\.[0-9]{1,15})?")
 
 
 def event(record_id: str, changed: str, fields: JsonObject) -> bytes:
     """One VEVENT; empty for a record that has no day, which a calendar cannot place."""
-    start = _when("DTSTART", _first(fields, _START))
-    if start is None:
-        return b""
+    rule = _first(fields, ("recurrence", "rrule")).removeprefix("RRULE:")
+    repeats = rule.startswith("FREQ=") and _RULE.fullmatch(rule) is not None
+    zone = _zone(_first(fields, ("timezone",)))
+    times: dict[str, bytes] = {}
+    for name, places in _TIMES:
+        kept = [t for text in _texts(fields, places) if (t := _time(text, zone, repeats=repeats))]
+        # §3.8.2.2 and its like: all of one kind, day or time, with or without a zone.
+        kind = times["DTSTART"].partition(b":")[0][7:].decode() if times else None
+        values = [value for form, value in kept if kind is None or form == kind]
+        if values:
+            times[name] = line(name + (kept[0][0] if kind is None else kind), ",".join(values))
+        if name == "DTSTART" and not values:
+            return b""
     stamp = changed.replace("-", "").replace(":", "")
-    out = [line("BEGIN", "VEVENT"), line("UID", escaped(record_id)), line("DTSTAMP", stamp), start]
-    end = _when("DTEND", _first(fields, _END), after=b"VALUE=DATE" in start)
-    # §3.8.2.2: both of one kind.
-    if end is not None and (b"VALUE=DATE" in end) == (b"VALUE=DATE" in start):
-        out.append(end)
+    uid = _first(fields, ("uid",)) or record_id
+    out = [line("BEGIN", "VEVENT"), line("UID", escaped(uid)), line("DTSTAMP", stamp)]
+    out += times.values()
+    seconds = _first(fields, ("duration",))
+    if "DTEND" not in times and seconds.isascii() and seconds.isdigit():
+        out.append(line("DURATION", f"PT{seconds}S"))
+    if repeats:
+        out.append(line("RRULE", rule))
     for name, keys in _TEXTS:
         text = _first(fields, keys)
         if text:
             out.append(line(name, escaped(text)))
-    rule = _first(fields, ("recurrence", "rrule", "recurrenceRule")).removeprefix("RRULE:")
-    if rule.startswith("FREQ=") and _RULE.fullmatch(rule):
-        out.append(line("RRULE", rule))
-    status = _STATUS.get(_first(fields, ("status", "eventStatus")).lower())
-    if status is not None:
-        out.append(line("STATUS", status))
+    categories = ",".join(map(escaped, _texts(fields, ("categories",))))
+    if categories:
+        out.append(line("CATEGORIES", categories))
+    for name, key, words in _WORDS:
+        word = words.get(_first(fields, (key,)))
+        if word is not None:
+            out.append(line(name, word))
+    place = [_first(fields, (key,)) for key in ("latitude", "longitude")]
+    if all(map(_NUMBER.fullmatch, place)):
+        out.append(line("GEO", ";".join(place)))
     url = _first(fields, ("url",))
     if re.fullmatch(r"https?://\S+", url, re.IGNORECASE):
         out.append(line("URL", url))
@@ -62,23 +93,46 @@ def event(record_id: str, changed: str, fields: JsonObject) -> bytes:
     return b"".join(out)
 
 
-def _first(fields: JsonObject, keys: tuple[str, ...]) -> str:
+def _first(fields: JsonObject, keys: Iterable[str]) -> str:
     return next((text_of(fields[key]) for key in keys if fields.get(key)), "")
 
 
-def _when(name: str, text: str, *, after: bool = False) -> bytes | None:
-    """A day or a time as a line. ``after``: the day that a whole-day event ends with is its last
-    one in a record, and the one after it in a calendar."""
+def _texts(fields: JsonObject, keys: Iterable[str]) -> list[str]:
+    value = next((fields[key] for key in keys if fields.get(key)), None)
+    found = value if isinstance(value, list) else [value]
+    return [text for text in found if isinstance(text, str)]
+
+
+def _zone(name: str) -> tzinfo | None:
+    if not re.fullmatch(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*", name):
+        return None
+    from zoneinfo import ZoneInfo
+
     try:
-        if _DAY.fullmatch(text):
-            day = date.fromisoformat(text) + timedelta(days=1 if after and name == "DTEND" else 0)
-            return line(f"{name};VALUE=DATE", day.isoformat().replace("-", ""))
-        if "T" not in text.upper():
-            return None
+        return ZoneInfo(name)
+    except (OSError, ValueError):  # one that is not known, or a folder of zones
+        return None
+
+
+def _time(text: str, zone: tzinfo | None, *, repeats: bool) -> tuple[str, str] | None:
+    """A day or a time as (parameters, value)."""
+    try:
         at = datetime.fromisoformat(text)
-        zone = "" if at.tzinfo is None else "Z"
-        at = at if at.tzinfo is None else at.astimezone(UTC)
-        plain = at.replace(microsecond=0, tzinfo=None).isoformat()
-        return line(name, plain.replace("-", "").replace(":", "") + zone)
+        if _DAY.fullmatch(text):
+            return ";VALUE=DATE", text.replace("-", "")
+        if "T" not in text:
+            return None
+        if at.tzinfo is None and zone is not None:
+            at = at.replace(tzinfo=zone)
+        if at.tzinfo is None:
+            return "", _plain(at)
+        if repeats and zone is not None:
+            return f";TZID={zone}", _plain(at.astimezone(zone))
+        return "", _plain(at.astimezone(UTC)) + "Z"
     except (ValueError, OverflowError):
         return None
+
+
+def _plain(at: datetime) -> str:
+    text = at.replace(microsecond=0, tzinfo=None).isoformat()
+    return text.replace("-", "").replace(":", "")

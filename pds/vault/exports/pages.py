@@ -10,9 +10,10 @@ import html
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from urllib.parse import quote
 
 from did.json import Json, JsonObject, parse_object
-from pds.vault.schemas import category as category_of
+from pds.vault.schemas import Category
 from pds.vault.store.records import Row
 
 PAGE_ROWS = 500
@@ -74,9 +75,16 @@ def _e(text: object) -> str:
     return html.escape(str(text), quote=True)
 
 
+def _link(path: str) -> str:
+    """A path within the archive as an address: nothing in a name is a query or a place."""
+    return _e(quote(path))
+
+
 def page(title: str, body: str, *, up: str = "") -> bytes:
     """A whole page. ``up`` is the way back to the first page, such as ``../index.html``."""
-    back = f'<nav aria-label="Archive"><ul><li><a href="{_e(up)}">All contents</a></li></ul></nav>'
+    back = (
+        f'<nav aria-label="Archive"><ul><li><a href="{_link(up)}">All contents</a></li></ul></nav>'
+    )
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_e(_POLICY)}">\n'
@@ -107,9 +115,11 @@ def table(caption: str, columns: Sequence[Column]) -> str:
     )
 
 
-def category_pages(name: str, rows: Iterable[Row], count: int) -> Iterator[tuple[str, bytes]]:
+def category_pages(
+    category: Category, rows: Iterable[Row], count: int
+) -> Iterator[tuple[str, bytes]]:
     """The pages of one category as (path, bytes), ``PAGE_ROWS`` live records on each."""
-    category = category_of(name)
+    name = category.name
     fields = [(field.path.partition(".")[2], field.title) for field in category.fields]
     source = iter(rows)
     total = max(1, -(-count // PAGE_ROWS))
@@ -152,7 +162,7 @@ def _links(name: str, number: int, total: int) -> str:
         "Last page": total,
     }
     items = "".join(
-        f'<li><a href="{_e(page_path(name, to).rpartition("/")[2])}">{label}</a></li>'
+        f'<li><a href="{_link(page_path(name, to).rpartition("/")[2])}">{label}</a></li>'
         for label, to in ways.items()
         if to != number
     )
@@ -193,9 +203,11 @@ def index_page(
     if categories:
         parts.append("<h2>Your data</h2>")
         rows = "".join(
-            f'<tr><th scope="row"><a href="{_e(c.first)}">{_e(c.title)}</a></th>'
+            f'<tr><th scope="row"><a href="{_link(c.first)}">{_e(c.title)}</a></th>'
             f'<td class="number">{c.count}</td><td>'
-            + " ".join(f'<a href="{_e(f)}">{_e(f.rpartition(".")[2].upper())}</a>' for f in c.files)
+            + " ".join(
+                f'<a href="{_link(f)}">{_e(f.rpartition(".")[2].upper())}</a>' for f in c.files
+            )
             + "</td></tr>\n"
             for c in categories
         )
@@ -212,11 +224,13 @@ def index_page(
     if attachments:
         parts.append("<h2>Attachments</h2>\n<ul>")
         parts += [
-            f'<li><a href="{_e(path)}"><bdi>{_e(name)}</bdi></a>, {size} bytes</li>'
+            f'<li><a href="{_link(path)}"><bdi>{_e(name)}</bdi></a>, {size} bytes</li>'
             for path, name, size in attachments
         ]
         parts.append("</ul>")
     parts.append("<h2>Other files</h2>\n<ul>")
-    parts += [f'<li><a href="{_e(path)}">{_e(path)}</a>: {_e(what)}</li>' for path, what in files]
+    parts += [
+        f'<li><a href="{_link(path)}">{_e(path)}</a>: {_e(what)}</li>' for path, what in files
+    ]
     parts.append("</ul>")
     return page("Your data", "\n".join(parts))

@@ -20,7 +20,8 @@ To use it elsewhere
     data/NAME.jsonld     the same with every earlier version and where each came
                          from (JSON-LD, the terms of schema.org where there are some)
     schemas/NAME.json    the rules that this data follows (JSON Schema)
-    attachments/         files that belong to your data
+    attachments/         files that belong to your data; attachments.jsonl says to which
+                         item each belongs
     Files that would be empty are left out.
 
 To prove what was decided

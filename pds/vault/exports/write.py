@@ -47,10 +47,13 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that belongs to the data; ``pieces`` are read once, when it is written."""
+    """A file that belongs to a record. ``name`` is one that every system takes as a file's name;
+    ``pieces`` are read once, when it is written."""
 
     id: str
+    record: str
     name: str
+    media_type: str
     size: int
     pieces: Iterator[bytes]
 
@@ -148,7 +151,7 @@ class _Export:
             self._archive.add_all(f"{path}.csv", csv_file(self._store.live(name), schema))
             files.append(f"{path}.csv")
             shown = []
-            for page, octets in pages.category_pages(name, self._store.live(name), live):
+            for page, octets in pages.category_pages(category, self._store.live(name), live):
                 self._archive.add(page, octets)
                 shown = shown or [page]
         self._listed.append(
@@ -175,11 +178,21 @@ class _Export:
         yield calendar.END
 
     def attachments(self) -> None:
+        lines = []
         for attached in attachments(self._ctx):
-            path = f"attachments/{attached.id}"
+            path = f"attachments/{attached.id}/{attached.name}"
             if not self._archive.add_all(path, attached.pieces):
                 self._archive.add(path, b"")
             self._attached.append((path, attached.name, attached.size))
+            about: JsonObject = {
+                "path": path,
+                "record": attached.record,
+                "name": attached.name,
+                "type": attached.media_type,
+            }
+            lines.append(_line(about))
+        if self._archive.add_all("attachments.jsonl", lines):
+            self._files.append(("attachments.jsonl", "Which file belongs to which item."))
 
     # --- decisions and history ----------------------------------------------------------------
 

@@ -11,7 +11,9 @@ import pytest
 from pds.cli.main import cli
 
 ROOT = Path(__file__).parents[3]
-PAGES = ("README.md", "docs/examples/README.md", "docs/vcapi.md")
+PAGES = (
+    "README.md", "docs/examples/README.md", "docs/vcapi.md", "docs/export.md", "docs/agent.md",
+)  # fmt: skip
 
 
 def _lines() -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ import signal
 import stat
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,18 @@ from pds.log.entry import leaf_of
 from pds.log.tree import MemoryNodes, Tree
 from pds.vault.context import Context
 from pds.vault.errors import NotFound, VaultError
-from pds.vault.exports import Exported, archive, calendar, open_export, pages, take_in, write_export
+from pds.vault.exports import (
+    Exported,
+    archive,
+    calendar,
+    open_export,
+    pages,
+    take_in,
+    write,
+    write_export,
+)
 from pds.vault.exports.jsonld import term_iri
+from pds.vault.exports.lines import line as content_line
 from pds.vault.formulas import defuse, restored
 from pds.vault.schemas import RecordError
 from tests.importing import read_csv, read_vcard
@@ -303,6 +314,23 @@ def test_a_choice_leaves_out_everything_else(filled: Context, tmp_path: Path) ->
     assert not (tmp_path / "x.zip").exists()
 
 
+def test_pages_are_for_everyone(filled: Context, tmp_path: Path) -> None:
+    """What a screen reader, a phone and a browser without scripts need is on every page."""
+    with export(filled, tmp_path) as zipped:
+        names = [name for name in zipped.namelist() if name.endswith(".html")]
+        for page in (zipped.read(name).decode() for name in names):
+            for part in ('<html lang="en">', "<main>", 'name="viewport"', "<title>"):
+                assert page.count(part) == 1
+            assert page.count("<h1>") == 1
+            assert page.count("<caption>") == page.count("<table>")
+            # Each table can be scrolled by keyboard, and says what it is.
+            assert page.count('role="region" aria-label="') == page.count("<table>")
+            assert page.count('tabindex="0"') == page.count("<table>")
+            assert page.count("<th>") == 0  # each has a scope
+            assert not re.search(r"<script|<img|<iframe|<link|https?://", page)
+    assert len(names) == 3
+
+
 def test_long_tables_are_paged(
     filled: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,31 +352,46 @@ def test_long_tables_are_paged(
 @pytest.mark.parametrize(
     ("fields", "lines"),
     [
-        ({"name": "Concert, part 2", "startDate": "2026-12-24"},
-         ["SUMMARY:Concert\\, part 2", "DTSTART;VALUE=DATE:20261224"]),
-        ({"name": "Call", "startDate": "2026-12-24T18:00:00+01:00",
-          "endDate": "2026-12-24T19:00:00+01:00"},
+        ({"title": "Concert, part 2", "start": "2026-12-24", "end": "2026-12-26"},
+         ["SUMMARY:Concert\\, part 2", "DTSTART;VALUE=DATE:20261224", "DTEND;VALUE=DATE:20261226"]),
+        ({"start": "2026-12-24T18:00:00+01:00", "end": "2026-12-24T19:00:00+01:00"},
          ["DTSTART:20261224T170000Z", "DTEND:20261224T180000Z"]),
-        ({"name": "Call", "startDate": "2026-12-24T18:00:00"}, ["DTSTART:20261224T180000"]),
-        ({"name": "x", "startDate": "2026-12-24", "recurrence": "FREQ=YEARLY"},
-         ["RRULE:FREQ=YEARLY"]),
+        ({"start": "2026-12-24T18:00:00", "duration": "3600"},
+         ["DTSTART:20261224T180000", "DURATION:PT3600S"]),
+        ({"start": "2026-12-24T18:00:00", "timezone": "Europe/Budapest"},
+         ["DTSTART:20261224T170000Z"]),
+        ({"start": "2026-12-24T18:00:00+01:00", "end": "2026-12-24T18:30:00Z",
+          "timezone": "Europe/Budapest", "recurrence": "FREQ=WEEKLY;BYDAY=TH",
+          "exceptions": ["2026-12-31T18:00:00"]},
+         ["DTSTART;TZID=Europe/Budapest:20261224T180000",
+          "DTEND;TZID=Europe/Budapest:20261224T193000",
+          "EXDATE;TZID=Europe/Budapest:20261231T180000", "RRULE:FREQ=WEEKLY;BYDAY=TH"]),
+        ({"start": "2026-12-24", "end": "2026-12-24T19:00:00", "timezone": "../../etc/passwd",
+          "uid": "1@calendar.example", "categories": ["a,b", "c"], "busy": "no", "priority": "9",
+          "status": "tentative", "latitude": "46.25", "longitude": "-20.1"},
+         ["DTSTART;VALUE=DATE:20261224", "UID:1@calendar.example", "CATEGORIES:a\\,b,c",
+          "TRANSP:TRANSPARENT", "PRIORITY:9", "STATUS:TENTATIVE", "GEO:46.25;-20.1"]),
     ],
 )  # fmt: skip
 def test_an_event_is_an_event(fields: JsonObject, lines: list[str]) -> None:
     """Days, times with and without a zone, and rules, as calendars read them."""
     raw = calendar.event("A" * 22, "2026-11-28T09:30:00Z", fields).decode()
-    assert raw.startswith("BEGIN:VEVENT\r\nUID:" + "A" * 22 + "\r\nDTSTAMP:20261128T093000Z\r\n")
+    assert raw.startswith("BEGIN:VEVENT\r\nUID:")
+    assert "\r\nDTSTAMP:20261128T093000Z\r\n" in raw
     for line in lines:
         assert f"\r\n{line}\r\n" in raw
+    # An end of another kind than the beginning is left out.
+    assert ("DTEND" in raw) == any(line.startswith("DTEND") for line in lines)
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        {"name": "never"},
-        {"name": "x", "startDate": "soon"},
-        {"name": "x", "startDate": "2026-13-01"},
-        {"name": "x", "startDate": "9999-12-31T23:59:59-23:00"},
+        {"title": "never"},
+        {"title": "x", "start": "soon"},
+        {"title": "x", "start": "2026-13-01"},
+        {"title": "x", "start": "9999-12-31T23:59:59-23:00"},
+        {"title": "x", "start": ["2026"]},
     ],
 )
 def test_what_has_no_day_is_no_event(fields: JsonObject) -> None:
@@ -360,7 +403,7 @@ def test_an_event_cannot_smuggle_a_line() -> None:
     """A line end in a rule or an address begins no property."""
     fields: JsonObject = {
         "name": "a\r\nEND:VEVENT",
-        "startDate": "2026-12-24",
+        "start": "2026-12-24",
         "url": "https://x.example/\nATTACH:file",
         "recurrence": "FREQ=DAILY\nATTACH:file",
     }
@@ -368,6 +411,64 @@ def test_an_event_cannot_smuggle_a_line() -> None:
     assert [line.partition(b":")[0] for line in raw.split(b"\r\n")] == [
         b"BEGIN", b"UID", b"DTSTAMP", b"DTSTART;VALUE=DATE", b"SUMMARY", b"END", b"",
     ]  # fmt: skip
+
+
+def test_a_line_is_one_line() -> None:
+    """Whatever a value holds, it never begins a property of its own."""
+    raw = content_line("URL", "https://x.example/\r\nATTACH:file\n")
+    assert raw == b"URL:https://x.example/ATTACH:file\r\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "../../etc/passwd"},
+        {"id": "-" + "A" * 21},
+        {"version": 2},
+        {"category": "nothing"},
+        {"fields": {"nothing": "x"}},
+        {"fields": {"name": "a\x00b"}},
+        {"source": ""},
+        {"source": "a\nb"},
+        {"about": "nobody"},
+        {"assurance": "certain"},
+        {"deleted": True},
+    ],
+    ids=str,
+)
+def test_what_is_taken_over_is_checked(ctx: Context, change: dict[str, Any]) -> None:
+    """A version of another vault is held against all that a new record is held against."""
+    given_one = ctx.records.add("interests", {"name": "cycling"}, source="self")
+    fresh = replace(given_one, id="B" * 22)
+    other = make_context()
+    assert other.records.take_over([fresh])
+    with pytest.raises(RecordError):
+        other.records.take_over([replace(fresh, id="C" * 22), fresh])
+    with pytest.raises(RecordError):
+        other.records.take_over([replace(fresh, **({"id": "D" * 22} | change))])
+    assert sum(other.records.counts().values()) == 1
+    other.conn.close()
+
+
+def test_attachments_lie_beside_the_data(
+    filled: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is there under its name, and it is said to which item it belongs."""
+    found = [
+        write.Attachment(
+            "a1", "R" * 22, "bill #1 <x>.pdf", "application/pdf", 4, iter([b"%P", b"DF"])
+        ),
+        write.Attachment("a2", "R" * 22, "empty.txt", "text/plain", 0, iter([])),
+    ]
+    monkeypatch.setattr(write, "attachments", lambda _ctx: iter(found))
+    with export(filled, tmp_path) as zipped:
+        assert zipped.read("attachments/a1/bill #1 <x>.pdf") == b"%PDF"
+        assert zipped.read("attachments/a2/empty.txt") == b""
+        first, _ = map(parse_object, zipped.read("attachments.jsonl").splitlines())
+        index = zipped.read("index.html").decode()
+        assert '<a href="attachments/a1/bill%20%231%20%3Cx%3E.pdf"><bdi>bill #1 &lt;x&gt;' in index
+    assert first["path"] == "attachments/a1/bill #1 <x>.pdf"
+    assert take_in(filled, tmp_path / "out.zip").problems == []
 
 
 # --- whole or not at all ------------------------------------------------------------------------
@@ -390,11 +491,13 @@ def test_it_is_the_owner_s_alone_and_overwrites_nothing(filled: Context, tmp_pat
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert os.listdir(tmp_path) == ["out.zip"]
     before = target.read_bytes()
+    read: list[int] = []
     (tmp_path / "link.zip").symlink_to(tmp_path / "nowhere")
     for name in ("out.zip", "link.zip"):
         with pytest.raises(VaultError) as refused:
-            write_export(filled, tmp_path / name)
+            write_export(filled, tmp_path / name, progress=read.append)
         assert refused.value.code == "export.exists"
+    assert read == []  # nobody waits for an export that cannot be kept
     assert target.read_bytes() == before
     assert not (tmp_path / "nowhere").exists()
 
@@ -408,6 +511,28 @@ def test_a_name_taken_meanwhile_is_not_overwritten(filled: Context, tmp_path: Pa
     assert refused.value.code == "export.exists"
     assert target.read_text() == "mine"
     assert os.listdir(tmp_path) == ["out.zip"]
+
+
+def test_a_disk_without_hard_links(
+    filled: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A memory stick knows neither files without a name nor links; the export gets there, once."""
+    monkeypatch.delattr(os, "O_TMPFILE")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    target = tmp_path / "out.zip"
+    write_export(filled, target)
+    with pytest.raises(VaultError) as refused:
+        write_export(filled, target)
+    assert refused.value.code == "export.exists"
+    taken = tmp_path / "taken.zip"
+    with pytest.raises(VaultError) as refused:
+        write_export(filled, taken, progress=lambda _n: taken.write_text("mine") and None)
+    assert refused.value.code == "export.exists"
+    assert sorted(os.listdir(tmp_path)) == ["out.zip", "taken.zip"]
 
 
 @pytest.mark.usefixtures("draft")
