@@ -164,7 +164,15 @@ def _run_export(conn: Connection) -> None:
                 raise DbError(
                     "The disk is full; no copy was made.", code="db.full", hint="Free some space."
                 ) from error
-        raise DbError("The database could not be copied.", code="db.copy") from error
+            case "disk I/O error":
+                raise DbError(
+                    "The disk reported an error.", code="db.io", hint="Check the disk, then try again."
+                ) from error
+        raise DbError(
+            "The database could not be copied.",
+            code="db.copy",
+            hint="See: pds vault check",
+        ) from error
 
 
 def _verify(draft: Path, hex_key: str) -> None:
