@@ -9,7 +9,8 @@ Command line and portal call this and nothing beneath it.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Self
 from credentials.purposes import label
 from did.json import JsonObject
 from did.time import utc_now
-from pds.db import Compacted, compact
+from pds.db import Compacted, DbError, compact
 from pds.links import RequestLink, open_request
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
@@ -45,7 +46,7 @@ from pds.vault.errors import NotFound, VaultError
 from pds.vault.identity import Identities
 from pds.vault.imports import ImportPlan, apply, detect, load, make_plan, read_csv, read_vcard
 from pds.vault.imports.plan import About, Applied
-from pds.vault.keyslots import Argon2Params, DataKey
+from pds.vault.keyslots import Argon2Params, DataKey, KeyslotError
 from pds.vault.outbox import PushReport
 from pds.vault.records import Record, Undone
 from pds.vault.report import SyncReport
@@ -232,22 +233,28 @@ class Vault:
 
     # keys and settings
     def change_passphrase(self, new: str, *, params: Argon2Params | None = None) -> None:
-        keyslots.change_passphrase(
-            self._folder / files.SLOTS, self._data_key, new, params=params or Argon2Params()
-        )
-        self._remember_slots()
+        with self._changing_slots() as slots:
+            keyslots.change_passphrase(slots, self._data_key, new, params=params or Argon2Params())
 
     def new_kit(self) -> str:
         """Replace the recovery kit; the old words open nothing any more, except old backups."""
-        words = keyslots.replace_kit(self._folder / files.SLOTS, self._data_key)
-        self._remember_slots()
-        return words
+        with self._changing_slots() as slots:
+            return keyslots.replace_kit(slots, self._data_key)
 
-    def _remember_slots(self) -> None:
-        epoch = keyslots.epoch(self._folder / files.SLOTS, self._data_key)
+    @contextmanager
+    def _changing_slots(self) -> Iterator[Path]:
+        """The history line first: what can be refused is refused before the slots are changed. From
+        then on nothing may fail: the caller has to learn that the old secret opens nothing any
+        more, and what the new one is. An epoch that cannot be noted now is noted by the next
+        opening."""
         with self._ctx.transaction():
-            self._ctx.exchange.set_setting("slots_epoch", str(epoch))
             self._ctx.log("slots changed", "vault")
+        slots = self._folder / files.SLOTS
+        yield slots
+        with suppress(DbError, KeyslotError):
+            epoch = keyslots.epoch(slots, self._data_key)
+            with self._ctx.transaction():
+                self._ctx.exchange.set_setting("slots_epoch", str(epoch))
 
     def use_relay(self, url: str, *, token: str | None = None) -> None:
         """Choose the relay. Refused (``vault.relay_in_use``) once something of the vault is at

@@ -91,8 +91,7 @@ def _in_child(template: Any, work: Path, verb: str, *, at: int, kind: str) -> di
         disk.mended = True
         # Here and in a new connection: all of it or nothing, and everything from before.
         doubtful = verb if failure is not None else ""
-        if verb == "kit" and failure is not None:
-            model.kit = vault.new_kit()
+        # A new kit that nobody was shown must not have taken the old one's place.
         for look in (vault, open_quickly(work / "vault", model.kit)):
             assert look.check() == []
             check_model(look, model, doubtful)
