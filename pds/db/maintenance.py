@@ -166,7 +166,9 @@ def _run_export(conn: Connection) -> None:
                 ) from error
             case "disk I/O error":
                 raise DbError(
-                    "The disk reported an error.", code="db.io", hint="Check the disk, then try again."
+                    "The disk reported an error.",
+                    code="db.io",
+                    hint="Check the disk, then try again.",
                 ) from error
         raise DbError(
             "The database could not be copied.",

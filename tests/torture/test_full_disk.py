@@ -11,7 +11,18 @@ import pytest
 
 from pds.cli.errors import explain
 
-VERBS = ("add", "edit", "delete", "import", "undo", "kit", "backup", "compact", "decide", "withdraw")
+VERBS = (
+    "add",
+    "edit",
+    "delete",
+    "import",
+    "undo",
+    "kit",
+    "backup",
+    "compact",
+    "decide",
+    "withdraw",
+)
 MOST = 6  # places tried for one verb, spread over all its writes
 
 

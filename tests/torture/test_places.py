@@ -1,4 +1,4 @@
-"""Places where a vault cannot be written: a disk without room, a folder or file that is read-only."""
+"""Places where a vault cannot be written, is in use, is newer, or has lost a file."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def in_child(work: Callable[[], list[Any]], *, as_nobody: bool = False) -> list[
                 os.setgid(NOBODY)
                 os.setuid(NOBODY)
             answer = work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             failure = explain(error)
             answer = ["".join(traceback.format_exception(error))]
             if failure is not None and failure.hint:
@@ -47,7 +47,7 @@ def code_of(act: Callable[[], object]) -> str:
     """``done``, or the code of what was refused."""
     try:
         act()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         failure = explain(error)
         assert failure is not None
         assert failure.hint
@@ -165,9 +165,11 @@ def test_a_newer_vault_is_left_as_it_is(template: Any, work: Path) -> None:
     conn.close()
     before = contents(work / "vault")
     assert code_of(lambda: Vault.open(work / "vault", kit=template.kit)) == "db.newer"
-    assert code_of(lambda: Vault.salvage(work / "vault", work / "s", kit=template.kit)) == "db.newer"
+    assert (
+        code_of(lambda: Vault.salvage(work / "vault", work / "s", kit=template.kit)) == "db.newer"
+    )
     assert contents(work / "vault") == before
-    assert not (work / "s").exists()
+    assert not saved.exists()
 
 
 LOST = {

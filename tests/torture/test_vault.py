@@ -15,8 +15,10 @@ def test_nothing_acknowledged_is_lost() -> None:
     """A thousand kills at any write, sync or rename, and hundreds of states of a lost power: what
     was acknowledged is there, nothing is half, the history fits, every check is clean."""
     ran = subprocess.run(
-        [sys.executable, "-W", "error", str(SCRIPTS / "torture.py"), "vault"]
-        + ["--loops", "1000", "--states", "400", "--seed", "20260504"],
+        [
+            *(sys.executable, "-W", "error", str(SCRIPTS / "torture.py"), "vault"),
+            *("--loops", "1000", "--states", "400", "--seed", "20260504"),
+        ],
         capture_output=True,
         text=True,
         check=False,
