@@ -165,9 +165,8 @@ def test_a_newer_vault_is_left_as_it_is(template: Any, work: Path) -> None:
     conn.close()
     before = contents(work / "vault")
     assert code_of(lambda: Vault.open(work / "vault", kit=template.kit)) == "db.newer"
-    assert (
-        code_of(lambda: Vault.salvage(work / "vault", work / "s", kit=template.kit)) == "db.newer"
-    )
+    saved = work / "s"
+    assert code_of(lambda: Vault.salvage(work / "vault", saved, kit=template.kit)) == "db.newer"
     assert contents(work / "vault") == before
     assert not saved.exists()
 
