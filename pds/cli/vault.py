@@ -28,16 +28,19 @@ def trust_line(text: str) -> str:
     return f"{text.partition(',')[0]},{file.absolute()}"
 
 
-def unlock(settings: Settings) -> "Vault":
-    """Open the vault with the passphrase, or with the kit when ``--kit`` was given."""
+def unlock(settings: Settings, *, older: bool = False) -> "Vault":
+    """Open the vault with the passphrase, or with the kit when ``--kit`` was given; ``older``: even
+    if an earlier state of it was put back."""
     from pds.vault.files import check_vault
     from pds.vault.service import Vault
 
     process.harden()
     check_vault(settings.vault)  # before anybody types a passphrase
     if settings.use_kit:
-        return Vault.open(settings.vault, kit=settings.kit())
-    return Vault.open(settings.vault, passphrase=settings.passphrase())
+        return Vault.open(settings.vault, kit=settings.kit(), heads=settings.heads, older=older)
+    return Vault.open(
+        settings.vault, passphrase=settings.passphrase(), heads=settings.heads, older=older
+    )
 
 
 @click.command()
@@ -235,11 +238,13 @@ def restore(settings: Settings, *, file: Path | None, finish: bool) -> None:
                 hint="Check the path of the backup.",
             )
     if file is None:
-        vault = unlock(settings)
+        vault = unlock(settings, older=True)
     elif settings.use_kit:
-        vault = Vault.restore(file, settings.vault, kit=settings.kit())
+        vault = Vault.restore(file, settings.vault, kit=settings.kit(), heads=settings.heads)
     else:
-        vault = Vault.restore(file, settings.vault, passphrase=settings.passphrase())
+        vault = Vault.restore(
+            file, settings.vault, passphrase=settings.passphrase(), heads=settings.heads
+        )
     with vault:
         if finish and not vault.status().restoring:
             raise click.UsageError("This vault is not waiting for the end of a restore.")

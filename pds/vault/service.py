@@ -20,7 +20,7 @@ from typing import Self
 from credentials.purposes import label
 from did.json import JsonObject
 from did.time import utc_now
-from pds.db import Compacted, DbError, compact
+from pds.db import Compacted, DbDamaged, DbError, compact, translate
 from pds.links import RequestLink, open_request
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
@@ -43,6 +43,7 @@ from pds.vault.consent import Answer, PurposeView
 from pds.vault.context import Context
 from pds.vault.decide import Outcome
 from pds.vault.errors import NotFound, VaultError
+from pds.vault.heads import Head, HeadFile
 from pds.vault.identity import Identities
 from pds.vault.imports import ImportPlan, apply, detect, load, make_plan, read_csv, read_vcard
 from pds.vault.imports.plan import About, Applied
@@ -96,6 +97,7 @@ class Vault:
         self._folder = folder
         self._data_key = data_key
         self._ctx = ctx
+        self._head: HeadFile | None = None
 
     # making, opening, closing
     @staticmethod
@@ -129,17 +131,49 @@ class Vault:
         *,
         passphrase: str | None = None,
         kit: str | None = None,
+        heads: Path | None = None,
+        older: bool = False,
         clock: Callable[[], datetime] = utc_now,
         random: Callable[[int], bytes] = os.urandom,
     ) -> Self:
-        """Unlock a vault. Raises ``KeyslotError`` (``vault.wrong_secret``), ``DbError``."""
+        """Unlock a vault. Raises ``KeyslotError`` (``vault.wrong_secret``), ``DbError``.
+
+        ``heads`` is a folder, not the vault's, where this machine remembers how far it has seen
+        each vault: with it a vault that was put back to an earlier state is refused
+        (``vault.rolled_back``). ``older`` takes it all the same; it then counts as restored.
+        """
         data_key = files.unlock(folder, passphrase=passphrase, kit=kit)
         conn = files.open_database(folder, data_key)
         try:
-            return cls(folder, data_key, Context(conn, clock=clock, random=random))
+            vault = cls(folder, data_key, Context(conn, clock=clock, random=random))
+            if heads is not None:
+                vault._compare_head(HeadFile(heads, folder, data_key), older=older)
         except BaseException:
             conn.close()
             raise
+        return vault
+
+    def _compare_head(self, head: HeadFile, *, older: bool) -> None:
+        known = head.read()
+        try:
+            with translate():
+                grown = known is None or self._ctx.history.grew_from(known.size, known.root)
+        except DbDamaged:
+            return  # ``check`` has more to say of it, and nothing is to be remembered
+        if not grown:
+            if not older:
+                raise VaultError(
+                    "this vault is older than when this computer last used it: an earlier copy "
+                    "was put back",
+                    code="vault.rolled_back",
+                    hint="Find the newer copy. If there is none, 'pds restore --finish' goes on "
+                    "with this one.",
+                )
+            with self._ctx.transaction():
+                self._ctx.exchange.set_setting("restoring", "1")
+                self._ctx.log("problem", "vault", {"code": "vault.rolled_back"})
+            head.note(Head(*self._ctx.history.root()), older=True)
+        self._head = head
 
     @classmethod
     def restore(
@@ -149,6 +183,7 @@ class Vault:
         *,
         passphrase: str | None = None,
         kit: str | None = None,
+        heads: Path | None = None,
         clock: Callable[[], datetime] = utc_now,
         random: Callable[[int], bytes] = os.urandom,
     ) -> Self:
@@ -163,9 +198,21 @@ class Vault:
                 vault._ctx.exchange.set_setting("restoring", "1")
 
         backups.unpack(backup, folder, prepare=mark)
-        return cls.open(folder, passphrase=passphrase, kit=kit, clock=clock, random=random)
+        return cls.open(
+            folder,
+            passphrase=passphrase,
+            kit=kit,
+            heads=heads,
+            older=True,
+            clock=clock,
+            random=random,
+        )
 
     def close(self) -> None:
+        if self._head is not None:
+            # What cannot be remembered is a weaker guard next time, no reason to fail now.
+            with suppress(DbError, OSError), translate():
+                self._head.note(Head(*self._ctx.history.root()))
         self._ctx.transport.close()
         self._ctx.conn.close()
 
