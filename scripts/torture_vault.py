@@ -139,15 +139,18 @@ class Worker:
             f"PRAGMA wal_autocheckpoint = {random.choice([1000, 1000, 20, 100])}"
         )
         for self._step in range(steps):
-            verb = random.choice(_VERBS)
-            self._tell({"begin": verb})
-            done = getattr(self, f"_{verb}")()
-            if done is None:
-                self._tell({"begin": ""})
-                continue
-            told = {"verb": verb, "entries": entries(self._vault), **done}
-            self._model.take(told)
-            self._tell(told)
+            self.do(random.choice(_VERBS))
+
+    def do(self, verb: str) -> None:
+        """One verb, told of before and after."""
+        self._tell({"begin": verb})
+        done = getattr(self, f"_{verb}")()
+        if done is None:
+            self._tell({"begin": ""})
+            return
+        told = {"verb": verb, "entries": entries(self._vault), **done}
+        self._model.take(told)
+        self._tell(told)
 
     def _add(self) -> dict[str, Any]:
         text = "x" * self._random.choice([10, 200, 3000, 9000])

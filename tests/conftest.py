@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,14 @@ def _folder(variable: str) -> Path:
     if not folder.is_dir() or not any(folder.iterdir()):
         pytest.fail(f"{variable} names a folder that is missing or empty")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_the_tester(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the command line remembers of vaults goes nowhere near the tester's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session")

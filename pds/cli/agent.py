@@ -69,7 +69,7 @@ def run(settings: Settings, *, every: str, passphrase_file: Path | None) -> None
         around = _Here()
         around.listen()
         notify("READY=1")
-        work = partial(one_round, partial(Vault.open, folder, data_key=key))
+        work = partial(one_round, partial(Vault.open, folder, data_key=key, heads=settings.heads))
         with suppress(Stopped):  # it comes whenever it comes
             Agent(work, around, every=interval).run()
         notify("STOPPING=1")

@@ -58,6 +58,13 @@ class Settings:
 
         return configured("vault") or user_data_path("personal-data-store") / "vault"
 
+    @property
+    def heads(self) -> "Path":
+        """Where this machine remembers how far it has seen each vault."""
+        from platformdirs import user_state_path
+
+        return user_state_path("personal-data-store") / "heads"
+
     def emit(self, data: Any, text: "str | Callable[[], str]") -> None:
         """Write the answer: as JSON, or as text for people."""
         if self.as_json:

@@ -29,12 +29,13 @@ def trust_line(text: str) -> str:
     return f"{text.partition(',')[0]},{file.absolute()}"
 
 
-def unlock(settings: Settings, *, fresh: bool = False) -> "Vault":
+def unlock(settings: Settings, *, fresh: bool = False, older: bool = False) -> "Vault":
     """Open the vault: with the kit when ``--kit`` was given, with a passphrase that was given, with
     the key that 'pds unlock' or the system's keyring keeps, or with a passphrase asked for.
 
     ``fresh``: never with a key that is merely kept. For what changes the keys themselves: an open
-    terminal must not be enough to shut its owner out.
+    terminal must not be enough to shut its owner out. ``older``: even if an earlier state of the
+    vault was put back.
     """
     from pds.vault.files import check_vault
     from pds.vault.service import Vault
@@ -42,12 +43,14 @@ def unlock(settings: Settings, *, fresh: bool = False) -> "Vault":
     process.harden()
     check_vault(settings.vault)  # before anybody types a passphrase
     if settings.use_kit:
-        return Vault.open(settings.vault, kit=settings.kit())
+        return Vault.open(settings.vault, kit=settings.kit(), heads=settings.heads, older=older)
     if not fresh and not settings.passphrase_given:
         kept = _kept(settings)
         if kept is not None:
-            return Vault.open(settings.vault, data_key=kept)
-    return Vault.open(settings.vault, passphrase=settings.passphrase())
+            return Vault.open(settings.vault, data_key=kept, heads=settings.heads, older=older)
+    return Vault.open(
+        settings.vault, passphrase=settings.passphrase(), heads=settings.heads, older=older
+    )
 
 
 def _kept(settings: Settings) -> "DataKey | None":
@@ -272,11 +275,13 @@ def restore(settings: Settings, *, file: Path | None, finish: bool, rehearse: bo
         _rehearse(settings, file)
         return
     if file is None:
-        vault = unlock(settings)
+        vault = unlock(settings, older=True)
     elif settings.use_kit:
-        vault = Vault.restore(file, settings.vault, kit=settings.kit())
+        vault = Vault.restore(file, settings.vault, kit=settings.kit(), heads=settings.heads)
     else:
-        vault = Vault.restore(file, settings.vault, passphrase=settings.passphrase())
+        vault = Vault.restore(
+            file, settings.vault, passphrase=settings.passphrase(), heads=settings.heads
+        )
     with vault:
         if finish and not vault.status().restoring:
             raise click.UsageError("This vault is not waiting for the end of a restore.")

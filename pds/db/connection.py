@@ -29,6 +29,7 @@ BULK_CACHE_KIB = 256 * 1024
 
 _PLAIN_HEADER = b"SQLite format 3"
 _MEMORY = ":memory:"
+_SHARED_MEMORY = 32_768
 
 IntegrityError = dbapi2.IntegrityError
 """A constraint refused the row; passed on untranslated, because stores act on it."""
@@ -44,6 +45,9 @@ class Connection(dbapi2.Connection):  # type: ignore[misc]  # the library has no
     Callers lock by themselves. Open with ``open_plain`` or ``open_encrypted``, never directly.
     """
 
+    folder: Path | None = None
+    """Where the file lies; None in memory."""
+
 
 def open_plain(path: Path | str, *, read_only: bool = False) -> Connection:
     """Open, or create with mode 0600, a database that is not encrypted.
@@ -56,12 +60,12 @@ def open_plain(path: Path | str, *, read_only: bool = False) -> Connection:
         _settings(conn)
         return conn
     file = Path(path)
-    with _opening, translate():
+    with _opening, translate(file.parent):
         if not file.exists():
             if read_only:
                 raise _missing()
             _create(file)
-        conn = _connect(_uri(file, "ro" if read_only else "rw"))
+        conn = _connect_to(file, "ro" if read_only else "rw")
         try:
             _prove_readable(conn)
             _settings(conn, read_only=read_only)
@@ -87,7 +91,7 @@ def open_encrypted(path: Path | str, key: bytes, *, create: bool = False) -> Con
     """
     file = Path(path)
     hex_key = raw_key(key)
-    with _opening, translate():
+    with _opening, translate(file.parent):
         exists = file.exists()
         if not exists and not create:
             raise _missing()
@@ -115,7 +119,7 @@ def transaction(conn: Connection, *, immediate: bool = True) -> Iterator[Connect
     ``immediate`` takes the write lock at once, so that a transaction which reads and then writes
     cannot fail half-way. Transactions do not nest. SQLite's errors come out translated.
     """
-    with translate():
+    with translate(conn.folder):
         conn.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
         try:
             yield conn
@@ -129,15 +133,30 @@ def transaction(conn: Connection, *, immediate: bool = True) -> Iterator[Connect
 
 
 @contextmanager
-def translate() -> Iterator[None]:
-    """Turn the SQLite errors that callers must tell apart into DbError; let others pass."""
+def translate(folder: Path | None = None) -> Iterator[None]:
+    """Turn the SQLite errors that callers must tell apart into DbError; let others pass.
+
+    With the folder of the database a full disk is told from a broken one in one more case: SQLite
+    speaks of an error of the disk when the log's shared memory cannot be given its 32 KiB, which
+    even reading needs.
+    """
     try:
         yield
     except dbapi2.Error as error:
         known = _known(error)
         if known is None:
             raise
+        if known.code == "db.io" and folder is not None and _room_in(folder) < _SHARED_MEMORY:
+            known = _full()
         raise known from error
+
+
+def _room_in(folder: Path) -> int:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return _SHARED_MEMORY
+    return found.f_bavail * found.f_frsize
 
 
 def _known(error: dbapi2.Error) -> DbError | None:
@@ -148,9 +167,7 @@ def _known(error: dbapi2.Error) -> DbError | None:
                 "The database is in use by another process.", hint="Try again in a moment."
             )
         case dbapi2.SQLITE_FULL:
-            return DbError(
-                "The disk is full; nothing was written.", code="db.full", hint="Free some space."
-            )
+            return _full()
         case dbapi2.SQLITE_READONLY:
             return DbError(
                 "The database cannot be written.",
@@ -194,7 +211,7 @@ def connect_keyed(file: Path, hex_key: str) -> Connection:
 
     For this package: everyone else uses ``open_encrypted``.
     """
-    conn = _connect(_uri(file, "rw"))
+    conn = _connect_to(file, "rw")
     try:
         # 1. SQLCipher writes its complaints to stderr by default; ours are the errors.
         conn.execute("PRAGMA cipher_log_level = NONE")
@@ -271,6 +288,12 @@ def _connect(target: str) -> Connection:
         uri=target != _MEMORY,
     )
     conn.row_factory = dbapi2.Row
+    return conn
+
+
+def _connect_to(file: Path, mode: str) -> Connection:
+    conn = _connect(_uri(file, mode))
+    conn.folder = file.parent
     return conn
 
 
@@ -385,6 +408,12 @@ def _is_open(conn: Connection) -> bool:
 
 def _missing() -> DbError:
     return DbError("There is no database at this path.", code="db.missing", hint="Check the path.")
+
+
+def _full() -> DbError:
+    return DbError(
+        "The disk is full; nothing was written.", code="db.full", hint="Free some space."
+    )
 
 
 def _damaged(message: str) -> DbDamaged:

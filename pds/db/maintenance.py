@@ -29,7 +29,7 @@ def check(conn: Connection) -> list[str]:
     only. Each line names a page, table or index, never a value. Freshness is not checked: a whole
     old page put back passes. Raises ``db.busy`` when another connection prevents the copying back.
     """
-    with translate():
+    with translate(conn.folder):
         if conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
             raise DbBusy("The database is in use and cannot be checked now.", hint="Try again.")
         found: list[str] = []
@@ -63,7 +63,7 @@ def compact(conn: Connection) -> Compacted:
     if conn.in_transaction:
         raise DbError("End the transaction before compacting.", code="db.in_transaction")
     page = int(conn.execute("PRAGMA page_size").fetchone()[0])
-    with translate():
+    with translate(conn.folder):
         before = int(conn.execute("PRAGMA page_count").fetchone()[0]) * page
         with transaction(conn):
             for name in _full_text(conn):
@@ -117,7 +117,7 @@ def copy_encrypted(conn: Connection, path: Path | str, key: bytes) -> None:
             hint="Check that the folder exists and may be written by you.",
         ) from error
     try:
-        with translate():
+        with translate(target.parent):
             _export(conn, draft, hex_key)
             _verify(draft, hex_key)
         with draft.open("rb") as stream:
@@ -166,7 +166,17 @@ def _run_export(conn: Connection) -> None:
                 raise DbError(
                     "The disk is full; no copy was made.", code="db.full", hint="Free some space."
                 ) from error
-        raise DbError("The database could not be copied.", code="db.copy") from error
+            case "disk I/O error":
+                raise DbError(
+                    "The disk reported an error.",
+                    code="db.io",
+                    hint="Check the disk, then try again.",
+                ) from error
+        raise DbError(
+            "The database could not be copied.",
+            code="db.copy",
+            hint="See: pds vault check",
+        ) from error
 
 
 def _verify(draft: Path, hex_key: str) -> None:

@@ -48,6 +48,11 @@ class Salvage:
         rows: list[Any] = []
         return rows if self._read(sql, values, rows.append) else None
 
+    def version(self) -> int:
+        """The number of the last migration that was carried out."""
+        rows = self.ask("PRAGMA user_version")
+        return int(rows[0][0]) if rows else 0
+
     def tables(self) -> list[str]:
         """The tables that hold rows of their own: no virtual ones, nor what belongs to them."""
         rows = self.ask("PRAGMA main.table_list") or []

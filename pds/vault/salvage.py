@@ -16,7 +16,7 @@ from pathlib import Path
 from did.json import JsonObject
 from did.multikey import b64url_encode
 from did.time import format_time
-from pds.db import Connection, Salvage, TableReport, migrate, open_encrypted, transaction
+from pds.db import Connection, DbError, Salvage, TableReport, migrate, open_encrypted, transaction
 from pds.vault import files
 from pds.vault.checkup import older_than_history
 from pds.vault.derive import Root
@@ -87,9 +87,15 @@ def salvage(
     files.check_place(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    draft.mkdir(mode=0o700)
     source = Salvage(partial(_reopen, folder, data_key))
     try:
+        if source.version() > len(files.MIGRATIONS):
+            raise DbError(
+                "The database was made by a newer release.",
+                code="db.newer",
+                hint="Update this program; the file has not been changed.",
+            )
+        draft.mkdir(mode=0o700)
         _copy_other_files(folder, draft)
         conn = open_encrypted(draft / files.DATABASE, data_key.derive("database"), create=True)
         try:

@@ -12,6 +12,7 @@ are one class and each is a few lines.
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BufferedReader
@@ -22,7 +23,7 @@ from typing import BinaryIO, Self
 from credentials.purposes import label
 from did.json import JsonObject
 from did.time import format_time, parse_time, utc_now
-from pds.db import Compacted, Connection, compact
+from pds.db import Compacted, Connection, DbDamaged, DbError, compact, translate
 from pds.links import RequestLink, open_request
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
@@ -51,6 +52,7 @@ from pds.vault.context import Context
 from pds.vault.decide import Outcome
 from pds.vault.errors import NotFound, VaultError
 from pds.vault.exports import Exported, TakenIn, take_in, write_export
+from pds.vault.heads import Head, HeadFile
 from pds.vault.identity import Identities
 from pds.vault.imports import ImportPlan, apply, make_plan, reader
 from pds.vault.imports.plan import About, Applied
@@ -134,6 +136,7 @@ class Vault:
         self._auto_lock_after = auto_lock_after
         self._idle_clock = idle_clock
         self._used = idle_clock()
+        self._head: HeadFile | None = None
 
     # making, opening, closing
     @staticmethod
@@ -169,37 +172,71 @@ class Vault:
         kit: str | None = None,
         data_key: DataKey | None = None,
         auto_lock_after: timedelta | None = None,
+        heads: Path | None = None,
+        older: bool = False,
         clock: Callable[[], datetime] = utc_now,
         idle_clock: Callable[[], float] = _since_boot,
         random: Callable[[int], bytes] = os.urandom,
     ) -> Self:
         """Unlock a vault with a passphrase, with its kit (24 words or two sheets), or with the data
         key that a keyring kept. Raises ``KeyslotError`` (``vault.wrong_secret``), ``DbError``,
-        ``VaultError`` (``vault.missing``, ``vault.busy``)."""
+        ``VaultError`` (``vault.missing``, ``vault.busy``).
+
+        ``heads`` is a folder, not the vault's, where this machine remembers how far it has seen
+        each vault: with it a vault that was put back to an earlier state is refused
+        (``vault.rolled_back``). ``older`` takes it all the same; it then counts as restored.
+        """
         files.check_vault(folder)
         lock = FolderLock(folder)
         try:
             if data_key is None:
-                data_key = files.unlock(folder, passphrase=passphrase, kit=kit)
-            rotation.settle(folder, data_key, lock)
-            conn = files.open_database(folder, data_key)
+                key = files.unlock(folder, passphrase=passphrase, kit=kit)
+            else:
+                key = data_key.copy()  # which ends with this vault
+            rotation.settle(folder, key, lock)
+            conn = files.open_database(folder, key)
             try:
                 ctx = Context(conn, folder / files.ATTACHMENTS, clock=clock, random=random)
                 ctx.attachments.tidy()
-                return cls(
+                vault = cls(
                     folder,
-                    data_key,
+                    key,
                     ctx,
                     lock,
                     auto_lock_after=auto_lock_after,
                     idle_clock=idle_clock,
                 )
+                if heads is not None:
+                    vault._compare_head(HeadFile(heads, folder, key), older=older)
             except BaseException:
                 conn.close()
                 raise
         except BaseException:
             lock.release()
             raise
+        return vault
+
+    def _compare_head(self, head: HeadFile, *, older: bool) -> None:
+        known = head.read()
+        try:
+            with translate():
+                grown = known is None or self._ctx.history.grew_from(known.size, known.root)
+        except DbDamaged:
+            return  # ``check`` has more to say of it, and nothing is to be remembered
+        if not grown:
+            if not older:
+                raise VaultError(
+                    "this vault is older than when this computer last used it: an earlier copy "
+                    "was put back",
+                    code="vault.rolled_back",
+                    hint="Find the newer copy. If there is none, 'pds restore --finish' goes on "
+                    "with this one.",
+                )
+            with self._ctx.transaction():
+                self._ctx.exchange.set_setting("restoring", "1")
+                self._ctx.log("problem", "vault", {"code": "vault.rolled_back"})
+            head.note(Head(*self._ctx.history.root()), older=True)
+        self._head = head
 
     @classmethod
     def restore(
@@ -209,6 +246,7 @@ class Vault:
         *,
         passphrase: str | None = None,
         kit: str | None = None,
+        heads: Path | None = None,
         clock: Callable[[], datetime] = utc_now,
         random: Callable[[int], bytes] = os.urandom,
     ) -> Self:
@@ -225,13 +263,25 @@ class Vault:
                     vault._ctx.exchange.set_setting("restoring", "1")
 
         backups.unpack(backup, folder, prepare=fill)
-        return cls.open(folder, passphrase=passphrase, kit=kit, clock=clock, random=random)
+        return cls.open(
+            folder,
+            passphrase=passphrase,
+            kit=kit,
+            heads=heads,
+            older=True,
+            clock=clock,
+            random=random,
+        )
 
     def close(self) -> None:
         """Lock: close the database, overwrite the data key, let go of the folder. Every verb raises
         ``vault.locked`` from then on; what was handed out before cannot be taken back."""
         ctx, self._opened = self._opened, None
         if ctx is not None:
+            if self._head is not None:
+                # What cannot be remembered is a weaker guard next time, no reason to fail now.
+                with suppress(DbError, OSError), translate():
+                    self._head.note(Head(*ctx.history.root()))
             ctx.transport.close()
             ctx.conn.close()
         self._data_key.wipe()

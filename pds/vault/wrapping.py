@@ -53,6 +53,10 @@ class DataKey:
         """The 32 secret bytes, to be wrapped by something that is no slot."""
         return bytes(self._alive())
 
+    def copy(self) -> "DataKey":
+        """The same key, wiped by itself."""
+        return DataKey(self._alive())
+
     def wipe(self) -> None:
         """Overwrite the key in memory; it serves no more. Copies that libraries made may remain."""
         self._raw[:] = bytes(len(self._raw))

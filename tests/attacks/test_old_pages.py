@@ -1,12 +1,13 @@
 """An old page of a vault's database put back in place of today's: genuine, and out of date."""
 
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pds.db import DbError, open_encrypted
 from pds.vault import files
+from pds.vault.errors import VaultError
 from pds.vault.keyslots import Argon2Params
 from pds.vault.service import Vault
 
@@ -67,7 +68,7 @@ def test_attack_48_old_database_page(vault: tuple[Path, str]) -> None:
         opened.add("note", {"title": "new", "text": "y" * 900})
     now = settle(folder, kit)
     right = contents(folder, kit)
-    noticed = unnoticed = 0
+    noticed = 0
     for page in range(1, len(old) // PAGE):
         here = slice(page * PAGE, (page + 1) * PAGE)
         if old[here] == now[here]:
@@ -84,7 +85,83 @@ def test_attack_48_old_database_page(vault: tuple[Path, str]) -> None:
         if found:
             noticed += 1
         else:
-            unnoticed += 1
             assert {name for name in changed if changed[name] != right[name]} <= UNBOUND, page
     assert noticed > 10
-    print(noticed, unnoticed, file=sys.stderr)
+
+
+def test_attack_48_old_folder(vault: tuple[Path, str], tmp_path: Path) -> None:
+    """The whole folder of an earlier day put back: the machine has seen a newer one and refuses it,
+    writing nothing; taken all the same, it sends nothing before its relay was looked at."""
+    folder, kit = vault
+    heads, before = tmp_path / "heads", tmp_path / "before"
+    with Vault.open(folder, kit=kit, heads=heads) as opened:
+        opened.add("note", {"title": "kept", "text": "x"})
+    shutil.copytree(folder, before)
+    with Vault.open(folder, kit=kit, heads=heads) as opened:
+        opened.add("note", {"title": "newer", "text": "x"})
+    Vault.open(folder, kit=kit, heads=heads).close()  # today's is welcome
+    shutil.rmtree(folder)
+    shutil.copytree(before, folder)
+    held = (folder / "vault.db").read_bytes()
+    for _ in range(2):
+        with pytest.raises(VaultError) as caught:
+            Vault.open(folder, kit=kit, heads=heads)
+        assert caught.value.code == "vault.rolled_back"
+        assert (folder / "vault.db").read_bytes() == held
+    with Vault.open(folder, kit=kit, heads=heads, older=True) as opened:
+        assert opened.status().restoring
+        opened.reconcile()
+    with Vault.open(folder, kit=kit, heads=heads) as opened:
+        assert not opened.status().restoring
+        assert opened.check() == []
+
+
+def test_attack_48_another_history(vault: tuple[Path, str], tmp_path: Path) -> None:
+    """An earlier copy that has grown past the newest, another way: its size is no excuse."""
+    folder, kit = vault
+    heads, before = tmp_path / "heads", tmp_path / "before"
+    shutil.copytree(folder, before)
+    with Vault.open(folder, kit=kit, heads=heads) as opened:
+        opened.add("note", {"title": "newer", "text": "x"})
+    with Vault.open(before, kit=kit) as opened:
+        for n in range(5):
+            opened.add("note", {"title": f"other {n}", "text": "x"})
+    shutil.rmtree(folder)
+    shutil.copytree(before, folder)
+    with pytest.raises(VaultError) as caught:
+        Vault.open(folder, kit=kit, heads=heads)
+    assert caught.value.code == "vault.rolled_back"
+
+
+@pytest.mark.parametrize("spoil", ["gone", "torn", "forged", "folder"])
+def test_a_head_that_says_nothing(spoil: str, vault: tuple[Path, str], tmp_path: Path) -> None:
+    """A head that is missing or not this vault's is no reason to refuse, and is made anew."""
+    folder, kit = vault
+    heads = tmp_path / "heads"
+    Vault.open(folder, kit=kit, heads=heads).close()
+    (file,) = heads.iterdir()
+    whole = file.read_bytes()
+    file.unlink()
+    if spoil == "torn":
+        file.write_bytes(whole[:20])
+    elif spoil == "forged":
+        file.write_bytes(whole.replace(b'"size":0', b'"size":9'))
+    elif spoil == "folder":
+        file.mkdir()
+    Vault.open(folder, kit=kit, heads=heads).close()
+    if spoil != "folder":
+        assert file.read_bytes() == whole
+    assert [path.name for path in heads.iterdir()] == [file.name]
+
+
+def test_a_restored_backup_is_no_attack(vault: tuple[Path, str], tmp_path: Path) -> None:
+    """Restored to the same place, an older state is meant."""
+    folder, kit = vault
+    heads = tmp_path / "heads"
+    with Vault.open(folder, kit=kit, heads=heads) as opened:
+        opened.backup(tmp_path / "backup")
+        opened.add("note", {"title": "newer", "text": "x"})
+    shutil.rmtree(folder)
+    with Vault.restore(tmp_path / "backup", folder, kit=kit, heads=heads) as opened:
+        opened.reconcile()
+    Vault.open(folder, kit=kit, heads=heads).close()

@@ -136,6 +136,11 @@ class HistoryStore:
         tree = self._tree()
         return tree.size, tree.root()
 
+    def grew_from(self, size: int, root: bytes) -> bool:
+        """Whether this log begins with the one that had this size and root."""
+        tree = self._tree()
+        return tree.size >= size and tree.root(size) == root
+
 
 def _entry(row: Any) -> HistoryEntry:
     entry = parse_object(row["entry"])
