@@ -195,9 +195,15 @@ class Vault:
         """
 
         def mark(draft: Path) -> None:
-            opened = cls.open(draft, passphrase=passphrase, kit=kit, clock=clock)
-            with opened as vault, vault._ctx.transaction():
-                vault._ctx.exchange.set_setting("restoring", "1")
+            with cls.open(draft, passphrase=passphrase, kit=kit, clock=clock) as vault:
+                if check(vault._ctx.conn):
+                    raise VaultError(
+                        "the backup opens, but not every page of it is as it was written",
+                        code="backup.damaged",
+                        hint="Use another copy. Nothing was restored.",
+                    )
+                with vault._ctx.transaction():
+                    vault._ctx.exchange.set_setting("restoring", "1")
 
         backups.unpack(backup, folder, prepare=mark)
         return cls.open(folder, passphrase=passphrase, kit=kit, clock=clock, random=random)
