@@ -289,13 +289,13 @@ class Vault:
 
         For after a compromise. All other ways in are gone. Backups made before still open with
         the secrets of their day; the root, and so the DIDs, stay. Raises ``VaultError``
-        (``vault.busy``) while another program has the vault open; after any other error (such as
-        DbError ``db.full``) it is locked. Cut off at any moment, exactly one of the two sets of
+        (``vault.busy``) while another program has the vault open, DbError (``db.full`` …); after
+        an error the vault is locked. Cut off at any moment, exactly one of the two sets of
         secrets opens the vault.
         """
         ctx = self._ctx
-        self._lock.alone()
         try:
+            self._lock.alone()
 
             def prepare(copy: Connection, epoch: int) -> None:
                 then = Context(copy, clock=ctx.clock, random=ctx.random)

@@ -177,6 +177,21 @@ def test_a_copy_beside_a_good_vault_is_litter(made: tuple[Path, str]) -> None:
         assert vault.status().items == 21
 
 
+def test_what_was_left_is_cleared_by_who_is_alone(
+    made: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not beside another that has the folder open; and if that one clears it, nothing is to do."""
+    folder, kit = made
+    monkeypatch.setattr("pds.vault.inuse._WAIT_SECONDS", 0.0)
+    key = files.unlock(folder, kit=kit)
+    with FolderLock(folder) as mine, FolderLock(folder):
+        (folder / rotation.NEXT).write_bytes(b"half")
+        refused("vault.busy", lambda: rotation.settle(folder, key, mine))
+        assert (folder / rotation.NEXT).exists()
+        (folder / rotation.NEXT).unlink()
+        rotation.settle(folder, key, mine)
+
+
 def test_the_old_log_is_not_played_into_the_new_file(made: tuple[Path, str]) -> None:
     """Cut off after the slot file, with the old file's write-ahead log still there."""
     folder, kit = made
