@@ -96,7 +96,8 @@ def settle(folder: Path, data_key: DataKey, lock: FolderLock) -> None:
 
 
 def _put_in_place(folder: Path) -> None:
-    # The old file's log first: it would be played into the new file.
+    # The old file's log first: it would be played into the new file. Closing the old file removes
+    # it as a rule.
     for ending in _SIDE:
         (folder / f"{files.DATABASE}{ending}").unlink(missing_ok=True)
     files.sync_folder(folder)

@@ -360,3 +360,27 @@ def test_errors_never_have_a_secret_in_them(watched: Callable[..., Any], cli: An
     assert not set(typed) & set(re.findall(r"[a-z]{4,}", ran.out + ran.err)) - {
         "word", "sheet", "page", "code",
     }  # fmt: skip
+
+
+def test_unlocked_for_other_processes_and_on_no_disk(
+    cli: Any, pds_process: Callable[..., Any], tmp_path: Path
+) -> None:
+    """With the real kernel: a later process opens without a secret, until lock; no file has the
+    key."""
+    vault, home = ("--no-input", "--vault", str(cli.vault)), {"HOME": str(tmp_path / "home")}
+    ran = pds_process("--json", *vault, "--kit", "unlock", "--for", "1m", PDS_KIT=cli.kit, **home)
+    if ran.code:
+        assert ran.error["code"] == "vault.no_keeper"
+        pytest.skip("left out: no kernel keyring that may be used here")
+    try:
+        key = unlocked.recall(slotfile.read(cli.vault / "slots.json").vault)
+        assert key is not None
+        assert pds_process(*vault, "status", **home).code == 0
+        secret = key.unsafe_export()
+        for file in (path for path in tmp_path.rglob("*") if path.is_file()):
+            content = file.read_bytes()
+            assert secret not in content
+            assert secret.hex().encode() not in content
+    finally:
+        assert pds_process(*vault, "lock", **home).out == "Locked.\n"
+    assert pds_process(*vault, "status", **home).code == 2

@@ -169,9 +169,11 @@ def test_a_full_disk_changes_nothing(
 def test_a_copy_beside_a_good_vault_is_litter(made: tuple[Path, str]) -> None:
     """Even one that the key opens, such as an old copy laid there: the vault's own file counts."""
     folder, kit = made
-    shutil.copy(folder / files.DATABASE, folder / rotation.NEXT)
+    shutil.copy(folder / files.DATABASE, folder.parent / "old")
     with Vault.open(folder, kit=kit) as vault:
         vault.add("interests", {"name": "newer"})
+    shutil.copy(folder.parent / "old", folder / rotation.NEXT)
+    Vault.open(folder, kit=kit).close()
     assert names(folder) == {files.SLOTS, files.DATABASE}
     with Vault.open(folder, kit=kit) as vault:
         assert vault.status().items == 21
