@@ -93,7 +93,8 @@ class Vault:
 
     With ``auto_lock_after`` it locks itself when no verb was called for that long: the next one
     raises ``VaultError`` ``vault.locked``. Nothing happens by itself without a call; whoever keeps
-    a vault open for long calls ``lock_if_idle`` now and then.
+    a vault open for long calls ``lock_if_idle`` now and then, under the same lock as the verbs: one
+    thread at a time.
     """
 
     def __init__(
