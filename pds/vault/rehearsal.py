@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,9 @@ from pds.vault import files, keyslots
 from pds.vault.backup import unpack
 from pds.vault.context import Context
 from pds.vault.errors import VaultError
+from pds.vault.inuse import FolderLock
+
+_PREFIX = ".rehearsal-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,9 @@ def rehearse(backup: Path, *, kit: str, work: Path, clock: Callable[[], datetime
     (``backup.*``, ``vault.wrong_secret``, ``vault.kit_*``), and ``VaultError``
     (``backup.damaged``) when a page or a line of its history is not as it was written.
     """
-    place = Path(mkdtemp(prefix=".rehearsal-", dir=work))
+    _clear(work)
+    place = Path(mkdtemp(prefix=_PREFIX, dir=work))
+    lock = FolderLock(place)
     try:
         folder = place / "vault"
         unpack(backup, folder, prepare=lambda _draft: None)
@@ -70,3 +76,12 @@ def rehearse(backup: Path, *, kit: str, work: Path, clock: Callable[[], datetime
             data_key.wipe()
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        lock.release()
+
+
+def _clear(work: Path) -> None:
+    """Remove what rehearsals that were killed have left; one that is under way holds its lock."""
+    for left in work.glob(f"{_PREFIX}*"):
+        with suppress(VaultError, OSError), FolderLock(left) as lock:
+            lock.alone()
+            shutil.rmtree(left)

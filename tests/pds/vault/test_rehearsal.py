@@ -1,5 +1,7 @@
 """A rehearsed restore: what it proves, what it leaves, and what the vault remembers of it."""
 
+import os
+import signal
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pds.db import open_encrypted, transaction
-from pds.vault import files
+from pds.vault import files, rehearsal
 from pds.vault.errors import VaultError
+from pds.vault.inuse import FolderLock
 from pds.vault.keyslots import Argon2Params, KeyslotError
 from pds.vault.kit import kit_secret
 from pds.vault.rehearsal import rehearse
@@ -124,3 +127,27 @@ def test_a_history_that_does_not_fit_its_log_is_found_out(
             vault.rehearse(tmp_path / "second", kit=kit)
         assert caught.value.code == "backup.damaged"
         assert vault.status().last_rehearsal is None
+
+
+def test_killed_in_the_middle(
+    made: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What kill -9 leaves is encrypted, and the next rehearsal removes it; not that of one that is
+    still at work."""
+
+    def die(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(rehearsal, "check", die)
+        rehearse(tmp_path / "backup", kit=made[1], work=tmp_path, clock=clock)
+        os._exit(0)
+    os.waitpid(child, 0)
+    (left,) = tmp_path.glob(".rehearsal-*")
+    for path in (path for path in left.rglob("*") if path.is_file()):
+        assert b"cycling" not in path.read_bytes()
+    (tmp_path / ".rehearsal-other").mkdir()
+    with FolderLock(tmp_path / ".rehearsal-other"):
+        rehearse(tmp_path / "backup", kit=made[1], work=tmp_path, clock=clock)
+        assert [path.name for path in tmp_path.glob(".rehearsal-*")] == [".rehearsal-other"]
