@@ -74,6 +74,9 @@ class Context:
     def connect(self) -> None:
         """Make the transport anew, after the relay or the development hosts have changed."""
         relay = self.exchange.setting("relay")
+        before: Transport | None = getattr(self, "transport", None)
+        if before is not None:
+            before.close()
         self.transport = Transport(
             trusted_origins=() if relay is None else (relay,), dev_trust=self.dev_trust
         )

@@ -9,6 +9,7 @@ ends, however it ends.
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -32,14 +33,31 @@ class FolderLock:
             self.release()
             raise
 
-    def alone(self, *, wait: bool = False) -> None:
-        """Become the only one. Raises ``VaultError`` (``vault.busy``) while others take part; then
-        it takes part as before."""
-        if not self._take(fcntl.LOCK_EX, wait=wait):
-            # The system may have let go of the shared lock while it tried.
+    def alone(self) -> None:
+        """Become the only one, or raise ``VaultError`` (``vault.busy``) while others take part.
+
+        Then it takes part again, but for a moment it did not: the system lets go of the one lock
+        before it tries for the other. What was open meanwhile may be out of date.
+        """
+        if not self._take(fcntl.LOCK_EX, wait=False):
             if not self._take(fcntl.LOCK_SH, wait=True):
                 raise _busy("Another program is changing this vault's key.")
             raise _busy("Another program has this vault open.")
+
+    def alone_while(self, needed: Callable[[], bool]) -> bool:
+        """Become the only one as soon as that can be, for as long as it is still needed; whether it
+        is. Raises ``vault.busy`` as ``alone`` does, after a while."""
+        until = time.monotonic() + _WAIT_SECONDS
+        while needed():
+            try:
+                self.alone()
+            except VaultError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_STEP)
+            else:
+                return True
+        return False
 
     def together(self) -> None:
         """Let others take part again."""

@@ -124,8 +124,14 @@ def change_passphrase(
     Whoever kept an older slot file and an older passphrase still gets the data key. After a
     compromise the data key itself must be changed.
     """
-    _replace(
-        path, data_key, "passphrase", secret=_passphrase_bytes(new), params=params, random=random
+    _change(
+        path,
+        data_key,
+        "passphrase",
+        secret=_passphrase_bytes(new),
+        params=params,
+        random=random,
+        place=_for_its_kind,
     )
 
 
@@ -144,7 +150,7 @@ def replace_kit(
     kit = random(slotfile.KEY_BYTES)
     words = kit_words(kit)
     keep(words)
-    _replace(path, data_key, "recovery", secret=kit, params=None, random=random)
+    _change(path, data_key, "recovery", secret=kit, params=None, random=random, place=_for_its_kind)
     return words
 
 
@@ -159,14 +165,18 @@ def add_passphrase(
     """Add a passphrase beside the others; returns the slot's id. At most 8 slots in all:
     ``vault.too_many_slots``."""
     secret = _passphrase_bytes(passphrase)
-    return _add(path, data_key, "passphrase", secret=secret, params=params, random=random)
+    return _change(
+        path, data_key, "passphrase", secret=secret, params=params, random=random, place=_beside
+    )
 
 
 def add_keyring(
     path: Path, data_key: DataKey, secret: bytes, *, random: Random = os.urandom
 ) -> str:
     """Add a slot for 32 random bytes that an OS keyring keeps; returns the slot's id."""
-    return _add(path, data_key, "keyring", secret=secret, params=None, random=random)
+    return _change(
+        path, data_key, "keyring", secret=secret, params=None, random=random, place=_beside
+    )
 
 
 def unlock_keyring(path: Path, slot_id: str, secret: bytes) -> DataKey:
@@ -186,17 +196,21 @@ def replace_passphrase(
 ) -> str:
     """Put a new passphrase in the place of one, the others stay; returns the new slot's id.
     Raises ``vault.slot_unknown`` unless there is a passphrase of that id."""
-    secret = _passphrase_bytes(new)
-    with slotfile.changing(path):
-        file = _read_authentic(path, data_key)
-        if slot_id not in [slot.id for slot in file.slots if slot.kind == "passphrase"]:
+
+    def instead(slots: tuple[Slot, ...], made: Slot) -> tuple[Slot, ...]:
+        if slot_id not in [slot.id for slot in slots if slot.kind == "passphrase"]:
             raise _unknown()
-        slot = wrap(
-            file.vault, "passphrase", secret=secret, params=params, data_key=data_key, random=random
-        )
-        slots = tuple(slot if one.id == slot_id else one for one in file.slots)
-        _write_next(path, file, slots, data_key)
-    return slot.id
+        return tuple(made if slot.id == slot_id else slot for slot in slots)
+
+    return _change(
+        path,
+        data_key,
+        "passphrase",
+        secret=_passphrase_bytes(new),
+        params=params,
+        random=random,
+        place=instead,
+    )
 
 
 def rekey(
@@ -306,7 +320,7 @@ def _unlock(path: Path, kind: Kind, secret: bytes, *, slot_id: str | None = None
     )
 
 
-def _add(
+def _change(
     path: Path,
     data_key: DataKey,
     kind: Kind,
@@ -314,38 +328,30 @@ def _add(
     secret: bytes,
     params: Argon2Params | None,
     random: Random,
+    place: Callable[[tuple[Slot, ...], Slot], tuple[Slot, ...]],
 ) -> str:
+    """Make a slot and write it where ``place`` puts it among those there are; its id."""
     with slotfile.changing(path):
         file = _read_authentic(path, data_key)
         slot = wrap(
             file.vault, kind, secret=secret, params=params, data_key=data_key, random=random
         )
-        _write_next(path, file, (*file.slots, slot), data_key)
+        _write_next(path, file, place(file.slots, slot), data_key)
     return slot.id
+
+
+def _beside(slots: tuple[Slot, ...], new: Slot) -> tuple[Slot, ...]:
+    return (*slots, new)
+
+
+def _for_its_kind(slots: tuple[Slot, ...], new: Slot) -> tuple[Slot, ...]:
+    return (*(slot for slot in slots if slot.kind != new.kind), new)
 
 
 def _unknown() -> KeyslotError:
     return KeyslotError(
         "There is no such slot.", code="vault.slot_unknown", hint="See: pds key list"
     )
-
-
-def _replace(
-    path: Path,
-    data_key: DataKey,
-    kind: Kind,
-    *,
-    secret: bytes,
-    params: Argon2Params | None,
-    random: Random,
-) -> None:
-    with slotfile.changing(path):
-        file = _read_authentic(path, data_key)
-        slot = wrap(
-            file.vault, kind, secret=secret, params=params, data_key=data_key, random=random
-        )
-        others = tuple(one for one in file.slots if one.kind != kind)
-        _write_next(path, file, (*others, slot), data_key)
 
 
 def _mac_key(data_key: DataKey) -> bytes:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,9 @@ from pds.vault.backup import unpack
 from pds.vault.checkup import checkup
 from pds.vault.context import Context
 from pds.vault.errors import VaultError
+from pds.vault.inuse import FolderLock
+
+_PREFIX = ".rehearsal-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,14 @@ def rehearse(backup: Path, *, kit: str, work: Path, clock: Callable[[], datetime
             conn.close()
             data_key.wipe()
 
-    place = Path(mkdtemp(prefix=".rehearsal-", dir=work))
+    _clear(work)
+    place = Path(mkdtemp(prefix=_PREFIX, dir=work))
+    lock = FolderLock(place)
     try:
         unpack(backup, place / "vault", prepare=look)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        lock.release()
     return found[0]
 
 
@@ -80,3 +87,11 @@ def _read(ctx: Context, vault: str) -> Rehearsal:
         history=ctx.history.root()[0],
         newest=last[0].at if last else None,
     )
+
+
+def _clear(work: Path) -> None:
+    """Remove what rehearsals that were killed have left; one that is under way holds its lock."""
+    for left in work.glob(f"{_PREFIX}*"):
+        with suppress(VaultError, OSError), FolderLock(left) as lock:
+            lock.alone()
+            shutil.rmtree(left)

@@ -83,12 +83,10 @@ def settle(folder: Path, data_key: DataKey, lock: FolderLock) -> None:
 
     Raises ``VaultError`` (``vault.busy``) when another program is in the way of it.
     """
-    if not _left(folder):
+    # Somebody else may have opened it at the same moment, and be quicker.
+    if not lock.alone_while(lambda: bool(_left(folder))):
         return
-    lock.alone(wait=True)
     try:
-        if not _left(folder):  # somebody else was quicker
-            return
         if not _opens(folder / files.DATABASE, data_key) and _opens(folder / NEXT, data_key):
             _put_in_place(folder)
         else:
@@ -98,9 +96,11 @@ def settle(folder: Path, data_key: DataKey, lock: FolderLock) -> None:
 
 
 def _put_in_place(folder: Path) -> None:
-    # The old file's log first: it would be played into the new file.
+    # The old file's log first: it would be played into the new file. Closing the old file removes
+    # it as a rule.
     for ending in _SIDE:
         (folder / f"{files.DATABASE}{ending}").unlink(missing_ok=True)
+    files.sync_folder(folder)
     (folder / NEXT).replace(folder / files.DATABASE)
     files.sync_folder(folder)
     _clear(folder)

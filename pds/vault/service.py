@@ -23,7 +23,7 @@ from typing import BinaryIO, Self
 from credentials.purposes import label
 from did.json import JsonObject
 from did.time import format_time, parse_time, utc_now
-from pds.db import Compacted, Connection, DbDamaged, DbError, compact, translate
+from pds.db import Compacted, Connection, DbDamaged, DbError, check, compact, translate
 from pds.links import RequestLink, open_request
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
@@ -116,7 +116,8 @@ class Vault:
 
     With ``auto_lock_after`` it locks itself when no verb was called for that long: the next one
     raises ``VaultError`` ``vault.locked``. Nothing happens by itself without a call; whoever keeps
-    a vault open for long calls ``lock_if_idle`` now and then.
+    a vault open for long calls ``lock_if_idle`` now and then, under the same lock as the verbs: one
+    thread at a time.
     """
 
     def __init__(
@@ -256,8 +257,13 @@ class Vault:
         """
 
         def fill(draft: Path, attachments: Source) -> None:
-            opened = cls.open(draft, passphrase=passphrase, kit=kit, clock=clock)
-            with opened as vault:
+            with cls.open(draft, passphrase=passphrase, kit=kit, clock=clock) as vault:
+                if check(vault._ctx.conn):
+                    raise VaultError(
+                        "the backup opens, but not every page of it is as it was written",
+                        code="backup.damaged",
+                        hint="Use another copy. Nothing was restored.",
+                    )
                 vault._ctx.attachments.unpack(attachments)
                 with vault._ctx.transaction():
                     vault._ctx.exchange.set_setting("restoring", "1")
@@ -391,13 +397,13 @@ class Vault:
 
         For after a compromise. All other ways in are gone. Backups made before still open with
         the secrets of their day; the root, and so the DIDs, stay. Raises ``VaultError``
-        (``vault.busy``) while another program has the vault open; after any other error (such as
-        DbError ``db.full``) it is locked. Cut off at any moment, exactly one of the two sets of
+        (``vault.busy``) while another program has the vault open, DbError (``db.full`` …); after
+        an error the vault is locked. Cut off at any moment, exactly one of the two sets of
         secrets opens the vault.
         """
         ctx = self._ctx
-        self._lock.alone()
         try:
+            self._lock.alone()
 
             def prepare(copy: Connection, epoch: int) -> None:
                 folder = self._folder / files.ATTACHMENTS

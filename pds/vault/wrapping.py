@@ -60,7 +60,7 @@ class DataKey:
     def wipe(self) -> None:
         """Overwrite the key in memory; it serves no more. Copies that libraries made may remain."""
         self._raw[:] = bytes(len(self._raw))
-        self._raw.clear()
+        object.__setattr__(self, "_raw", bytearray())
 
     def _alive(self) -> bytearray:
         if not self._raw:

@@ -126,7 +126,7 @@ def test_what_destroys_is_confirmed(cli: Any) -> None:
 def test_the_kit_and_a_new_passphrase_are_asked_for(cli: Any) -> None:
     """The kit's words are hidden too."""
     terminal = Terminal("--kit", "passphrase", "--kdf-memory", "64", PDS_VAULT=str(cli.vault))
-    terminal.expect("The 24 words:")
+    terminal.expect("The 24 words, or those of a sheet:")
     terminal.type(cli.kit)
     for prompt in ("New passphrase:", "Repeat for confirmation:"):
         terminal.expect(prompt)
@@ -298,3 +298,43 @@ def test_no_passphrase_is_asked_for_where_no_vault_is(tmp_path: Path) -> None:
     terminal.expect("There is no vault at that place.")
     assert terminal.end() == 1
     assert "Passphrase" not in terminal.text
+
+
+def test_two_sheets_are_asked_for_one_by_one(cli: Any) -> None:
+    """Who types 33 words is asked for the second sheet; neither is shown."""
+    sheets = cli.json("kit", "--shares", "--yes")["sheets"]
+    terminal = Terminal("--vault", str(cli.vault), "--kit", "status")
+    terminal.expect("The 24 words, or those of a sheet:")
+    terminal.type(sheets[2])
+    terminal.expect("The words of a second sheet:")
+    terminal.type(sheets[0])
+    terminal.expect("Unlocked.")
+    assert terminal.end() == 0
+    assert sheets[0].split()[5] not in terminal.text
+
+
+def test_the_first_backup_asks_for_a_rehearsal(cli: Any, tmp_path: Path, passphrase: str) -> None:
+    """With the kit, at once; the next one does not ask. Who says no has a backup all the same."""
+    for name, answer in (("one", "n"), ("two", "y")):
+        terminal = Terminal(
+            "--vault", str(cli.vault), "backup", str(tmp_path / name), PDS_PASSPHRASE=passphrase
+        )
+        terminal.expect("No restore was ever rehearsed.")
+        terminal.type(answer)
+        if answer == "y":
+            terminal.expect("The 24 words")
+            terminal.type(cli.kit)
+            terminal.expect("Rehearsed: the kit restores it.")
+        assert terminal.end() == 0
+        assert (tmp_path / name).exists()
+    ran = cli("backup", str(tmp_path / "three"))
+    assert "rehears" not in ran.out + ran.err
+
+
+def test_removing_a_way_in_names_it_first(cli: Any, passphrase: str) -> None:
+    """What is about to go, before yes or no; no is the default."""
+    terminal = Terminal("--vault", str(cli.vault), "key", "remove", "1", PDS_PASSPHRASE=passphrase)
+    terminal.expect("Take this way in away: passphrase, 64 MiB? [y/N]:")
+    terminal.type("")
+    assert terminal.end() == 130
+    assert len(cli.json("key", "list")) == 2

@@ -169,12 +169,29 @@ def test_a_full_disk_changes_nothing(
 def test_a_copy_beside_a_good_vault_is_litter(made: tuple[Path, str]) -> None:
     """Even one that the key opens, such as an old copy laid there: the vault's own file counts."""
     folder, kit = made
-    shutil.copy(folder / files.DATABASE, folder / rotation.NEXT)
+    shutil.copy(folder / files.DATABASE, folder.parent / "old")
     with Vault.open(folder, kit=kit) as vault:
         vault.add("interests", {"name": "newer"})
+    shutil.copy(folder.parent / "old", folder / rotation.NEXT)
+    Vault.open(folder, kit=kit).close()
     assert names(folder) == {files.SLOTS, files.DATABASE}
     with Vault.open(folder, kit=kit) as vault:
         assert vault.status().items == 21
+
+
+def test_what_was_left_is_cleared_by_who_is_alone(
+    made: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not beside another that has the folder open; and if that one clears it, nothing is to do."""
+    folder, kit = made
+    monkeypatch.setattr("pds.vault.inuse._WAIT_SECONDS", 0.0)
+    key = files.unlock(folder, kit=kit)
+    with FolderLock(folder) as mine, FolderLock(folder):
+        (folder / rotation.NEXT).write_bytes(b"half")
+        refused("vault.busy", lambda: rotation.settle(folder, key, mine))
+        assert (folder / rotation.NEXT).exists()
+        (folder / rotation.NEXT).unlink()
+        rotation.settle(folder, key, mine)
 
 
 def test_the_old_log_is_not_played_into_the_new_file(made: tuple[Path, str]) -> None:
