@@ -6,26 +6,25 @@ They were written here, so an error may name what stands in them; a stranger's r
 
 import re
 from difflib import get_close_matches
+from importlib import resources
 
 from did.json import JsonObject
 from pds.messages.errors import MessageError
 from pds.messages.fields import PATH, PURPOSE_ID
 from pds.messages.request import AccessRequest
 
+
 # The published categories and their fields. A vault may have others, so a path that is not here
 # is worth a word, not a refusal.
-PUBLISHED = {
-    "contact": "name givenName additionalName familyName honorificPrefix honorificSuffix nickname "
-    "email otherEmails telephone otherTelephones faxNumber address otherAddresses birthDate "
-    "organization organizationUnit jobTitle taxID url otherUrls groups note",
-    "purchases": "date orderNumber merchant item itemCategory quantity unitPrice price currency "
-    "paymentMethod status note",
-    "interests": "name level note",
-    "note": "title text",
-}
-PATHS = frozenset(PUBLISHED) | {
-    f"{category}.{name}" for category, names in PUBLISHED.items() for name in names.split()
-}
+def _published() -> frozenset[str]:
+    lines = (resources.files(__package__) / "paths.txt").read_text(encoding="utf-8").split("\n")
+    named = [(name, fields.split()) for name, _, fields in (line.partition(":") for line in lines)]
+    return frozenset(
+        path for name, fields in named if name for path in (name, *(f"{name}.{f}" for f in fields))
+    )
+
+
+PATHS = _published()
 
 
 def read_request(document: JsonObject) -> AccessRequest:

@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -21,19 +20,34 @@ from did.errors import JsonError
 from did.json import Json, JsonObject, canonicalize, parse_object
 from pds.errors import PdsError
 
+from .forms import FORMS
+
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
-_NAMES = ("contact", "purchases", "interests", "note")
+# fmt: off
+_NAMES = (
+    # Who one is, and with whom.
+    "contact", "household", "demographics", "firm", "identity",
+    # One's relations with companies.
+    "interactions", "purchases", "payments", "accounts", "contracts", "insurance", "loyalty",
+    "support", "preferences", "interests", "wishes", "segments",
+    # Health, one category for each kind: a grant for vaccinations must not carry diagnoses.
+    "conditions", "observations", "medications", "immunizations", "allergies", "procedures",
+    "encounters", "diagnostics", "careplans", "claims",
+    # Time and places.
+    "events", "tasks", "places", "locations", "travel",
+    # What one says, sees and uses.
+    "messages", "posts", "media", "activity", "telecom", "devices", "readings",
+    # Papers, work, and what one owns.
+    "documents", "credentials", "education", "employment", "vehicles", "property", "note",
+)
+# fmt: on
 MAX_RECORD_BYTES = 65_536
 
 # Everything that a page, a terminal or a database could take for something other than text.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
-_PARTIAL_DATE = re.compile(
-    r"(?P<year>[0-9]{4})|(?P<month>[0-9]{4}-[0-9]{2})|--(?P<day>[0-9]{2}-[0-9]{2})"
-)
-_FULL_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class RecordError(PdsError):
@@ -196,34 +210,11 @@ def _validator(name: str) -> "Draft202012Validator":
     from jsonschema import Draft202012Validator, FormatChecker
 
     formats = FormatChecker(formats=())
-    formats.checks("date")(_is_calendar_date)
-    formats.checks("partial-date")(_is_partial_date)
+    for form, holds in FORMS.items():
+        formats.checks(form)(holds)
     schema = json.loads(canonicalize(_read(name)))
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema, format_checker=formats)
-
-
-def _is_calendar_date(value: object) -> bool:
-    if not isinstance(value, str):
-        return True  # another keyword refuses it
-    if _FULL_DATE.fullmatch(value) is None:
-        return False
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_partial_date(value: object) -> bool:
-    if not isinstance(value, str):
-        return True
-    part = _PARTIAL_DATE.fullmatch(value)
-    if part is None:
-        return _is_calendar_date(value)
-    # A day without a year may be 29 February; 2000 was a leap year.
-    year, month, day = part.group("year", "month", "day")
-    return _is_calendar_date(f"{year}-01-01" if year else f"{month}-01" if month else f"2000-{day}")
 
 
 def _texts(path: str, value: Json) -> Iterator[tuple[str, str]]:
