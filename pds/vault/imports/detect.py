@@ -1,30 +1,37 @@
 """What a file is, by content; its name may say anything."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .csv import csv_reader, looks_like_csv
+from .icalendar import icalendar_reader
 from .plan import ImportFailed, Read
 from .source import Source
 from .vcard import vcard_reader
 
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 # How a file of each kind begins, in capitals and without spaces before it.
-_BEGINNINGS = ((b"BEGIN:VCARD", "vcard"),)
+_BEGINNINGS = (
+    (b"BEGIN:VCARD", "vcard"),
+    (b"BEGIN:VCALENDAR", "icalendar"),
+)
 # Beginnings of what people will try, so that the refusal can name it.
 _OTHERS = (
     (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"%PDF", "a PDF document"),
     (b"\x1f\x8b", "a gzip archive"),
-    (b"BEGIN:VCALENDAR", "a calendar (iCalendar)"),
     (b"OFXHEADER", "a bank file (OFX)"),
     (b"<?XML", "an XML file"),
     (b"<", "an XML or HTML file"),
     (b"{", "a JSON file"),
     (b"[", "a JSON file"),
 )
-KINDS = ("vcard", "csv")
-_HINT = "vCard (.vcf) and CSV files can be imported."
+_READERS: Mapping[str, Callable[[Source], Read]] = {
+    "vcard": vcard_reader,
+    "icalendar": icalendar_reader,
+}
+KINDS = ("vcard", "csv", "icalendar")
+_HINT = "vCard (.vcf), iCalendar (.ics) and CSV files can be imported."
 
 
 def detect(data: bytes | Path | Source) -> str:
@@ -63,6 +70,6 @@ def reader(
     """
     source = Source.of(data)
     found = kind or detect(source)
-    if found == "vcard":
-        return found, vcard_reader(source)
-    return found, csv_reader(source, mapping)
+    if found == "csv":
+        return found, csv_reader(source, mapping)
+    return found, _READERS[found](source)
