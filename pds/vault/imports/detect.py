@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .csv import csv_reader, looks_like_csv
 from .icalendar import icalendar_reader
+from .ofx import ofx_reader
 from .plan import ImportFailed, Read
 from .source import Source
 from .vcard import vcard_reader
@@ -14,13 +15,16 @@ _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _BEGINNINGS = (
     (b"BEGIN:VCARD", "vcard"),
     (b"BEGIN:VCALENDAR", "icalendar"),
+    (b"OFXHEADER", "ofx"),
+    (b"<OFX>", "ofx"),
 )
+# What is in the first bytes of an XML file of each kind, in capitals.
+_IN_XML = ((b"<?OFX", "ofx"), (b"<OFX>", "ofx"))
 # Beginnings of what people will try, so that the refusal can name it.
 _OTHERS = (
     (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"%PDF", "a PDF document"),
     (b"\x1f\x8b", "a gzip archive"),
-    (b"OFXHEADER", "a bank file (OFX)"),
     (b"<?XML", "an XML file"),
     (b"<", "an XML or HTML file"),
     (b"{", "a JSON file"),
@@ -29,9 +33,10 @@ _OTHERS = (
 _READERS: Mapping[str, Callable[[Source], Read]] = {
     "vcard": vcard_reader,
     "icalendar": icalendar_reader,
+    "ofx": ofx_reader,
 }
-KINDS = ("vcard", "csv", "icalendar")
-_HINT = "vCard (.vcf), iCalendar (.ics) and CSV files can be imported."
+KINDS = ("vcard", "csv", "icalendar", "ofx")
+_HINT = "vCard (.vcf), iCalendar (.ics), OFX and CSV files can be imported."
 
 
 def detect(data: bytes | Path | Source) -> str:
@@ -46,6 +51,10 @@ def detect(data: bytes | Path | Source) -> str:
     for magic, kind in _BEGINNINGS:
         if begin.startswith(magic):
             return kind
+    if begin.startswith(b"<"):
+        for inside, kind in _IN_XML:
+            if inside in begin:
+                return kind
     for magic, name in _OTHERS:
         if begin.startswith(magic):
             raise ImportFailed(
