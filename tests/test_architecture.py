@@ -105,6 +105,7 @@ LIBRARIES = {
     "referencing": ("credentials.related",),
     "re2": ("credentials.related",),
     "mnemonic": ("pds.vault.kit",),
+    "defusedxml": ("pds.vault.imports.xml_stream",),
     "tzlocal": ("pds.vault.imports.calendar_zones",),
     "click": ("pds.cli",),
     "platformdirs": ("pds.cli",),

@@ -23,7 +23,8 @@ def _names() -> frozenset[str]:
 def _windows() -> Mapping[str, str]:
     from tzlocal.windows_tz import win_tz
 
-    return win_tz
+    names: Mapping[str, str] = win_tz
+    return names
 
 
 def iana_name(name: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from .camt import camt_reader
 from .csv import csv_reader, looks_like_csv
 from .icalendar import icalendar_reader
 from .ofx import ofx_reader
@@ -19,7 +20,12 @@ _BEGINNINGS = (
     (b"<OFX>", "ofx"),
 )
 # What is in the first bytes of an XML file of each kind, in capitals.
-_IN_XML = ((b"<?OFX", "ofx"), (b"<OFX>", "ofx"))
+_IN_XML = (
+    (b"<?OFX", "ofx"),
+    (b"<OFX>", "ofx"),
+    (b":CAMT.053.", "camt053"),
+    (b"BKTOCSTMRSTMT>", "camt053"),
+)
 # Beginnings of what people will try, so that the refusal can name it.
 _OTHERS = (
     (b"PK\x03\x04", "a ZIP archive or an office document"),
@@ -34,9 +40,10 @@ _READERS: Mapping[str, Callable[[Source], Read]] = {
     "vcard": vcard_reader,
     "icalendar": icalendar_reader,
     "ofx": ofx_reader,
+    "camt053": camt_reader,
 }
-KINDS = ("vcard", "csv", "icalendar", "ofx")
-_HINT = "vCard (.vcf), iCalendar (.ics), OFX and CSV files can be imported."
+KINDS = ("vcard", "csv", "icalendar", "ofx", "camt053")
+_HINT = "vCard (.vcf), iCalendar (.ics), OFX, camt.053 and CSV files can be imported."
 
 
 def detect(data: bytes | Path | Source) -> str:
