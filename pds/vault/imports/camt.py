@@ -34,8 +34,9 @@ _NUMBERS = ("IBAN", "Othr/Id", "PrtryAcct/Id")
 # What is a reference or a code of the bank's own, or has been read another way.
 _SILENT = (
     "NtryRef", "Refs/", "BkTxCd/", "AmtDtls/", "NtryDtls/Btch/", "Amt", "CdtDbtInd", "Sts",
-    "RltdPties/InitgPty/", "AcctSvcrRef", "BookgDt/", "ValDt/", "RvslInd", "Chrgs/", "RmtInf/Strd/CdtrRefInf/Tp/",
-    "RltdPties/CdtrAcct/", "RltdPties/DbtrAcct/", "RltdPties/Cdtr/Id/", "RltdPties/Cdtr/Pty/Id/",
+    "RltdPties/InitgPty/", "AcctSvcrRef", "BookgDt/", "ValDt/", "RvslInd", "Chrgs/",
+    "RmtInf/Strd/CdtrRefInf/Tp/", "RltdPties/CdtrAcct/", "RltdPties/DbtrAcct/", "RltdPties/Cdtr/Id/",
+    "RltdPties/Cdtr/Pty/Id/",
 )  # fmt: skip
 
 
