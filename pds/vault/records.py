@@ -46,9 +46,8 @@ __all__ = [
 ]
 
 ABOUT = ("self", "other")
-# Of these, two that are equal are two, unless they bear the id that the other side gave to one.
-# Of all others (a condition, a balance, a calendar's event) the same again is the same.
-_REPEATED = {"purchases": "", "payments": "transactionId"}
+# Of these, two that are equal are two.
+_REPEATED = frozenset({"purchases"})
 ASSURANCES = ("self-declared", "attested", "company", "inferred")
 MAX_PAGE = 1000
 MAX_SOURCE = 200
@@ -308,22 +307,18 @@ class Records:
         happen twice: of n equal ones as many are new as there are fewer than n. Nothing is kept.
         """
         with self._store.comparing() as times_seen:
-            yield lambda name, canonical: self._is_new(name, canonical, times_seen)
+            yield lambda name, canonical: self._is_new(name, _digest(name, canonical), times_seen)
 
     def _is_new(
         self,
         name: str,
-        canonical: bytes,
+        digest: bytes,
         times_seen: Callable[[bytes], int],
         *,
         batch: str | None = None,
     ) -> bool:
-        digest = _digest(name, canonical)
         seen, there = times_seen(digest), self._store.count_digest(digest, but=batch)
-        own_id = _REPEATED.get(name)
-        if own_id is None or (own_id and f'"{own_id}":'.encode() in canonical):
-            return there == 0 and seen == 1
-        return there < seen
+        return there < seen if name in _REPEATED else there == 0 and seen == 1
 
     @contextmanager
     def adding(self, *, source: str, about: str, batch: str) -> Iterator["Adding"]:
@@ -452,7 +447,8 @@ class Adding:
 
     def take(self, category: str, canonical: bytes, *, about: str | None = None) -> None:
         """Keep a record that ``schemas.check`` has passed, unless it is there already."""
-        if not self._records._is_new(category, canonical, self._times_seen, batch=self._batch):
+        digest = _digest(category, canonical)
+        if not self._records._is_new(category, digest, self._times_seen, batch=self._batch):
             self.duplicates += 1
             return
         self.added += 1

@@ -35,8 +35,8 @@ _NUMBERS = ("IBAN", "Othr/Id", "PrtryAcct/Id")
 _SILENT = (
     "NtryRef", "Refs/", "BkTxCd/", "AmtDtls/", "NtryDtls/Btch/", "Amt", "CdtDbtInd", "Sts",
     "RltdPties/InitgPty/", "AcctSvcrRef", "BookgDt/", "ValDt/", "RvslInd", "Chrgs/",
-    "RmtInf/Strd/CdtrRefInf/Tp/", "RltdPties/CdtrAcct/", "RltdPties/DbtrAcct/", "RltdPties/Cdtr/Id/",
-    "RltdPties/Cdtr/Pty/Id/",
+    "RmtInf/Strd/CdtrRefInf/Tp/", "RltdPties/CdtrAcct/", "RltdPties/DbtrAcct/",
+    "RltdPties/Cdtr/Id/", "RltdPties/Cdtr/Pty/Id/",
 )  # fmt: skip
 
 
