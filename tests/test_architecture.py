@@ -109,6 +109,8 @@ LIBRARIES = {
     "shamir_mnemonic": ("pds.vault.shares",),
     "segno": ("pds.vault.kitpage",),
     "keyring": ("pds.vault.osring",),
+    "defusedxml": ("pds.vault.imports.xml_stream",),
+    "tzlocal": ("pds.vault.imports.calendar_zones",),
     "click": ("pds.cli",),
     "platformdirs": ("pds.cli",),
 }

@@ -216,7 +216,8 @@ def _names(category: "Category", words: "Catalogue") -> list[tuple[str, str, str
 
 @data.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--kind", type=click.Choice(["vcard", "csv"]), help="Do not guess the kind.")
+@click.option("--kind", type=click.Choice(["vcard", "csv", "icalendar", "ofx", "camt053"]),
+              help="Do not guess the kind.")  # fmt: skip
 @click.option("--map", "mapping", multiple=True, metavar="COLUMN=FIELD",
               help="What a CSV column means, e.g. Tag=purchases.date.")  # fmt: skip
 @click.option("--about", type=click.Choice(["self", "other"]), help="Whom the data is about.")

@@ -25,6 +25,7 @@ _CURRENCIES = {"ft": "HUF", "huf": "HUF", "€": "EUR", "eur": "EUR", "usd": "US
                "£": "GBP", "chf": "CHF", "pln": "PLN", "zł": "PLN", "ron": "RON", "lei": "RON",
                "czk": "CZK", "kč": "CZK", "$": ""}  # fmt: skip
 _AMBIGUOUS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}[.,][0-9]{3}(?![0-9.,])")
+_PLAIN = re.compile(r"([+-]?)([0-9]{1,30})(?:[.]([0-9]{0,40}))?")
 _UNIT = re.compile(r"[^\W\d_]{1,3}|[€£$]")
 
 
@@ -155,3 +156,19 @@ def _is_grouped(whole: str) -> bool:
     return whole.isdigit() or (
         _GROUPED.fullmatch(whole) is not None and len(set(whole) & set(".,'’")) == 1
     )
+
+
+def plain_decimal(text: str, *, places: int) -> str:
+    """A number of a machine as decimal text: no sign before what is not negative, no zeros before
+    it, and none after it beyond ``places``. Empty for what is no number.
+
+    Nothing is rounded: where more digits are left, a schema refuses them.
+    """
+    match = _PLAIN.fullmatch(text.strip())
+    if match is None:
+        return ""
+    whole, fraction = match[2].lstrip("0") or "0", match[3] or ""
+    if len(fraction) > places:
+        fraction = fraction[:places] + fraction[places:].rstrip("0")
+    number = f"{whole}.{fraction}" if fraction else whole
+    return f"-{number}" if match[1] == "-" and number.strip("0.") else number

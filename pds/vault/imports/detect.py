@@ -1,30 +1,49 @@
 """What a file is, by content; its name may say anything."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from .camt import camt_reader
 from .csv import csv_reader, looks_like_csv
+from .icalendar import icalendar_reader
+from .ofx import ofx_reader
 from .plan import ImportFailed, Read
 from .source import Source
 from .vcard import vcard_reader
 
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 # How a file of each kind begins, in capitals and without spaces before it.
-_BEGINNINGS = ((b"BEGIN:VCARD", "vcard"),)
+_BEGINNINGS = (
+    (b"BEGIN:VCARD", "vcard"),
+    (b"BEGIN:VCALENDAR", "icalendar"),
+    (b"OFXHEADER", "ofx"),
+    (b"<OFX>", "ofx"),
+)
+# What is in the first bytes of an XML file of each kind, in capitals.
+_IN_XML = (
+    (b"<?OFX", "ofx"),
+    (b"<OFX>", "ofx"),
+    (b":CAMT.053.", "camt053"),
+    (b"BKTOCSTMRSTMT>", "camt053"),
+)
 # Beginnings of what people will try, so that the refusal can name it.
 _OTHERS = (
     (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"%PDF", "a PDF document"),
     (b"\x1f\x8b", "a gzip archive"),
-    (b"BEGIN:VCALENDAR", "a calendar (iCalendar)"),
-    (b"OFXHEADER", "a bank file (OFX)"),
     (b"<?XML", "an XML file"),
     (b"<", "an XML or HTML file"),
     (b"{", "a JSON file"),
     (b"[", "a JSON file"),
 )
-KINDS = ("vcard", "csv")
-_HINT = "vCard (.vcf) and CSV files can be imported."
+_READERS: Mapping[str, Callable[[Source], Read]] = {
+    "vcard": vcard_reader,
+    "icalendar": icalendar_reader,
+    "ofx": ofx_reader,
+    "camt053": camt_reader,
+}
+KINDS = ("vcard", "csv", "icalendar", "ofx", "camt053")
+_HINT = "vCard (.vcf), iCalendar (.ics), OFX, camt.053 and CSV files can be imported."
 
 
 def detect(data: bytes | Path | Source) -> str:
@@ -39,6 +58,10 @@ def detect(data: bytes | Path | Source) -> str:
     for magic, kind in _BEGINNINGS:
         if begin.startswith(magic):
             return kind
+    if begin.startswith(b"<"):
+        for inside, kind in _IN_XML:
+            if inside in begin:
+                return kind
     for magic, name in _OTHERS:
         if begin.startswith(magic):
             raise ImportFailed(
@@ -63,6 +86,6 @@ def reader(
     """
     source = Source.of(data)
     found = kind or detect(source)
-    if found == "vcard":
-        return found, vcard_reader(source)
-    return found, csv_reader(source, mapping)
+    if found == "csv":
+        return found, csv_reader(source, mapping)
+    return found, _READERS[found](source)

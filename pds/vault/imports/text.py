@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ _MARKS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "windows-1250", "windows-1252", "iso-8859-2")
 _CHUNK = 1_048_576
 
@@ -87,6 +89,21 @@ def whole_text(source: Source, *, encoding: str | None = None) -> tuple[str, Enc
     found = find_encoding(source, encoding=encoding)
     with open_text(source, found) as text:
         return text.read(), found
+
+
+def recoded(source: Source) -> tuple[Source, str]:
+    """A UTF-16 file as one in UTF-8 (at most 64 MiB), any other as it is; and its encoding, or
+    UTF-8. Raises ImportFailed ``import.encoding``, ``import.too_large``."""
+    if source.head(2) not in _UTF16:
+        return source, "utf-8"
+    text, found = whole_text(source)
+    return Source(text.encode("utf-8", "replace") or b"\n"), found.name
+
+
+def clean(text: str) -> str:
+    """A text as records have it: composed (NFC), plain line feeds, nothing around it."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def legacy_encoding(raw: "bytes | set[int]") -> str:

@@ -5,7 +5,6 @@ interests. Tolerant in what a card says, strict in what becomes of it: every dra
 its schema, what cannot be kept is listed, and a card that is broken never stops the others.
 """
 
-import unicodedata
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -15,10 +14,8 @@ from pds.vault.schemas import RecordError, check
 
 from .plan import Findings, ImportFailed, Read
 from .source import Source
-from .text import bytes_in, is_utf8, legacy_encoding, whole_text
+from .text import bytes_in, clean, is_utf8, legacy_encoding, recoded
 from .vcard_lines import Card, Property, read_cards
-
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 _NAME_PARTS = (
     "familyName",
@@ -60,11 +57,7 @@ def vcard_reader(data: bytes | Path | Source) -> Read:
     Raises ImportFailed: ``import.too_large``, ``import.empty``; reading raises
     ``import.nothing_found`` (not one card).
     """
-    source = Source.of(data)
-    encoding = "utf-8"
-    if source.head(2) in _UTF16:
-        text, found = whole_text(source)
-        source, encoding = Source(text.encode("utf-8", "replace")), found.name
+    source, encoding = recoded(Source.of(data))
     return partial(_read, source, encoding)
 
 
@@ -114,14 +107,14 @@ def _contact(by_name: dict[str, list[Property]], findings: Findings) -> JsonObje
     fields: JsonObject = {}
 
     def first(name: str) -> str:
-        return next((text for p in by_name.get(name, ()) if (text := _clean(p.text()))), "")
+        return next((text for p in by_name.get(name, ()) if (text := clean(p.text()))), "")
 
     names = by_name.get("N")
     if names:
         parts = names[0].components()
         for key, values in zip(_NAME_PARTS, parts, strict=False):
             glue = ", " if key.startswith("honorific") else " "
-            _put(fields, key, glue.join(filter(None, map(_clean, values))))
+            _put(fields, key, glue.join(filter(None, map(clean, values))))
     _put(fields, "name", first("FN") or _full_name(fields))
     _put(fields, "nickname", first("NICKNAME"))
     _put_list(fields, "email", "otherEmails", _each(by_name, "EMAIL", "email", findings))
@@ -134,15 +127,15 @@ def _contact(by_name: dict[str, list[Property]], findings: Findings) -> JsonObje
     _put(fields, "birthDate", next(iter(birthdays), ""))
     organizations = by_name.get("ORG")
     if organizations:
-        units = [" ".join(map(_clean, values)).strip() for values in organizations[0].components()]
+        units = [" ".join(map(clean, values)).strip() for values in organizations[0].components()]
         _put(fields, "organization", units[0] if units else "")
         _put(fields, "organizationUnit", ", ".join(filter(None, units[1:])))
     _put(fields, "jobTitle", first("TITLE"))
     _put_list(fields, "url", "otherUrls", _each(by_name, "URL", "url", findings))
-    groups = [_clean(v) for p in by_name.get("CATEGORIES", ()) for v in p.values()]
+    groups = [clean(v) for p in by_name.get("CATEGORIES", ()) for v in p.values()]
     if any(groups):
         fields["groups"] = list(dict.fromkeys(filter(None, groups)))
-    notes = dict.fromkeys(_clean(p.text()) for p in by_name.get("NOTE", ()))
+    notes = dict.fromkeys(clean(p.text()) for p in by_name.get("NOTE", ()))
     _put(fields, "note", "\n\n".join(filter(None, notes)))
     return fields
 
@@ -150,7 +143,7 @@ def _contact(by_name: dict[str, list[Property]], findings: Findings) -> JsonObje
 def _interests(by_name: dict[str, list[Property]]) -> list[tuple[JsonObject, int]]:
     found: dict[str, tuple[JsonObject, int]] = {}
     for prop in (*by_name.get("INTEREST", ()), *by_name.get("HOBBY", ())):
-        name = _clean(prop.text())
+        name = clean(prop.text())
         fields: JsonObject = {"name": name}
         if prop.level in _LEVELS:
             fields["level"] = prop.level
@@ -165,7 +158,7 @@ def _each(
     """The usable values of a property; one that has another form is listed and left out."""
     usable = []
     for prop in by_name.get(name, ()):
-        value = _clean(prop.text())
+        value = clean(prop.text())
         if not value:
             continue
         if field == "email" and value.lower().startswith("mailto:"):
@@ -182,7 +175,7 @@ def _each(
 
 
 def _telephone(prop: Property) -> str:
-    value = _clean(prop.text())
+    value = clean(prop.text())
     if value.lower().startswith("tel:"):
         number, _, parameters = value[len("tel:") :].partition(";")
         extension = next((p[4:] for p in parameters.split(";") if p.startswith("ext=")), "")
@@ -192,7 +185,7 @@ def _telephone(prop: Property) -> str:
 
 def _address(prop: Property) -> JsonObject:
     address: JsonObject = {}
-    parts = [", ".join(filter(None, map(_clean, values))) for values in prop.components()]
+    parts = [", ".join(filter(None, map(clean, values))) for values in prop.components()]
     for key, value in zip(_ADDRESS_PARTS, parts, strict=False):
         if key:
             _put(address, key, value)
@@ -218,11 +211,6 @@ def _birth_date(text: str) -> str:
 def _full_name(fields: JsonObject) -> str:
     order = ("honorificPrefix", "givenName", "additionalName", "familyName", "honorificSuffix")
     return " ".join(str(fields[key]) for key in order if key in fields)
-
-
-def _clean(text: str) -> str:
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return unicodedata.normalize("NFC", text).strip()
 
 
 def _put(fields: JsonObject, key: str, value: Json) -> None:

@@ -29,7 +29,7 @@ AT_ONCE = 5_000
 # it has to merge.
 TEXT_AT_ONCE = 2**25
 # Of these two equal ones are two: the same bread on the same day, twice.
-REPEATING = frozenset({"purchases"})
+REPEATING = frozenset({"media", "payments", "purchases", "readings", "telecom"})
 
 _ID_BYTES = 16
 
