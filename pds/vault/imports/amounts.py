@@ -19,6 +19,8 @@ _SPACES = re.compile(r"[\s\u00a0\u2009\u202f]+")
 _MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
 # A space inside a number that does not part thousands.
 _BAD_SPACE = re.compile(r"[0-9][\s\u00a0\u2009\u202f]+(?![0-9]{3}(?![0-9]))[0-9]")
+# Of a fraction, whether it could be no group of three digits.
+_COMMON = re.compile(r"-?[1-9][0-9]{0,14}(\.(?:([0-9]{1,2}|[0-9]{4,6})|[0-9]{3}))?")
 _NUMBER = re.compile(r"[0-9][0-9.,'’]{0,30}")
 _GROUPED = re.compile(r"[0-9]{1,3}([.,'’][0-9]{3})+")
 _CURRENCIES = {"ft": "HUF", "huf": "HUF", "€": "EUR", "eur": "EUR", "usd": "USD", "gbp": "GBP",
@@ -80,6 +82,8 @@ class DecimalVotes:
         self.is_open = False  # whether any amount could be a thousand or a fraction: 1,290
 
     def add(self, value: str) -> None:
+        if value.isdigit():
+            return
         self.is_open = self.is_open or _AMBIGUOUS.search(value) is not None
         number = _NUMBER.search(_SPACES.sub("", value))
         if number is None:
@@ -109,6 +113,9 @@ def read_amount(text: str, mark: Decimal | None) -> tuple[str, str] | None:
     Takes ``1 290,00``, ``1.290,00``, ``1,533.50``, ``-12``, ``(12.50)``, ``1290 Ft``. Without a
     ``mark`` one separator before exactly three digits groups thousands.
     """
+    plain = _COMMON.fullmatch(text)
+    if plain is not None and (plain[1] is None or mark == "." or (mark is None and plain[2])):
+        return text, ""  # as most programs write them, and as it is kept
     if _BAD_SPACE.search(text) is not None:
         return None
     text = _SPACES.sub("", text).translate(_MINUS)

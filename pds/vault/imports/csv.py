@@ -7,6 +7,7 @@ the apostrophe that whoever wrote it may have put before it is taken off.
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -197,8 +198,7 @@ class _RowReader:
                 if amount[1]:
                     fields.setdefault("currency", amount[1])
             elif field == "currency":
-                read = read_amount("1" + text, None)
-                fields[field] = read[1] if read and read[1] else text.upper()
+                fields[field] = _currency(text)
             elif "." in field:
                 group, _, part = field.partition(".")
                 inner = fields.setdefault(group, {})
@@ -223,6 +223,12 @@ class _RowReader:
             if word in _DEBIT or word in _CREDIT:
                 return word in _DEBIT
         return price.startswith("-")
+
+
+@lru_cache(maxsize=256)
+def _currency(text: str) -> str:
+    read = read_amount("1" + text, None)
+    return read[1] if read and read[1] else text.upper()
 
 
 def _target(header: Sequence[str], mapping: Mapping[str, str] | None) -> _Target:
