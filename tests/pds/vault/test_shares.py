@@ -1,7 +1,7 @@
 """The kit in three sheets: any two give it back, and every wrong mix says what is wrong."""
 
 import os
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import pytest
@@ -70,7 +70,7 @@ def test_a_mistyped_word_is_told_by_sheet_never_by_word() -> None:
         second[10] = "academic" if second[10] != "academic" else "acid"
     said = refused("vault.kit_checksum", f"{SHEETS[0]} {' '.join(second)}")
     assert "sheet 2" in said
-    for one, next_ in zip(second, second[1:], strict=False):  # single words may be our own
+    for one, next_ in pairwise(second):  # single words may be our own
         assert f"{one} {next_}" not in said
 
 
