@@ -193,7 +193,9 @@ def test_a_mistyped_kit(template: Any, pds: Callable[..., Any]) -> None:
     def attempt(typed: list[str]) -> Any:
         ran = pds("--vault", str(template.vault), "--kit", "status", PDS_KIT=" ".join(typed))
         assert ran.code == 3
-        assert not [w for w in ("canaryword", *words) if len(w) > 4 and f" {w} " in ran.err]
+        ours = {"another", "order", "vault"}  # a kit may have words that our own sentences have
+        typed_back = {"canaryword", *words} - ours
+        assert not [w for w in typed_back if len(w) > 4 and f" {w} " in ran.err]
         return ran.err
 
     assert "Word 7 is not a word of recovery kits.  [vault.kit_words]" in attempt(

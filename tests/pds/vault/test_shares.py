@@ -1,7 +1,7 @@
 """The kit in three sheets: any two give it back, and every wrong mix says what is wrong."""
 
 import os
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import pytest
@@ -67,10 +67,11 @@ def test_a_mistyped_word_is_told_by_sheet_never_by_word() -> None:
     second = SHEETS[1].split()
     second[10], second[11] = second[11], second[10]
     if second[10] == second[11]:
-        second[10] = "academic"
+        second[10] = "academic" if second[10] != "academic" else "acid"
     said = refused("vault.kit_checksum", f"{SHEETS[0]} {' '.join(second)}")
     assert "sheet 2" in said
-    assert not set(second) & set(said.replace(".", "").split()) - {"one", "two", "each"}
+    for one, next_ in pairwise(second):  # single words may be our own
+        assert f"{one} {next_}" not in said
 
 
 @settings(max_examples=40, deadline=None)
