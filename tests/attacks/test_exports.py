@@ -11,6 +11,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,14 @@ FORMULAS = ["=cmd|' /C calc'!A0", "+1+cmd", "-2+3+cmd", "@SUM(1+9)", "\t=1", "\r
 
 
 def row(text: str) -> Row:
-    return Row(
-        1, "A" * 22, "interests", "https://s.example", "self", json.dumps({"name": text}),
-        text.strip(), TIME, "self-declared", None, 1, TIME, TIME, False,
-    )  # fmt: skip
+    """A stored record whose every text is the hostile one; columns beyond these are empty."""
+    known = {
+        "ordinal": 1, "id": "A" * 22, "category": "interests", "schema": "https://s.example",
+        "about": "self", "fields": json.dumps({"name": text}), "source": text.strip(),
+        "collected": TIME, "assurance": "self-declared", "version": 1, "created": TIME,
+        "changed": TIME, "deleted": False,
+    }  # fmt: skip
+    return Row(**{field.name: known.get(field.name) for field in fields(Row)})  # type: ignore[arg-type]
 
 
 class _Seen(HTMLParser):
