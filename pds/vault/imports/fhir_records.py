@@ -385,7 +385,8 @@ def _encounter(resource: Resource, context: _Context) -> _Made:
 def _diagnostic(resource: Resource, context: _Context) -> _Made:
     results: list[str] = []
     for result in every(resource, "result"):
-        named = first(result, "display", "reference")
+        reference = text(result, "reference").rpartition("/")[2].removeprefix("urn:uuid:")
+        named = text(result, "display") or reference
         if named:
             results.append(named[:500])
     common = _common(resource, context)
