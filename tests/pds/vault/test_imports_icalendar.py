@@ -35,9 +35,7 @@ def event(*lines: str) -> dict[str, object]:
         ("issue_1050_calendar_with_events_and_todos.ics", ["events", "events", "tasks", "note"]),
     ],
 )
-def test_samples_import_without_a_problem(
-    samples: Path, name: str, categories: list[str]
-) -> None:
+def test_samples_import_without_a_problem(samples: Path, name: str, categories: list[str]) -> None:
     """Calendars as other programs write them, one of them broken on purpose, go in whole."""
     reading = read(samples / "icalendar" / name)
     assert reading.kind == "icalendar"
