@@ -216,8 +216,9 @@ def _names(category: "Category", words: "Catalogue") -> list[tuple[str, str, str
 
 @data.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--kind", type=click.Choice(["vcard", "csv", "icalendar", "ofx", "camt053"]),
-              help="Do not guess the kind.")  # fmt: skip
+@click.option("--kind", help="Do not guess the kind.",
+              type=click.Choice(["vcard", "csv", "icalendar", "ofx", "camt053", "fhir"]),
+)  # fmt: skip
 @click.option("--map", "mapping", multiple=True, metavar="COLUMN=FIELD",
               help="What a CSV column means, e.g. Tag=purchases.date.")  # fmt: skip
 @click.option("--about", type=click.Choice(["self", "other"]), help="Whom the data is about.")
@@ -232,7 +233,9 @@ def import_(
     about: Literal["self", "other"] | None,
     dry_run: bool,
 ) -> None:
-    """Import a vCard or CSV file. Good rows go in; bad ones are listed with their line.
+    """Import a file: contacts (vCard), a calendar (iCalendar), statements of a bank (OFX,
+    camt.053), health records (FHIR) or a table (CSV). Good entries go in; bad ones are listed with
+    their line.
 
     The same file again adds nothing. 'pds data undo' takes an import back.
     """

@@ -15,8 +15,12 @@ sentence; it never repeats what the file says there. Files are hostile input: li
 and fields are capped before anything is built from them.
 """
 
+from .camt import camt_reader
 from .csv import CsvShape, csv_reader, inspect_csv
 from .detect import KINDS, detect, reader
+from .fhir import fhir_reader
+from .icalendar import icalendar_reader
+from .ofx import ofx_reader
 from .plan import (
     Applied,
     Draft,
@@ -43,10 +47,14 @@ __all__ = [
     "Reading",
     "Source",
     "apply",
+    "camt_reader",
     "csv_reader",
     "detect",
+    "fhir_reader",
+    "icalendar_reader",
     "inspect_csv",
     "make_plan",
+    "ofx_reader",
     "reader",
     "vcard_reader",
 ]

@@ -27,7 +27,7 @@ _CURRENCIES = {"ft": "HUF", "huf": "HUF", "€": "EUR", "eur": "EUR", "usd": "US
                "£": "GBP", "chf": "CHF", "pln": "PLN", "zł": "PLN", "ron": "RON", "lei": "RON",
                "czk": "CZK", "kč": "CZK", "$": ""}  # fmt: skip
 _AMBIGUOUS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}[.,][0-9]{3}(?![0-9.,])")
-_PLAIN = re.compile(r"([+-]?)([0-9]{1,30})(?:[.]([0-9]{0,40}))?")
+_PLAIN = re.compile(r"([+-]?)(?=[.]?[0-9])([0-9]{0,30})(?:[.]([0-9]{0,40}))?")
 _UNIT = re.compile(r"[^\W\d_]{1,3}|[€£$]")
 
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-_KNOWN = re.compile(r"[A-Za-z0-9_+/-]{1,60}")
+MAX_NAME = 200
+
 _OFFSET = re.compile(r"([+-])([0-9]{2})([0-9]{2})(?:[0-9]{2})?")
 
 
@@ -32,10 +33,8 @@ def iana_name(name: str) -> str:
     name = name.strip()
     if name in _windows():
         return _windows()[name]
-    if _KNOWN.fullmatch(name) is None:
-        return ""
     # /example.org/20050126_1/Europe/Budapest, America/Argentina/Salta
-    parts = [part for part in name.split("/") if part]
+    parts = [part for part in name[:MAX_NAME].split("/") if part]
     for length in (3, 2, 1):
         last = "/".join(parts[-length:])
         if last in _names():

@@ -5,6 +5,7 @@ that holds several transactions becomes as many payments; one that only counts t
 bank's own reference goes into the record, so that statements that overlap add nothing twice.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,7 @@ from .xml_stream import Broken, read_xml
 
 MAX_VALUES = 2000
 
+_DECLARED = re.compile(rb"<\?xml[^>]{1,100}encoding=[\"']([A-Za-z0-9._-]{1,40})[\"']")
 _ROOT = ["Document", "BkToCstmrStmt", "Stmt"]
 _STATUS = {"BOOK": "booked", "PDNG": "pending"}
 _ACCOUNTS = {"CACC": "current", "TRAN": "current", "SVGS": "savings", "LOAN": "loan"}
@@ -55,6 +57,9 @@ def camt_reader(data: bytes | Path | Source) -> Read:
 
 
 def _read(source: Source, findings: Findings) -> None:
+    declared = _DECLARED.match(source.head())
+    if declared is not None:
+        findings.encoding = declared[1].decode("ascii").lower()
     reader = _CamtReader(findings)
     try:
         read_xml(source, reader)

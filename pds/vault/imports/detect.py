@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .camt import camt_reader
 from .csv import csv_reader, looks_like_csv
+from .fhir import fhir_reader
 from .icalendar import icalendar_reader
 from .ofx import ofx_reader
 from .plan import ImportFailed, Read
@@ -41,9 +42,11 @@ _READERS: Mapping[str, Callable[[Source], Read]] = {
     "icalendar": icalendar_reader,
     "ofx": ofx_reader,
     "camt053": camt_reader,
+    "fhir": fhir_reader,
 }
-KINDS = ("vcard", "csv", "icalendar", "ofx", "camt053")
-_HINT = "vCard (.vcf), iCalendar (.ics), OFX, camt.053 and CSV files can be imported."
+_RESOURCE = b'"resourceType"'
+KINDS = ("vcard", "csv", "icalendar", "ofx", "camt053", "fhir")
+_HINT = "vCard (.vcf), iCalendar (.ics), OFX, camt.053, FHIR (.json) and CSV files can be imported."
 
 
 def detect(data: bytes | Path | Source) -> str:
@@ -62,6 +65,8 @@ def detect(data: bytes | Path | Source) -> str:
         for inside, kind in _IN_XML:
             if inside in begin:
                 return kind
+    if begin.startswith((b"{", b"[")) and _RESOURCE in source.head(65_536).replace(b"\x00", b""):
+        return "fhir"
     for magic, name in _OTHERS:
         if begin.startswith(magic):
             raise ImportFailed(

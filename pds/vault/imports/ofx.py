@@ -46,7 +46,7 @@ _DATE = re.compile(
     r"(?P<day>[0-9]{8})(?:(?P<clock>[0-9]{4}(?:[0-9]{2})?)(?:[.,][0-9]{1,6})?)?"
     r"\s*(?:\[(?P<hours>[+-]?[0-9]{1,2})(?:[.](?P<part>[0-9]{1,2}))?(?::[^\]]{0,40})?\])?"
 )
-_AMOUNT = re.compile(r"[+-]?[0-9][0-9., ]{0,30}")
+_AMOUNT = re.compile(r"[+-]?[0-9., ]{1,31}")
 _KINDS = {
     "POS": "card", "ATM": "cash", "CASH": "cash", "FEE": "fee", "SRVCHG": "fee",
     "INT": "interest", "DIRECTDEBIT": "direct debit", "XFER": "transfer", "CHECK": "check",

@@ -68,7 +68,8 @@ class Findings:
     draft at once, so that no file has to be held in memory.
 
     A reader sets ``encoding``, counts ``entries`` (cards, rows: good and bad) and appends
-    ``assumptions``: sentences about what had to be guessed.
+    ``assumptions``: sentences about what had to be guessed. ``about`` is whose data all of the
+    file is taken for, unless the holder says another.
     """
 
     def __init__(self, take: Take) -> None:
@@ -76,6 +77,7 @@ class Findings:
         self._drafts = 0
         self.encoding = "utf-8"
         self.entries = 0
+        self.about: About | None = None
         self.assumptions: list[str] = []
         self.problems: list[Problem] = []
         self.problem_count = 0
@@ -197,15 +199,17 @@ class Applied:
 def make_plan(kind: str, read: Read, records: Records, *, about: About | None = None) -> ImportPlan:
     """What an import would do to this vault. Reads the file through, and writes nothing.
 
-    ``about`` says whose data it is. By default a file with one card is the holder's own as long
-    as the vault has no contact of theirs, and every other card is someone else's; what is not in
-    cards (purchases) is the holder's own.
+    ``about`` says whose data it is. By default that is what the file shows (of one patient:
+    the holder's own). Else a file with one card is the holder's own as long as the vault has no
+    contact of theirs, and every other card is someone else's; what is not in cards (purchases) is
+    the holder's own.
     """
     preview = _Preview(records)
     with preview.sieve:
         findings = Findings(preview.take)
         read(findings)
         preview.look()
+    about = about or findings.about
     if about is None:
         contacts = preview.found["contact"]
         own = contacts == 0 or (contacts == 1 and not records.has_self("contact"))

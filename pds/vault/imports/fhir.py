@@ -1,0 +1,122 @@
+"""Health records: from FHIR R4 (a bundle, a resource, or one resource a line) to records.
+
+The file is read through once for the names that resources refer to, and then for the resources;
+of neither more than one is held.
+"""
+
+import re
+from functools import partial
+from pathlib import Path
+
+from .fhir_records import NEEDED, left_over, records_of
+from .fhir_values import Names, Resource, text
+from .json_stream import Piece, parse, read_pieces
+from .plan import Findings, ImportFailed, Read
+from .source import Source
+from .text import recoded
+
+_NEEDED = re.compile(
+    rb'"resourceType"\s{0,20}:\s{0,20}"(?:' + "|".join(sorted(NEEDED)).encode() + rb')"'
+)
+_BUNDLE = "Bundle"
+
+
+def fhir_reader(data: bytes | Path | Source) -> Read:
+    """How health records are read, of any length (UTF-16: at most 64 MiB).
+
+    The patient becomes ``contact`` and ``demographics``; conditions, observations, medications,
+    immunizations, allergies, procedures, encounters, reports, plans of care, claims and benefits
+    become records of the categories of these names. Numbers are kept as they are written.
+    ``line`` is where the resource begins.
+
+    Problems: ``fhir.json``, ``fhir.too_large``, ``fhir.no_resource``, ``fhir.empty`` end one
+    resource; ``fhir.not_closed`` the file; ``import.field`` leaves out a part of one.
+    Raises ImportFailed: ``import.too_large``, ``import.empty``; reading raises
+    ``import.nothing_found`` (no resource).
+    """
+    source, encoding = recoded(Source.of(data))
+    return partial(_read, source, encoding)
+
+
+def _read(source: Source, encoding: str, findings: Findings) -> None:
+    findings.encoding = encoding
+    names = _names(source)
+    if names.patients == 1:
+        findings.about = "self"
+    elif names.patients > 1:
+        findings.assumptions.append(
+            f"The file tells of {names.patients} patients; nothing says which one is you."
+        )
+
+    def broken(line: int) -> None:
+        findings.problem(
+            line, "fhir.not_closed", "The file ends inside an object; something is missing."
+        )
+
+    with source.open() as stream:
+        for piece in read_pieces(stream, broken=broken):
+            _take(piece, names, findings)
+    if not findings.entries and not findings.problem_count:
+        raise ImportFailed("The file holds no resource.", code="import.nothing_found")
+
+
+def _names(source: Source) -> Names:
+    names = Names()
+    with source.open() as stream:
+        for piece in read_pieces(stream, broken=lambda _: None):
+            if piece.data is not None and _NEEDED.search(piece.data) is not None:
+                found = _resource(piece)
+                if found is not None:
+                    names.learn(*found)
+    return names
+
+
+def _resource(piece: Piece) -> tuple[str, Resource] | None:
+    """The resource of an entry and where it says it is from; None for what is none."""
+    if piece.data is None:
+        return None
+    try:
+        entry = parse(piece.data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict):
+        return None
+    inner = entry.get("resource")
+    if isinstance(inner, dict):
+        return text(entry, "fullUrl"), inner
+    return ("", entry) if text(entry, "resourceType") else None
+
+
+def _take(piece: Piece, names: Names, findings: Findings) -> None:
+    findings.entries += 1
+    if piece.data is None:
+        findings.problem(
+            piece.line, "fhir.too_large", "The object is larger than 16 MiB, or too deep."
+        )
+        return
+    found = _resource(piece)
+    if found is None:
+        try:
+            parse(piece.data)
+        except (ValueError, RecursionError):
+            findings.problem(piece.line, "fhir.json", "The object is not JSON.")
+        else:
+            findings.problem(piece.line, "fhir.no_resource", "The object is no resource.")
+        return
+    _, resource = found
+    kind = text(resource, "resourceType")
+    if kind == _BUNDLE and "entry" not in resource:
+        return  # an empty one
+    records = records_of(resource, names)
+    if records is None:
+        findings.leave_out(kind[:60])
+        return
+    for name in left_over(resource):
+        findings.leave_out(name)
+    for category, fields in records:
+        if set(fields) <= {"identifier", "status", "kind", "company"}:
+            findings.problem(
+                piece.line, "fhir.empty", "The resource holds nothing that can be kept."
+            )
+        else:
+            findings.draft(category, fields, line=piece.line, entry="resource")
