@@ -83,7 +83,7 @@ def compact(conn: Connection) -> Compacted:
 def _full_text(conn: Connection) -> list[str]:
     rows = conn.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
-        " AND lower(sql) LIKE '%using fts5%'"
+        " AND (lower(sql) LIKE '%using fts5 %' OR lower(sql) LIKE '%using fts5(%')"
     )
     return [str(row[0]) for row in rows]
 

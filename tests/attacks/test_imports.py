@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pds.db import Migration, migrate, open_plain
+from pds.db import migrate, open_plain
+from pds.vault.files import MIGRATIONS
 from pds.vault.imports import ImportFailed, Source, apply, plan, source
 from pds.vault.records import Records
-from pds.vault.store.record_index import INDEX_SQL
-from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 from tests.importing import Reading, make_plan, read_csv, read_vcard
 
 GOOD = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Good\r\nEND:VCARD\r\n"
@@ -22,11 +21,7 @@ GOOD = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Good\r\nEND:VCARD\r\n"
 @pytest.fixture
 def records() -> Iterator[Records]:
     conn = open_plain(":memory:")
-    migrate(
-        conn,
-        [Migration(1, RECORDS_SQL), Migration(2, RECORDS_IN_TIME_SQL + INDEX_SQL)],
-        application_id=7,
-    )
+    migrate(conn, MIGRATIONS, application_id=7)
     yield Records(conn, clock=lambda: datetime(2026, 11, 21, tzinfo=UTC))
     conn.close()
 

@@ -14,8 +14,6 @@ from did.multikey import b64url_encode
 from did.time import format_time
 from pds.db import transaction
 from pds.vault.context import Context
-from pds.vault.schemas import category as category_of
-from pds.vault.schemas import schema_of
 from pds.vault.store.exports import ExportStore
 from pds.vault.store.records import RecordStore, Row
 
@@ -81,8 +79,9 @@ def write_export(
     category, ``OSError`` of the disk.
     """
     everything = categories is None and company is None
+    words = ctx.records.catalogue()
     for name in categories or ():
-        category_of(name)
+        words.category(name)
     about = None if company is None else find_company(ctx, company)
     with (
         transaction(ctx.conn, immediate=False),  # one state of the vault from here on
@@ -111,6 +110,7 @@ class _Export:
         self._store = store
         self._progress = progress
         self._versions = RecordStore(ctx.conn)
+        self._words = ctx.records.catalogue()
         self._listed: list[pages.Listed] = []
         self._files: list[tuple[str, str]] = []
         self._attached: list[tuple[str, str, int]] = []
@@ -135,7 +135,7 @@ class _Export:
                 self._files.append((path, what))
 
     def _category(self, name: str, live: int, deleted: int) -> None:
-        category, schema = category_of(name), schema_of(name)
+        category, schema = self._words.category(name), self._words.schema_of(name)
         path = f"data/{name}"
         with self._archive.member(f"{path}.jsonld") as out:
             out.write(jsonld.header(name, schema))

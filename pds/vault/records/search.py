@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from pds.vault.schemas import RecordError, category
+from pds.vault.schemas import RecordError
 from pds.vault.store.record_index import FIRST, LAST, span
 from pds.vault.store.words import label, name_key
 
@@ -17,7 +17,7 @@ class Query:
     ``text``: each word of it begins some word of the record, whatever the case and the accents.
     ``start`` and ``end``: days, both within, of what happened; where a record names no time, of
     when it was first kept. ``companies``: one of these names, without regard to case, accents and
-    punctuation. ``tag`` likewise. RecordError ``data.unknown_category``, ``data.query``.
+    punctuation. ``tag`` likewise. RecordError ``data.query``.
     """
 
     text: str | None = None
@@ -30,8 +30,6 @@ class Query:
     about: str | None = None
 
     def __post_init__(self) -> None:
-        if self.category is not None:
-            category(self.category)
         if self.about is not None and self.about not in ABOUT:
             raise RecordError(
                 "A record is about the holder or about someone else.",

@@ -293,8 +293,11 @@ class Records:
         """A page of live records that answer the query, the newest first: by the time they
         happened, or else were first kept.
 
-        ``after`` is ``Page.next`` of the page before. RecordError ``data.cursor``.
+        ``after`` is ``Page.next`` of the page before. RecordError ``data.cursor``,
+        ``data.unknown_category``.
         """
+        if query.category is not None:
+            self._known(query.category)
         limit = _limit(limit)
         first, last = query.places(after)
         places = self._store.index.find(

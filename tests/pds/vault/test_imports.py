@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pds.db import Migration, migrate, open_plain, transaction
+from pds.db import migrate, open_plain, transaction
+from pds.vault.files import MIGRATIONS
 from pds.vault.imports import ImportFailed, Source, apply, detect
 from pds.vault.records import Records
 from pds.vault.schemas import check
-from pds.vault.store.record_index import INDEX_SQL
-from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 from tests.importing import make_plan, read, read_csv, read_vcard
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -23,11 +22,7 @@ DEMO = ROOT / "scripts" / "fixtures"
 @pytest.fixture
 def records() -> Iterator[Records]:
     conn = open_plain(":memory:")
-    migrate(
-        conn,
-        [Migration(1, RECORDS_SQL), Migration(2, RECORDS_IN_TIME_SQL + INDEX_SQL)],
-        application_id=7,
-    )
+    migrate(conn, MIGRATIONS, application_id=7)
     yield Records(conn, clock=lambda: NOW)
     conn.close()
 

@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from did.json import JsonObject
-from pds.db import Connection, Migration, migrate, open_plain, transaction
+from pds.db import Connection, migrate, open_plain, transaction
+from pds.vault.files import MIGRATIONS
 from pds.vault.records import Record, RecordError, Records
 from pds.vault.schemas import categories, check, parse_path, schema_of
-from pds.vault.store.record_index import INDEX_SQL
-from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
@@ -31,11 +30,7 @@ def ticking_clock() -> Callable[[], datetime]:
 
 def new_vault(path: Path | str = ":memory:") -> Connection:
     conn = open_plain(path)
-    migrate(
-        conn,
-        [Migration(1, RECORDS_SQL), Migration(2, RECORDS_IN_TIME_SQL + INDEX_SQL)],
-        application_id=7,
-    )
+    migrate(conn, MIGRATIONS, application_id=7)
     return conn
 
 

@@ -8,21 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pds.db import Connection, Migration, migrate, open_plain
+from pds.db import Connection, migrate, open_plain
+from pds.vault.files import MIGRATIONS
 from pds.vault.records import Records
-from pds.vault.store.record_index import INDEX_SQL
-from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 
 def new_vault() -> tuple[Connection, Records]:
     conn = open_plain(":memory:")
-    migrate(
-        conn,
-        [Migration(1, RECORDS_SQL), Migration(2, RECORDS_IN_TIME_SQL + INDEX_SQL)],
-        application_id=7,
-    )
+    migrate(conn, MIGRATIONS, application_id=7)
     return conn, Records(conn, clock=lambda: NOW)
 
 
