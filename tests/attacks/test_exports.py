@@ -288,6 +288,29 @@ def test_attack_63_flipped_bytes(target: Path) -> None:
         assert [r.fields for r in found] in ([], [{"name": "cycling"}])
 
 
+def _move(raw: bytearray, at: int, by: int) -> None:
+    """Change a number of four bytes."""
+    raw[at : at + 4] = struct.pack("<L", struct.unpack("<L", raw[at : at + 4])[0] + by)
+
+
+@pytest.mark.parametrize("shift", [1, 30, 400, 2**20, -1, -30])
+def test_attack_63_directory_elsewhere(target: Path, shift: int) -> None:
+    """A directory that lies about its own place."""
+    raw = bytearray(pack(target, {PATH: body(record())}).read_bytes())
+    _move(raw, raw.rindex(b"PK\x05\x06") + 16, shift)
+    target.write_bytes(raw)
+    assert refused(target) == "import.not_ours"
+
+
+def test_attack_63_file_before_the_archive(target: Path) -> None:
+    """A file that would begin before the first byte; the manifest is where it says."""
+    raw = bytearray(pack(target, {PATH: body(record())}).read_bytes())
+    _move(raw, raw.rindex(b"PK\x05\x06") + 16, 30)  # everything is looked for 30 bytes before
+    _move(raw, raw.rindex(b"PK\x01\x02") + 42, 30)  # but for the manifest
+    target.write_bytes(raw)
+    assert taken(target) == ([], [(PATH, 0, "import.damaged")])
+
+
 def test_attack_63_cut_off(target: Path) -> None:
     """An archive that ends early is none."""
     raw = pack(target, {PATH: body(record())}).read_bytes()

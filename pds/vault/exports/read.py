@@ -42,7 +42,11 @@ _SMALL = 2**20  # below this no ratio is a danger
 _BAD_NAME = re.compile(r"^/|^[A-Za-z]:|\\|(?:^|/)\.\.?(?:/|$)|//|[\x00-\x1f\x7f]")
 _DATA = re.compile(r"data/[^/]+\.jsonld")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+# What zipfile raises for a file that is not as it says, beside its own error.
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError,
+    OSError, ValueError,
+)  # fmt: skip
 
 Report = Callable[[int, str, str], None]
 """Takes a line (0 for a file as a whole), a stable code and a sentence."""
@@ -89,7 +93,7 @@ class ExportArchive:
         _check_directory(file)
         try:
             self._zip = zipfile.ZipFile(file)
-        except (*_BROKEN, ValueError, struct.error) as error:
+        except _BROKEN as error:
             raise _not_ours() from error
         # 2. Every member is a plain file with a plain name, once.
         self._infos: dict[str, zipfile.ZipInfo] = {}
