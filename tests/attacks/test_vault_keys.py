@@ -146,10 +146,11 @@ def test_attack_69_slots_of_another_day_in_a_backup(made: tuple[Path, str], tmp_
     with zipfile.ZipFile(tmp_path / "before") as archive:
         slots = archive.read(files.SLOTS)
     with zipfile.ZipFile(tmp_path / "after") as archive:
-        database = archive.read(files.DATABASE)
+        rest = {name: archive.read(name) for name in (files.DATABASE, files.ATTACHMENTS)}
     with zipfile.ZipFile(tmp_path / "mixed", "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(files.SLOTS, slots)
-        archive.writestr(files.DATABASE, database)
+        for name, octets in rest.items():
+            archive.writestr(name, octets)
     refused(
         "vault.slots_old",
         lambda: Vault.restore(tmp_path / "mixed", tmp_path / "again", passphrase=PASSPHRASE),
