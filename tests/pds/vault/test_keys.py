@@ -362,9 +362,9 @@ def test_without_a_time_it_stays_open(folder: Path, kit: str) -> None:
 
 def test_what_is_locked_holds_no_key(folder: Path, kit: str) -> None:
     """The key is overwritten, the database closed, the folder free for others; twice is as well."""
-    key = files.unlock(folder, kit=kit)
+    vault = Vault.open(folder, kit=kit)
+    key = vault._data_key
     raw = key._raw
-    vault = Vault.open(folder, data_key=key)
     assert any(raw)
     vault.close()
     vault.close()
