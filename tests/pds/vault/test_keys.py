@@ -295,9 +295,9 @@ def test_the_kernel_is_told_when_to_forget(vault: Vault) -> None:
     vault.stay_unlocked(7 * 60)
     try:
         lines = Path("/proc/keys").read_text().splitlines()
-        (line,) = [line for line in lines if f"pds:v1:{name}" in line]
-        assert line.split()[3] in {"6m", "7m"}
-        assert line.split()[4] == "3f0b0000"
+        # Those that were forgotten a moment ago may still be listed.
+        shown = [line.split()[3:5] for line in lines if f"pds:v1:{name}" in line]
+        assert ["6m", "3f0b0000"] in shown or ["7m", "3f0b0000"] in shown
     finally:
         unlocked.forget(name)
 
