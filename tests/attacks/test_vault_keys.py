@@ -95,16 +95,24 @@ def test_attack_61_slot_under_another_kind(made: tuple[Path, str]) -> None:
     refused("vault.slots_damaged", lambda: files.unlock(folder, passphrase=PASSPHRASE))
 
 
+def members_of(backup: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(backup) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(backup: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(backup, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return backup
+
+
 def bent_backup(backup: Path, change: Callable[[list[bytes]], list[bytes]]) -> Path:
     """The backup with other pages of the database, its archive whole and its checksums right."""
-    with zipfile.ZipFile(backup) as archive:
-        slots, database = archive.read(files.SLOTS), archive.read(files.DATABASE)
+    members = members_of(backup)
+    database = members[files.DATABASE]
     pages = [database[at : at + PAGE_SIZE] for at in range(0, len(database), PAGE_SIZE)]
-    bent = backup.with_name("bent")
-    with zipfile.ZipFile(bent, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(files.SLOTS, slots)
-        archive.writestr(files.DATABASE, b"".join(change(pages)))
-    return bent
+    return packed(backup.with_name("bent"), members | {files.DATABASE: b"".join(change(pages))})
 
 
 CHANGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
@@ -114,6 +122,16 @@ CHANGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "one twice": lambda pages: [*pages[:20], pages[21], *pages[21:]],
     "one of another key": lambda pages: [*pages[:20], bytes(PAGE_SIZE), *pages[21:]],
 }
+
+
+def test_a_backup_packed_again_unchanged_is_taken(made: tuple[Path, str], tmp_path: Path) -> None:
+    """So that what the next tests see refused is refused for its pages."""
+    folder, kit = made
+    with Vault.open(folder, kit=kit) as vault:
+        vault.backup(tmp_path / "backup")
+    bent = bent_backup(tmp_path / "backup", lambda pages: pages)
+    with Vault.restore(bent, tmp_path / "again", kit=kit) as restored:
+        assert restored.status().items == 300
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -143,14 +161,8 @@ def test_attack_69_slots_of_another_day_in_a_backup(made: tuple[Path, str], tmp_
         vault.backup(tmp_path / "before")
         vault.keys.change_passphrase(NEW, params=QUICK)
         vault.backup(tmp_path / "after")
-    with zipfile.ZipFile(tmp_path / "before") as archive:
-        slots = archive.read(files.SLOTS)
-    with zipfile.ZipFile(tmp_path / "after") as archive:
-        rest = {name: archive.read(name) for name in (files.DATABASE, files.ATTACHMENTS)}
-    with zipfile.ZipFile(tmp_path / "mixed", "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(files.SLOTS, slots)
-        for name, octets in rest.items():
-            archive.writestr(name, octets)
+    old = members_of(tmp_path / "before")[files.SLOTS]
+    packed(tmp_path / "mixed", members_of(tmp_path / "after") | {files.SLOTS: old})
     refused(
         "vault.slots_old",
         lambda: Vault.restore(tmp_path / "mixed", tmp_path / "again", passphrase=PASSPHRASE),

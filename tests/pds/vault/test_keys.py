@@ -295,9 +295,9 @@ def test_the_kernel_is_told_when_to_forget(vault: Vault) -> None:
     vault.stay_unlocked(7 * 60)
     try:
         lines = Path("/proc/keys").read_text().splitlines()
-        (line,) = [line for line in lines if f"pds:v1:{name}" in line]
-        assert line.split()[3] in {"6m", "7m"}
-        assert line.split()[4] == "3f0b0000"
+        # Those that were forgotten a moment ago may still be listed.
+        shown = [line.split()[3:5] for line in lines if f"pds:v1:{name}" in line]
+        assert ["6m", "3f0b0000"] in shown or ["7m", "3f0b0000"] in shown
     finally:
         unlocked.forget(name)
 
@@ -362,9 +362,9 @@ def test_without_a_time_it_stays_open(folder: Path, kit: str) -> None:
 
 def test_what_is_locked_holds_no_key(folder: Path, kit: str) -> None:
     """The key is overwritten, the database closed, the folder free for others; twice is as well."""
-    key = files.unlock(folder, kit=kit)
+    vault = Vault.open(folder, kit=kit)
+    key = vault._data_key
     raw = key._raw
-    vault = Vault.open(folder, data_key=key)
     assert any(raw)
     vault.close()
     vault.close()

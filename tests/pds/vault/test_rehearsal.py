@@ -140,7 +140,7 @@ def test_killed_in_the_middle(
 
     child = os.fork()
     if child == 0:
-        monkeypatch.setattr(rehearsal, "check", die)
+        monkeypatch.setattr(rehearsal.keyslots, "vault_id", die)
         rehearse(tmp_path / "backup", kit=made[1], work=tmp_path, clock=clock)
         os._exit(0)
     os.waitpid(child, 0)

@@ -55,8 +55,9 @@ def rotate(folder: Path, kit: str, keep: Callable[[str], None] = lambda _words: 
 
 
 def names(folder: Path) -> set[str]:
-    """Without what the slot file's own writing clears away by itself."""
-    return {path.name for path in folder.iterdir() if not path.name.startswith("slots.json.")}
+    """The files, without what the slot file's own writing clears away by itself."""
+    found = {path.name for path in folder.iterdir() if path.is_file()}
+    return {name for name in found if not name.startswith("slots.json.")}
 
 
 def refused(code: str, act: Callable[[], object]) -> None:
@@ -266,7 +267,7 @@ def test_killed_at_every_step(made: tuple[Path, str], tmp_path: Path) -> None:
         place = tmp_path / f"step{step}"
         shutil.copytree(folder, place)
         alive, words = killed_at(place, kit, step)
-        for path in place.iterdir():
+        for path in (path for path in place.rglob("*") if path.is_file()):
             assert CANARY.encode() not in path.read_bytes()
         works = [secret for secret in (kit, words) if secret and opens(place, secret)]
         assert len(works) == 1, step
