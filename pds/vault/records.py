@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
+from did.errors import JsonError
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.multikey import b64url_encode
 from did.time import format_time, parse_time
-from pds.db import Connection, transaction
+from pds.db import Connection, DbDamaged, transaction
 
 from .schemas import (
     Category,
@@ -415,7 +416,14 @@ def _digest(category_name: str, canonical: bytes) -> bytes:
 
 
 def _fields(row: Row) -> JsonObject:
-    return {} if row.fields is None else parse_object(row.fields)
+    try:
+        return {} if row.fields is None else parse_object(row.fields)
+    except JsonError:
+        # Valid when it was written. SQLCipher hands out the last part of a long value as zero bytes
+        # when the page that holds it was damaged, and complains at the next question only.
+        raise DbDamaged(
+            "An item cannot be read: the database is damaged.", hint="See: pds vault check"
+        ) from None
 
 
 def _record(row: Row) -> Record:
