@@ -72,8 +72,8 @@ class DataKey:
     def derive(self, label: str) -> bytes:
         """32 bytes for one use: HKDF-SHA256, salt ``"pds/v1/vault"``, info = the label in UTF-8.
 
-        Labels in use: ``database``, ``slot-mac``, ``audit``, ``blobs``, ``head``. The data key itself
-        encrypts nothing.
+        Labels in use: ``database``, ``slot-mac``, ``audit``, ``blobs``, ``head``. The data key
+        itself encrypts nothing.
         """
         return HKDF(
             algorithm=SHA256(), length=slotfile.KEY_BYTES, salt=b"pds/v1/vault", info=label.encode()
