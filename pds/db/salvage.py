@@ -2,8 +2,12 @@
 
 SQLCipher refuses a page that was altered, and from then on every question on that connection. So
 each time that a page is met which cannot be read, the file is opened anew, and the reading goes on
-behind it. A table is read from both ends; what lies between two damaged pages is looked up row by
-row, by the row numbers that the table's indexes still name. These also tell which rows are lost.
+behind it. One case it passes over: where the damaged page holds the last part of a long value, that
+part comes out as zero bytes, and only the next question fails. So a value that ends in zeros counts
+as one that cannot be read; text of ours holds none.
+
+A table is read from both ends; what lies between two damaged pages is looked up row by row, by the
+row numbers that the table's indexes still name. These also tell which rows are lost.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +20,7 @@ from sqlcipher3 import dbapi2
 from pds.db.connection import Connection
 
 Key = tuple[Any, ...]
+_SHORT = 400  # a blob that needs no page of its own
 
 
 @dataclass(slots=True)
@@ -73,6 +78,7 @@ class Salvage:
         order = ", ".join(key)
         backwards = ", ".join(f"{name} DESC" for name in key)
         seen: set[Key] = set()
+        zeroed: set[Key] = set()
         for direction in (order, backwards):
             batch: list[Any] = []
             done = self._read(
@@ -81,20 +87,23 @@ class Salvage:
                 batch.append,
             )
             for row in batch:
-                if (found := tuple(row)[-len(key) :]) not in seen:
+                found, values = tuple(row)[-len(key) :], tuple(row)[: -len(key)]
+                if any(map(_is_zeroed, values)):
+                    zeroed.add(found)
+                elif found not in seen:
                     seen.add(found)
-                    yield tuple(row)[: -len(key)]
-            if done:
+                    yield values
+            if done and not zeroed:
                 report.read = len(seen)
                 return
         report.whole = False
         where = " AND ".join(f"{name} = ?" for name in key)
-        for one in sorted(self._named(table, key) - seen, key=repr):
+        for one in sorted((self._named(table, key) | zeroed) - seen, key=repr):
             row = self.ask(
                 f"SELECT * FROM {_quoted(table)} NOT INDEXED WHERE {where}",  # noqa: S608
                 one,
             )
-            if row is None:
+            if row is None or any(_is_zeroed(value) for found in row for value in found):
                 report.lost.append(one)
             elif row:
                 seen.add(one)
@@ -125,19 +134,27 @@ class Salvage:
 
     def _read(self, sql: str, values: Sequence[Any], take: Callable[[Any], object]) -> bool:
         """Whether the query came to its end; what it gave until then has been taken."""
-        if self._conn is None:
-            self._conn = self._reopen()
+        fresh, taken = self._conn is None, 0
+        conn = self._conn = self._conn or self._reopen()
         try:
-            for row in self._conn.execute(sql, tuple(values)):
+            for row in conn.execute(sql, tuple(values)):
                 take(row)
+                taken += 1
         except dbapi2.OperationalError:
             return False  # no such table or index: an older or newer schema
         except dbapi2.DatabaseError:
             with suppress(dbapi2.Error):
-                self._conn.close()
+                conn.close()
             self._conn = None
-            return False
+            # Perhaps the complaint is about the question before.
+            return not fresh and not taken and self._read(sql, values, take)
         return True
+
+
+def _is_zeroed(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    return isinstance(value, bytes) and len(value) > _SHORT and value.endswith(b"\0")
 
 
 def _quoted(name: str) -> str:

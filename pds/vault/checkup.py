@@ -8,7 +8,7 @@ this way; nor does anything in a database show that *all* of it is old.
 
 from collections.abc import Iterator
 
-from pds.db import DbDamaged, check
+from pds.db import check, transaction
 from pds.vault.context import Context
 from pds.vault.store.history import HistoryEntry, HistoryStore
 from pds.vault.store.survey import Survey
@@ -20,7 +20,7 @@ _OLD = "an old page was put back"
 def checkup(ctx: Context) -> list[str]:
     """What is wrong, a sentence each; empty for a sound vault. No sentence holds a value.
 
-    1. every page can be read and every index fits its table (``pds.db.check``)
+    1. every page can be read, every index fits its table, the search its words (``pds.db.check``)
     2. the history is unbroken, each entry is the one that was logged, the tree is the tree of them
     3. each item, grant and request stands where the history left it
     4. the search knows the live items and no others
@@ -29,18 +29,14 @@ def checkup(ctx: Context) -> list[str]:
     if found:
         return found  # the rest would be met with errors
     survey = Survey(ctx.conn)
-    try:
-        with ctx.transaction():  # one state, while other programs write
-            found = ctx.history.problems()
-            if not found:
-                found = [sentence for _, sentence in older_than_history(ctx.history, survey)]
-            if survey.miscounted():
-                found.append("the numbers of items that are kept are not those of the items")
-            if survey.unindexed():
-                found.append("the search index does not fit the items")
-            survey.check_index()
-    except DbDamaged:
-        found.append("the search index does not fit its own words")
+    with transaction(ctx.conn, immediate=False):  # one state, while other programs write
+        found = ctx.history.problems()
+        if not found:
+            found = [sentence for _, sentence in older_than_history(ctx.history, survey)]
+        if survey.miscounted():
+            found.append("the numbers of items that are kept are not those of the items")
+        if survey.unindexed():
+            found.append("the search index does not fit the items")
     return found
 
 

@@ -42,8 +42,8 @@ class DataKey:
     def derive(self, label: str) -> bytes:
         """32 bytes for one use: HKDF-SHA256, salt ``"pds/v1/vault"``, info = the label in UTF-8.
 
-        Labels in use: ``database``, ``slot-mac``, ``audit``, ``blobs``. The data key itself
-        encrypts nothing. Raises ``vault.locked`` once the key was wiped.
+        Labels in use: ``database``, ``slot-mac``, ``audit``, ``blobs``, ``head``. The data key
+        itself encrypts nothing. Raises ``vault.locked`` once the key was wiped.
         """
         return HKDF(
             algorithm=SHA256(), length=slotfile.KEY_BYTES, salt=b"pds/v1/vault", info=label.encode()

@@ -5,8 +5,10 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from did.errors import JsonError
 from did.json import Json, JsonObject, parse_object
 from did.time import parse_time
+from pds.db import DbDamaged
 from pds.vault.schemas import RecordError
 from pds.vault.store.records import Row
 
@@ -150,7 +152,14 @@ def digest_of(category: str, canonical: bytes) -> bytes:
 
 
 def fields_of(row: Row) -> JsonObject:
-    return {} if row.fields is None else parse_object(row.fields)
+    try:
+        return {} if row.fields is None else parse_object(row.fields)
+    except JsonError:
+        # Valid when it was written. SQLCipher hands out the last part of a long value as zero bytes
+        # when the page that holds it was damaged, and complains at the next question only.
+        raise DbDamaged(
+            "An item cannot be read: the database is damaged.", hint="See: pds vault check"
+        ) from None
 
 
 def validity_of(row: Row) -> Validity:

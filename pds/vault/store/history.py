@@ -6,6 +6,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from did.json import JsonObject, canonicalize, parse_object
@@ -113,21 +114,22 @@ class HistoryStore:
         Entries are numbered without a gap, each is the one whose leaf was stored, and the stored
         nodes are those of the tree over these leaves, no more and no fewer.
         """
-        stored = {
-            (row["level"], row["idx"]): bytes(row["hash"])
-            for row in self._conn.execute("SELECT level, idx, hash FROM history_node")
-        }
         found: list[str] = []
         nodes = MemoryNodes()
         tree = Tree(nodes, 0)
-        for row in self._conn.execute("SELECT n, entry, salt FROM history ORDER BY n"):
+        for row in self._conn.execute(
+            "SELECT n, entry, salt, hash FROM history"
+            " LEFT JOIN history_node ON level = 0 AND idx = n ORDER BY n"
+        ):
             if row["n"] != tree.size:
                 return [*found, f"history entries before {row['n']} are missing"]
             leaf = leaf_of(row["salt"], parse_object(row["entry"]))
-            if stored.get((0, tree.size)) != leaf:
+            if row["hash"] != leaf:
                 found.append(f"history entry {row['n']} was altered")
             tree.append(leaf)
-        if not found and stored != dict(nodes.items()):
+        stored = self._conn.execute("SELECT level, idx, hash FROM history_node ORDER BY level, idx")
+        pairs = zip_longest((((r[0], r[1]), r[2]) for r in stored), nodes.items())
+        if not found and any(one != other for one, other in pairs):
             found.append("the history does not fit its log: entries are missing, or an old page")
         return found
 

@@ -54,10 +54,6 @@ class Survey(Tables):
         )
         return int(row["n"])
 
-    def check_index(self) -> None:
-        """Raises DbError ``db.damaged`` when the search does not fit its own words."""
-        self._run("INSERT INTO record_index (record_index) VALUES ('integrity-check')")
-
     def grants(self) -> dict[str, tuple[bool, int]]:
         """Of each grant: whether it was ended, and the version of its package."""
         rows = self._all("SELECT id, ended, seq FROM access_grant")

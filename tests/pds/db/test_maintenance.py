@@ -13,6 +13,7 @@ from pds.db import (
     DbError,
     Migration,
     check,
+    compact,
     copy_encrypted,
     migrate,
     open_encrypted,
@@ -170,6 +171,51 @@ def test_a_copy_that_is_not_sound_is_not_kept(
         copy_encrypted(conn, tmp_path / "copy.db", COPY_KEY)
     conn.close()
     assert {file.name for file in tmp_path.iterdir()} == {"a.db"}
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+def test_compacting_gives_room_back(tmp_path: Path, key: bytes | None) -> None:
+    """The file shrinks by what was deleted; rows, numbers, search and settings stay."""
+    path = tmp_path / "a.db"
+    filled(path, key)
+    conn = open_plain(path) if key is None else open_encrypted(path, key)
+    with transaction(conn):
+        conn.execute("DELETE FROM item WHERE id <= 290")
+        conn.execute("DELETE FROM words WHERE rowid <= 290")
+    before = path.stat().st_size
+    done = compact(conn)
+    assert done.shrunk
+    assert done.after == path.stat().st_size < before
+    assert check(conn) == []
+    assert conn.execute("SELECT count(*) FROM words('canary')").fetchone()[0] == 10
+    assert conn.execute("PRAGMA temp_store").fetchone()[0] == 2
+    migrate(conn, [SCHEMA], application_id=ID)
+    conn.execute("INSERT INTO item (text) VALUES ('next')")
+    assert conn.execute("SELECT max(id) FROM item").fetchone()[0] == 301
+    conn.close()
+
+
+def test_compacting_beside_others(tmp_path: Path) -> None:
+    """Not in a transaction, not while another writes; beside a reader the file shrinks later."""
+    path = tmp_path / "a.db"
+    filled(path)
+    conn, other = open_encrypted(path, KEY), open_encrypted(path, KEY)
+    for one in (conn, other):
+        one.execute("PRAGMA busy_timeout = 0")
+    with transaction(conn), pytest.raises(DbError) as caught:
+        compact(conn)
+    assert caught.value.code == "db.in_transaction"
+    with transaction(other), pytest.raises(DbBusy):
+        compact(conn)
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM item").fetchall()
+    assert not compact(conn).shrunk
+    assert other.execute("SELECT count(*) FROM item").fetchone()[0] == 300
+    other.execute("COMMIT")
+    assert compact(conn).shrunk
+    assert check(other) == []
+    conn.close()
+    other.close()
 
 
 def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
