@@ -19,6 +19,8 @@ _NEEDED = re.compile(
     rb'"resourceType"\s{0,20}:\s{0,20}"(?:' + "|".join(sorted(NEEDED)).encode() + rb')"'
 )
 _BUNDLE = "Bundle"
+# A record of no more than these is none.
+_SAYS_NOTHING = frozenset({"identifier", "status", "kind"})
 
 
 def fhir_reader(data: bytes | Path | Source) -> Read:
@@ -113,10 +115,8 @@ def _take(piece: Piece, names: Names, findings: Findings) -> None:
         return
     for name in left_over(resource):
         findings.leave_out(name)
-    for category, fields in records:
-        if set(fields) <= {"identifier", "status", "kind", "company"}:
-            findings.problem(
-                piece.line, "fhir.empty", "The resource holds nothing that can be kept."
-            )
-        else:
-            findings.draft(category, fields, line=piece.line, entry="resource")
+    usable = [record for record in records if not set(record[1]) <= _SAYS_NOTHING]
+    if records and not usable:
+        findings.problem(piece.line, "fhir.empty", "The resource holds nothing that can be kept.")
+    for category, fields in usable:
+        findings.draft(category, fields, line=piece.line, entry="resource")

@@ -63,17 +63,14 @@ def _each(value: object, path: str) -> list[dict[str, object]]:
 
 
 def records_of(resource: Resource, names: Names) -> list[tuple[str, JsonObject]] | None:
-    """The records of a resource, each with its category; None for a kind that has no place."""
+    """The records of a resource, each with its category, some of them empty; None for a kind that
+    has no place."""
     kind = text(resource, "resourceType")
     make = _MAKERS.get(kind)
     if make is None:
         return [] if kind in _NAMED else None
     context = _Context(names, contained_names(resource))
-    return [
-        (category, filled)
-        for category, fields in make(resource, context)
-        if (filled := _filled(fields))
-    ]
+    return [(category, _filled(fields)) for category, fields in make(resource, context)]
 
 
 def left_over(resource: Resource) -> list[str]:
