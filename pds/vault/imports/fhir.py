@@ -8,7 +8,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from .fhir_records import NEEDED, left_over, records_of
+from .fhir_records import NEEDED, left_over, plain, records_of
 from .fhir_values import Names, Resource, text
 from .json_stream import Piece, parse, read_pieces
 from .plan import Findings, ImportFailed, Read
@@ -111,7 +111,7 @@ def _take(piece: Piece, names: Names, findings: Findings) -> None:
         return  # an empty one
     records = records_of(resource, names)
     if records is None:
-        findings.leave_out(kind[:60])
+        findings.leave_out(plain(kind))
         return
     for name in left_over(resource):
         findings.leave_out(name)

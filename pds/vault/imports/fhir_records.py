@@ -79,7 +79,12 @@ def left_over(resource: Resource) -> list[str]:
     known = _READ.get(kind)
     if known is None:
         return []
-    return [f"{kind}.{name[:60]}" for name in resource if name not in known | _SILENT]
+    return [f"{kind}.{plain(name)}" for name in resource if name not in known | _SILENT]
+
+
+def plain(name: str) -> str:
+    """A name of FHIR's own form as it is; any other could hold anything, and is not repeated."""
+    return name if name.isascii() and name.isalnum() and len(name) <= 60 else "(another name)"
 
 
 def _filled(fields: _Fields) -> JsonObject:
