@@ -5,6 +5,7 @@ Long, because it is a list.
 
 import contextlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,14 @@ from pds.sealing import (
     unpad,
 )
 from pds.vault import slotfile
-from pds.vault.imports.plan import ImportFailed
+from pds.vault.imports import (
+    ImportFailed,
+    camt_reader,
+    fhir_reader,
+    icalendar_reader,
+    ofx_reader,
+)
+from pds.vault.imports.plan import Read
 from pds.vault.kit import kit_secret
 from pds.vault.schemas import RecordError, check, parse_path
 from pds.vault.slotfile import KeyslotError
@@ -66,8 +74,8 @@ from pds.wire import Manifest, WireError, parse_relay_url, sign_request
 from pds.wire import verify_request as verify_http
 from pds.wire.ids import capability_hash, check_id
 from pds.wire.objects import Answer, RelayInfo
+from tests.importing import collect, read_csv, read_vcard
 from tests.importing import read as read_import
-from tests.importing import read_csv, read_vcard
 
 HOLDER, COMPANY, LOG, REDEMPTION = (
     SigningKey.from_seed(secret(name)) for name in ("holder", "company", "log", "redemption")
@@ -556,6 +564,15 @@ def _log() -> dict[str, Target]:
     }
 
 
+def _import(reader: Callable[[bytes], Read]) -> Callable[[bytes], None]:
+    """Read a file from beginning to end, whatever its bytes say that it is."""
+
+    def run(raw: bytes) -> None:
+        collect("file", reader(raw))
+
+    return run
+
+
 def _vault() -> dict[str, Target]:
     fixtures, imports = ROOT / "scripts" / "fixtures", ROOT / "tests" / "fixtures" / "import"
     cards = (
@@ -568,11 +585,28 @@ def _vault() -> dict[str, Target]:
         b"Name;E-mail\nA;a@x.example\n",
         b'date,amount\n"1.2.2026",5\n',
     )
+    calendars, banks, statements, health = (
+        tuple(path.read_bytes() for path in sorted(imports.glob(f"*.{ending}")))
+        for ending in ("ics", "ofx", "xml", "json")
+    )
     words = " ".join(["abandon"] * 23 + ["art"]).encode()
     return {
+        "camt053": _target(_import(camt_reader), ImportFailed, *statements),
         "csv": _target(read_csv, ImportFailed, *tables),
-        "import": _target(read_import, ImportFailed, *cards, *tables),
+        "fhir": _target(_import(fhir_reader), ImportFailed, *health),
+        "icalendar": _target(_import(icalendar_reader), ImportFailed, *calendars),
+        "import": _target(
+            read_import,
+            ImportFailed,
+            *cards,
+            *tables,
+            *calendars,
+            *banks,
+            *statements,
+            *health,
+        ),
         "kit_words": _target(of_text(kit_secret), KeyslotError, words),
+        "ofx": _target(_import(ofx_reader), ImportFailed, *banks),
         "record": _target(
             of_json(_record, floats=True),
             (),
