@@ -15,10 +15,13 @@ import pytest
 from pds.vault.imports import (
     ImportFailed,
     camt_reader,
+    content_lines,
     fhir_reader,
     icalendar_reader,
     json_stream,
     ofx_reader,
+    ofx_tags,
+    xml_stream,
 )
 from tests.importing import Reading, collect, read
 
@@ -366,3 +369,20 @@ def test_attack_63_times_at_the_edge_of_time() -> None:
     for text in ("00010101000000[+12:X]", "99991231235959[-12:X]", "20260101990000[+99.99:X]"):
         item = TRANSACTION.replace(b"<FITID>", b"<DTUSER>" + text.encode() + b"<FITID>")
         assert good(through("ofx", ofx(item))) == 3
+
+
+@pytest.mark.parametrize("size", [64, 97, 1000])
+@pytest.mark.parametrize(
+    "file", ["calendar.ics", "statement_1252.ofx", "statement_v4.xml", "health.json"]
+)
+def test_attack_63_where_a_chunk_ends(
+    file: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a file says does not depend on how it is cut for reading."""
+    path = Path(__file__).parents[1] / "fixtures" / "import" / file
+    whole = read(path)
+    for module in (content_lines, json_stream, ofx_tags, xml_stream):
+        monkeypatch.setattr(module, "_CHUNK", size)
+    cut = read(path)
+    assert [(d.line, d.fields) for d in cut.drafts] == [(d.line, d.fields) for d in whole.drafts]
+    assert (cut.problems, cut.left_out) == (whole.problems, whole.left_out)

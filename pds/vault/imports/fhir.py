@@ -59,7 +59,11 @@ def _read(source: Source, encoding: str, findings: Findings) -> None:
         for piece in read_pieces(stream, broken=broken):
             _take(piece, names, findings)
     if not findings.entries and not findings.problem_count:
-        raise ImportFailed("The file holds no resource.", code="import.nothing_found")
+        raise ImportFailed(
+            "The file holds no resource.",
+            code="import.nothing_found",
+            hint="Check that it is the file that you meant, or export it anew.",
+        )
 
 
 def _names(source: Source) -> Names:

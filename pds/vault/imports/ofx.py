@@ -125,7 +125,11 @@ class _OfxReader:
 
     def end(self) -> None:
         if not self._seen:
-            raise ImportFailed("The file holds no OFX.", code="import.nothing_found")
+            raise ImportFailed(
+                "The file holds no OFX.",
+                code="import.nothing_found",
+                hint="Check that it is the file that you meant, or export it anew.",
+            )
         if self._entry is not None:
             self._unclosed("The file ends before the transaction does.")
         if _STATEMENTS & set(self._open):
