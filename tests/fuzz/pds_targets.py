@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import io
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,14 @@ from pds.vault.attachments.archive import unpack as unpack_attachments
 from pds.vault.attachments.folder import Folder
 from pds.vault.attachments.stream import Reader, Sealed
 from pds.vault.attachments.stream import seal as seal_attachment
-from pds.vault.imports.plan import ImportFailed
+from pds.vault.imports import (
+    ImportFailed,
+    camt_reader,
+    fhir_reader,
+    icalendar_reader,
+    ofx_reader,
+)
+from pds.vault.imports.plan import Read
 from pds.vault.kit import kit_secret
 from pds.vault.schemas import NAMES, Catalogue, RecordError, check, parse_path
 from pds.vault.schemas.own import read_own
@@ -74,8 +82,8 @@ from pds.wire import Manifest, WireError, parse_relay_url, sign_request
 from pds.wire import verify_request as verify_http
 from pds.wire.ids import capability_hash, check_id
 from pds.wire.objects import Answer, RelayInfo
+from tests.importing import collect, read_csv, read_vcard
 from tests.importing import read as read_import
-from tests.importing import read_csv, read_vcard
 
 HOLDER, COMPANY, LOG, REDEMPTION = (
     SigningKey.from_seed(secret(name)) for name in ("holder", "company", "log", "redemption")
@@ -588,6 +596,15 @@ def _attachment_name(given: str) -> None:
         raise ValueError("the name is not safe")
 
 
+def _import(reader: Callable[[bytes], Read]) -> Callable[[bytes], None]:
+    """Read a file from beginning to end, whatever its bytes say that it is."""
+
+    def run(raw: bytes) -> None:
+        collect("file", reader(raw))
+
+    return run
+
+
 def _vault() -> dict[str, Target]:
     fixtures, imports = ROOT / "scripts" / "fixtures", ROOT / "tests" / "fixtures" / "import"
     cards = (
@@ -599,6 +616,10 @@ def _vault() -> dict[str, Target]:
         *(path.read_bytes() for path in sorted(imports.glob("*.csv"))),
         b"Name;E-mail\nA;a@x.example\n",
         b'date,amount\n"1.2.2026",5\n',
+    )
+    calendars, banks, statements, health = (
+        tuple(path.read_bytes() for path in sorted(imports.glob(f"*.{ending}")))
+        for ending in ("ics", "ofx", "xml", "json")
     )
     words = " ".join(["abandon"] * 23 + ["art"]).encode()
     sealed = io.BytesIO()
@@ -616,9 +637,22 @@ def _vault() -> dict[str, Target]:
             of_text(_attachment_name), (), b"../a\\CON.\xe2\x80\xaetxt", b"-a. .", b"letter.pdf"
         ),
         "attachments_run": _target(_attachments_run, AttachmentError, sealed.getvalue()),
+        "camt053": _target(_import(camt_reader), ImportFailed, *statements),
         "csv": _target(read_csv, ImportFailed, *tables),
-        "import": _target(read_import, ImportFailed, *cards, *tables),
+        "fhir": _target(_import(fhir_reader), ImportFailed, *health),
+        "icalendar": _target(_import(icalendar_reader), ImportFailed, *calendars),
+        "import": _target(
+            read_import,
+            ImportFailed,
+            *cards,
+            *tables,
+            *calendars,
+            *banks,
+            *statements,
+            *health,
+        ),
         "kit_words": _target(of_text(kit_secret), KeyslotError, words),
+        "ofx": _target(_import(ofx_reader), ImportFailed, *banks),
         "record": _target(
             of_json(_record, floats=True),
             (),

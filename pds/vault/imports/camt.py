@@ -70,7 +70,11 @@ def _read(source: Source, findings: Findings) -> None:
             "The file breaks off here, or is not well-formed; what follows is not read.",
         )
     if not reader.seen:
-        raise ImportFailed("The file holds no statement.", code="import.nothing_found")
+        raise ImportFailed(
+            "The file holds no statement.",
+            code="import.nothing_found",
+            hint="Check that it is the file that you meant, or export it anew.",
+        )
 
 
 @dataclass(slots=True, repr=False)

@@ -8,7 +8,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from .fhir_records import NEEDED, left_over, records_of
+from .fhir_records import NEEDED, left_over, plain, records_of
 from .fhir_values import Names, Resource, text
 from .json_stream import Piece, parse, read_pieces
 from .plan import Findings, ImportFailed, Read
@@ -19,6 +19,8 @@ _NEEDED = re.compile(
     rb'"resourceType"\s{0,20}:\s{0,20}"(?:' + "|".join(sorted(NEEDED)).encode() + rb')"'
 )
 _BUNDLE = "Bundle"
+# A record of no more than these is none.
+_SAYS_NOTHING = frozenset({"identifier", "status", "kind"})
 
 
 def fhir_reader(data: bytes | Path | Source) -> Read:
@@ -57,7 +59,11 @@ def _read(source: Source, encoding: str, findings: Findings) -> None:
         for piece in read_pieces(stream, broken=broken):
             _take(piece, names, findings)
     if not findings.entries and not findings.problem_count:
-        raise ImportFailed("The file holds no resource.", code="import.nothing_found")
+        raise ImportFailed(
+            "The file holds no resource.",
+            code="import.nothing_found",
+            hint="Check that it is the file that you meant, or export it anew.",
+        )
 
 
 def _names(source: Source) -> Names:
@@ -109,14 +115,12 @@ def _take(piece: Piece, names: Names, findings: Findings) -> None:
         return  # an empty one
     records = records_of(resource, names)
     if records is None:
-        findings.leave_out(kind[:60])
+        findings.leave_out(plain(kind))
         return
     for name in left_over(resource):
         findings.leave_out(name)
-    for category, fields in records:
-        if set(fields) <= {"identifier", "status", "kind", "company"}:
-            findings.problem(
-                piece.line, "fhir.empty", "The resource holds nothing that can be kept."
-            )
-        else:
-            findings.draft(category, fields, line=piece.line, entry="resource")
+    usable = [record for record in records if not set(record[1]) <= _SAYS_NOTHING]
+    if records and not usable:
+        findings.problem(piece.line, "fhir.empty", "The resource holds nothing that can be kept.")
+    for category, fields in usable:
+        findings.draft(category, fields, line=piece.line, entry="resource")

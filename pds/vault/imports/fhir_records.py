@@ -63,17 +63,14 @@ def _each(value: object, path: str) -> list[dict[str, object]]:
 
 
 def records_of(resource: Resource, names: Names) -> list[tuple[str, JsonObject]] | None:
-    """The records of a resource, each with its category; None for a kind that has no place."""
+    """The records of a resource, each with its category, some of them empty; None for a kind that
+    has no place."""
     kind = text(resource, "resourceType")
     make = _MAKERS.get(kind)
     if make is None:
         return [] if kind in _NAMED else None
     context = _Context(names, contained_names(resource))
-    return [
-        (category, filled)
-        for category, fields in make(resource, context)
-        if (filled := _filled(fields))
-    ]
+    return [(category, _filled(fields)) for category, fields in make(resource, context)]
 
 
 def left_over(resource: Resource) -> list[str]:
@@ -82,7 +79,12 @@ def left_over(resource: Resource) -> list[str]:
     known = _READ.get(kind)
     if known is None:
         return []
-    return [f"{kind}.{name[:60]}" for name in resource if name not in known | _SILENT]
+    return [f"{kind}.{plain(name)}" for name in resource if name not in known | _SILENT]
+
+
+def plain(name: str) -> str:
+    """A name of FHIR's own form as it is; any other could hold anything, and is not repeated."""
+    return name if name.isascii() and name.isalnum() and len(name) <= 60 else "(another name)"
 
 
 def _filled(fields: _Fields) -> JsonObject:

@@ -75,7 +75,11 @@ def _read(source: Source, encoding: str, findings: Findings) -> None:
         for entry in read_entries(stream, legacy=legacy, problem=findings.problem):
             reader.take(entry)
     if not reader.seen:
-        raise ImportFailed("The file holds no calendar.", code="import.nothing_found")
+        raise ImportFailed(
+            "The file holds no calendar.",
+            code="import.nothing_found",
+            hint="Check that it is the file that you meant, or export it anew.",
+        )
     findings.encoding = encoding
     if reader.guessed:
         findings.encoding = " and ".join(sorted(reader.guessed))

@@ -14,9 +14,15 @@ from typing import BinaryIO
 MAX_OBJECT = 16 * 1024 * 1024
 MAX_DEPTH = 64
 _CHUNK = 262_144
-_OUTSIDE = re.compile(rb'["{}\[\]]')
+# Up to the next bracket, over whole strings; a quotation mark is one whose string goes on in the
+# next chunk. Possessive quantifiers: no part is ever tried twice.
+_OUTSIDE = re.compile(
+    rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+(["{}\[\]])',
+    re.DOTALL,
+)
 _INSIDE = re.compile(rb'["\\]')
-_KEY = b'"entry'
+_KEY = re.compile(rb'"entry"\s*:\s*\Z')
+_BEFORE = 64
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -52,7 +58,6 @@ class _Cutter:
         self._base = 0  # depth of the objects at the top: 1 inside a list
         self._depth = 0
         self._entries = False
-        self._key_entry = False
         self._parts: list[bytes] | None = None  # of the object that is being held
         self._size = self._start_line = 0
         self._bad = False
@@ -64,22 +69,25 @@ class _Cutter:
         while data := self._stream.read(_CHUNK):
             position, counted, held = skip, 0, 0
             while True:
-                match = (_INSIDE if in_string else _OUTSIDE).search(data, position)
+                if in_string:
+                    if (found := _INSIDE.search(data, position)) is None:
+                        break
+                    position = found.end()
+                    if found[0] == b"\\":
+                        position += 1  # what it escapes
+                    else:
+                        in_string = False
+                    continue
+                match = _OUTSIDE.match(data, position)
                 if match is None:
                     break
-                at, position = match.start(), match.end()
+                at, position = match.start(1), match.end()
                 byte = data[at]
-                if in_string:
-                    if byte == 0x5C:  # the backslash, and what it escapes
-                        position += 1
-                        continue
-                    in_string = False
-                    before = data[at - 6 : at] if at >= 6 else (tail + data[:at])[-6:]
-                    self._key_entry = self._depth == self._base + 1 and before == _KEY
-                elif byte == 0x22:
+                if byte == 0x22:
                     in_string = True
                 elif byte in b"{[":
-                    if self._opens(byte):
+                    before = data[at - _BEFORE : at] if at >= _BEFORE else tail + data[:at]
+                    if self._opens(byte, before):
                         line += data.count(b"\n", counted, at)
                         counted = held = at
                         self._start_line = line
@@ -90,25 +98,25 @@ class _Cutter:
             if self._parts is not None:
                 self._hold(data[held:])
             line += data.count(b"\n", counted)
-            skip, tail = max(position - len(data), 0) if in_string else 0, data[-6:]
+            skip = max(position - len(data), 0) if in_string else 0
+            tail = data[-_BEFORE:]
         if self._depth or in_string:
             self._broken(line)
 
-    def _opens(self, byte: int) -> bool:
-        """Whether an object to hold begins here."""
+    def _opens(self, byte: int, before: bytes) -> bool:
+        """Whether an object to hold begins here. ``before`` is what stands before the bracket."""
         depth, self._depth = self._depth, self._depth + 1
         if self._depth - self._base > MAX_DEPTH:
             self._bad = True
         if byte == 0x5B:
             if depth == 0:
                 self._base = 1
-            elif depth == self._base + 1 and self._key_entry:
+            elif depth == self._base + 1 and _KEY.search(before) is not None:
                 self._entries, self._parts = True, None
             return False
         if depth != (self._base + 2 if self._entries else self._base):
             return False
         self._parts, self._size, self._bad = [], 0, False
-        self._key_entry = False
         return True
 
     def _closes(self, byte: int) -> bool:

@@ -19,6 +19,7 @@ from .source import Source
 from .text import bytes_in, clean, is_utf8, legacy_encoding, recoded
 
 MAX_FIELDS = 200
+MAX_OPEN = 32
 
 _CHARSET = re.compile(
     rb"(?:CHARSET\s*:\s*|<\?XML[^>]{0,200}ENCODING\s*=\s*[\"'])([A-Z0-9_-]{1,20})"
@@ -67,8 +68,8 @@ def ofx_reader(data: bytes | Path | Source) -> Read:
     header says. ``line`` is
     where the transaction or the statement begins.
 
-    Problems: ``ofx.not_closed``, ``ofx.amount``, ``ofx.date``, ``ofx.too_large`` end one
-    transaction; ``ofx.too_long``, ``ofx.charset``, ``import.field`` leave out a part of one.
+    Problems: ``ofx.not_closed``, ``ofx.amount``, ``ofx.date`` end one transaction;
+    ``ofx.too_long``, ``ofx.charset``, ``import.field`` leave out a part of one.
     Raises ImportFailed: ``import.too_large``, ``import.empty``; reading raises
     ``import.nothing_found`` (not an OFX file).
     """
@@ -124,7 +125,11 @@ class _OfxReader:
 
     def end(self) -> None:
         if not self._seen:
-            raise ImportFailed("The file holds no OFX.", code="import.nothing_found")
+            raise ImportFailed(
+                "The file holds no OFX.",
+                code="import.nothing_found",
+                hint="Check that it is the file that you meant, or export it anew.",
+            )
         if self._entry is not None:
             self._unclosed("The file ends before the transaction does.")
         if _STATEMENTS & set(self._open):
@@ -143,8 +148,8 @@ class _OfxReader:
             self._statement, self._statement_line = {}, tag.line
         elif tag.name == "INVSTMTRS":
             self._findings.leave_out("INVSTMTRS")
-        if len(self._open) < 32:
-            self._open.append(tag.name)
+        self._open.append(tag.name)
+        del self._open[:-MAX_OPEN]  # more than that is no statement; the outermost are forgotten
 
     def _close(self, name: str) -> None:
         if name not in self._open:

@@ -167,6 +167,37 @@ def test_files_that_cannot_be_imported(
     assert cli.json("status")["items"] == before
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "added", "problems"),
+    [
+        ("calendar.ics", "icalendar", 8, 3),
+        ("statement_1252.ofx", "ofx", 7, 3),
+        ("statement_v4.xml", "camt053", 4, 2),
+        ("health.json", "fhir", 14, 0),
+    ],
+)
+def test_other_kinds_of_files(name: str, kind: str, added: int, problems: int, cli: Any) -> None:
+    """Calendars, bank statements and health records go in, and out again as one."""
+    file = Path(__file__).parents[2] / "fixtures" / "import" / name
+    told = cli.json("data", "import", str(file))
+    assert (told["kind"], told["about"], told["added"]) == (kind, "self", added)
+    assert told["problemCount"] == problems
+    again = cli.json("data", "import", str(file), "--kind", kind)
+    assert (again["added"], again["duplicates"]) == (0, added)
+    undone = cli.json("data", "undo", told["batch"], "--yes")
+    assert undone == {"removed": added, "kept": 0}
+
+
+def test_every_kind_can_be_named() -> None:
+    """The list that the help shows is that of the readers."""
+    from pds.cli.data import import_
+    from pds.vault.imports import KINDS
+
+    (option,) = (param for param in import_.params if param.name == "kind")
+    assert isinstance(option.type, click.Choice)
+    assert tuple(option.type.choices) == KINDS
+
+
 def test_columns_can_be_named(cli: Any, tmp_path: Path) -> None:
     """A file with foreign headings, with --map; a mapping to nowhere is refused."""
     file = tmp_path / "foreign.csv"
