@@ -20,6 +20,7 @@ from pds.vault.store.history import HISTORY_SQL
 from pds.vault.store.identities import IDENTITY_SQL
 from pds.vault.store.record_index import INDEX_SQL
 from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
+from pds.vault.store.relations import RELATION_SQL
 from pds.vault.store.schema import EXCHANGE_SQL
 from pds.wire import parse_relay_url
 
@@ -28,7 +29,7 @@ APPLICATION_ID = 0x50445356  # "PDSV"
 MIGRATIONS = (
     Migration(1, RECORDS_SQL + EXCHANGE_SQL + HISTORY_SQL),
     Migration(2, IDENTITY_SQL),
-    Migration(3, RECORDS_IN_TIME_SQL + INDEX_SQL),
+    Migration(3, RECORDS_IN_TIME_SQL + INDEX_SQL + RELATION_SQL),
 )
 
 

@@ -76,7 +76,8 @@ def test_listing_in_pages(cli: Any) -> None:
     assert seen == everything
     ran = cli("data", "list", "--limit", "5")
     assert len(ran.out.splitlines()) == 5
-    assert ran.err == f"There are more: --after {everything[4]}\n"
+    after = ran.err.removeprefix("There are more: ").split()
+    assert [i["id"] for i in cli.json("data", "list", "--limit", "5", *after)] == everything[5:10]
     assert cli("data", "list", "--limit", "1000").err == ""
     assert cli("data", "list", "note").out == "No items.\n"
     assert {i["category"] for i in cli.json("data", "list", "purchases")} == {"purchases"}
