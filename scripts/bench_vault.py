@@ -5,8 +5,8 @@
 
 The yardstick is the vault's own code on the same tables in a file without encryption, by the same
 SQLite (the one that sqlcipher3 carries; Python's own is too old for the index). For bulk inserts it
-is SQL written by hand: ready rows, two ``executemany``. With ``--peers`` there is another yardstick:
-each row's contents encrypted by AES-GCM, everything else in clear.
+is SQL written by hand: ready rows, two ``executemany``. With ``--peers`` there is another one: each
+row's contents encrypted by AES-GCM, everything else in clear.
 """
 
 import functools
@@ -246,8 +246,17 @@ def bulks(vaults: Vaults) -> Iterator[Round]:
     for _ in range(BULK_ROUNDS):
         drafts = vaults.drafts.take(BULK)
         store = Captured(plain.conn)
-        bulk = Bulk(store, Sieve(store), clock=lambda: NOW, random=os.urandom, source="import/csv",
-                    about="self", assurance="self-declared", collected=None, batch=None)  # fmt: skip
+        bulk = Bulk(
+            store,
+            Sieve(store),
+            clock=lambda: NOW,
+            random=os.urandom,
+            source="import/csv",
+            about="self",
+            assurance="self-declared",
+            collected=None,
+            batch=None,
+        )
         with bulk:
             bulk.add_many(drafts)
         yield in_turns(

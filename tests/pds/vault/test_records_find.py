@@ -477,3 +477,126 @@ def test_nothing_ends_before_it_begins() -> None:
     with pytest.raises(RecordError) as caught:
         Validity(date(2024, 1, 2), date(2024, 1, 1))
     assert caught.value.code == "data.validity"
+
+
+# --- the index ------------------------------------------------------------------------------------
+
+
+def test_a_vault_of_before_is_found_through(tmp_path: Path) -> None:
+    """Records written by the first tables are in the new index after the migration; the words of
+    the old one are gone from the file."""
+    conn = open_plain(tmp_path / "old.db")
+    migrate(conn, MIGRATIONS[:2], application_id=APPLICATION_ID)
+    fields = '{"date":"2024-05-01","item":"zanzibarlamp","merchant":"Lamp Ltd"}'
+    conn.execute(
+        "INSERT INTO records (id, category, schema, about, fields, digest, source, collected,"
+        " assurance, version, created, changed) VALUES (?, 'purchases', 's', 'self', ?, ?, 'self',"
+        " ?, 'self-declared', 1, ?, ?)",
+        ("A" * 22, fields, bytes(32), *["2026-01-01T00:00:00Z"] * 3),
+    )
+    conn.execute("INSERT INTO record_search (rowid, words) VALUES (1, 'zanzibarlamp onlyoldword')")
+    migrate(conn, MIGRATIONS, application_id=APPLICATION_ID)
+    records = Records(conn, clock=Clock())
+    records.prepare_index()
+    assert items(walk(records, Query(text="zanzi", start=date(2024, 5, 1)), 9)) == ["zanzibarlamp"]
+    assert records.counts()["purchases"] == 1
+    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    conn.close()
+    assert b"onlyoldword" not in (tmp_path / "old.db").read_bytes()
+
+
+def test_what_is_deleted_is_gone_from_the_index(tmp_path: Path) -> None:
+    """No word, no beginning of it and no label of a deleted record is in the file, although it was
+    indexed in pieces that were merged with others, edited and tagged."""
+    conn, records, clock = new_vault(tmp_path / "v.db")
+    for n in range(60):
+        clock.tick()
+        records.add(*purchase("2024-05-01", f"ordinary{n}", merchant="Shop"), source="self")
+    gone = records.add(*purchase("2024-05-02", "quetzalcanary", merchant="Shop"), source="self")
+    records.tag(gone.id, add=["xylotag"])
+    records.edit(gone.id, {"merchant": "Wyvern Kft"})
+    records.edit(gone.id, {"item": "jabberwock"})
+    for n in range(60):
+        records.add(*purchase("2024-05-03", f"later{n}", merchant="Shop"), source="self")
+    records.delete(gone.id)
+    vocabulary = {row[0] for row in conn.execute("SELECT term FROM record_words")}
+    assert {"ordinary1", "shop"} <= vocabulary
+    traces = ("quetz", "xylo", "wyv", "jabb", "_tag")
+    assert not [word for word in vocabulary if word.startswith(traces)]
+    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    octets = (tmp_path / "v.db").read_bytes()
+    assert b"ordinary" in octets
+    for trace in (b"quetz", b"tzalcanary", b"xylo", b"lotag", b"Wyvern", b"wyv", b"jabb"):
+        assert trace not in octets
+    assert conn.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    conn.close()
+
+
+def test_short_beginnings_and_other_scripts(records: Records) -> None:
+    """One and two letters, words of one letter, letters beyond the basic plane."""
+    texts = {
+        "a": {"a", "ab", "abc", "abcd"},
+        "ab": {"ab", "abc", "abcd"},
+        "abc": {"abc", "abcd"},
+        "Ж": {"Жук", "жа"},
+        "жу": {"Жук"},
+        "東": {"東京"},
+        "𝒜": set(),
+        "𐐀": {"𐐀𐐁𐐂𐐃"},
+        "𐐀𐐁": {"𐐀𐐁𐐂𐐃"},
+    }
+    for text in ("a", "ab", "abc", "abcd", "b", "Жук", "жа", "東京", "京", "𐐀𐐁𐐂𐐃"):
+        records.add("note", {"text": text}, source="self")
+    for asked, found in texts.items():
+        if found:
+            assert {r.fields["text"] for r in records.search(asked)} == found, asked
+
+
+def test_more_words_than_are_asked_for_by_name(records: Records) -> None:
+    """A beginning of very many words is answered all the same."""
+    for n in range(120):
+        records.add("note", {"text": f"beginning{n:03d}"}, source="self")
+    assert len(records.search("beginning", limit=1000)) == 120
+    assert len(records.search("be", limit=1000)) == 120
+    assert len(records.search("beginning1", limit=1000)) == 20
+
+
+# --- many at once ---------------------------------------------------------------------------------
+
+
+def test_equal_ones_are_told_apart_from_what_is_there(records: Records) -> None:
+    """The same note once; of n equal purchases as many are new as the vault had fewer than n; a
+    preview says the same and writes nothing."""
+    records.add(*purchase("2024-05-01"), source="self")
+    records.add("note", {"text": "x"}, source="self")
+    drafts = [
+        checked(purchase("2024-05-01")),
+        checked(("note", {"text": "x"})),
+        checked(purchase("2024-05-01")),
+        checked(("note", {"text": "y"})),
+        checked(("note", {"text": "y"})),
+    ]
+    new = [digest is not None for digest in records.sieve().sift(drafts)]
+    assert new == [False, False, True, True, False]
+    with records.writing(), records.bulk(source="import/csv", batch=records.new_id()) as bulk:
+        bulk.add_many(drafts)
+    assert (bulk.added, bulk.duplicates) == (2, 3)
+    assert len(everything(records)) == 4
+    assert records.batches()[0].live == 2
+
+
+def test_an_import_that_fails_leaves_nothing(records: Records) -> None:
+    """The transaction takes back rows, counts and index alike, and the next record is unharmed."""
+
+    def fail() -> None:
+        with records.writing():
+            with records.bulk(source="import/csv") as bulk:
+                bulk.add_many(checked(purchase("2024-05-01", f"tea {n}")) for n in range(10))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert everything(records) == []
+    assert records.counts()["purchases"] == 0
+    records.add(*purchase("2024-05-01", "tea"), source="self")
+    assert len(records.search("tea")) == 1
