@@ -7,6 +7,7 @@ ratio is the median over many rounds.
     scripts/bench --json       a list of {name, workload, ratio, goal, met, machine}
     scripts/bench grant        only those whose name contains the word
     scripts/bench --peers      other implementations too, measured beside ours in the same run
+    scripts/bench --vault      the vault with a hundred thousand items, or with --items N
 
 Long, because workloads and goals are data.
 """
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -383,21 +384,31 @@ def main() -> None:
     reader.add_argument(
         "--peers", action="store_true", help="measure other implementations beside ours too"
     )
+    reader.add_argument(
+        "--vault", action="store_true", help="the vault against plain SQLite, instead of the others"
+    )
+    reader.add_argument(
+        "--items", type=int, default=100_000, help="how many items that vault has (%(default)s)"
+    )
     reader.add_argument("words", nargs="*", help="run only those whose name contains one of these")
     options = reader.parse_args()
-    benchmarks: list[Measurable] = list(BENCHMARKS)
-    if options.peers:
+    benchmarks: Iterable[Measurable] = BENCHMARKS
+    if options.vault:
+        from bench_vault import benchmarks as of_the_vault
+
+        benchmarks = of_the_vault(options.items, peers=options.peers)
+    elif options.peers:
         from bench_peers import PEERS
 
-        benchmarks += PEERS
-    chosen = [
-        benchmark
+        benchmarks = (*BENCHMARKS, *PEERS)
+    # One after the other: those of the vault work on vaults that are there only in between.
+    results = [
+        measure(benchmark, machine())
         for benchmark in benchmarks
         if not options.words or any(word in benchmark.name for word in options.words)
     ]
-    if not chosen:
+    if not results:
         reader.error("no benchmark has such a name")
-    results = [measure(benchmark, machine()) for benchmark in chosen]
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=1))
         return

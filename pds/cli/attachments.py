@@ -58,13 +58,13 @@ def attach(settings: Settings, *, item: str, file: Path, name: str | None) -> No
 
     Any kind of file, up to 1 GiB. FILE itself stays where it is, as it is.
     """
-    from pds.cli.data import whole_item
+    from pds.cli.find import whole_id
 
     with (
         unlock(settings) as vault,
         settings.progress("Encrypting", file.stat().st_size) as progress,
     ):
-        kept = vault.attach(whole_item(vault, item), file, name=name, progress=progress)
+        kept = vault.attach(whole_id(vault, item), file, name=name, progress=progress)
     settings.emit(_json(kept), lambda: _line(kept))
 
 
@@ -73,10 +73,10 @@ def attach(settings: Settings, *, item: str, file: Path, name: str | None) -> No
 @pass_settings
 def list_(settings: Settings, *, item: str) -> None:
     """The files of an item. What kind a file is is a guess: its ending may lie."""
-    from pds.cli.data import whole_item
+    from pds.cli.find import whole_id
 
     with unlock(settings) as vault:
-        found = vault.attachments(whole_item(vault, item))
+        found = vault.attachments(whole_id(vault, item))
     settings.emit(
         [_json(one) for one in found],
         lambda: "\n".join(_line(one) for one in found) or "No files.",

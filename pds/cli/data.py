@@ -1,27 +1,30 @@
-"""``pds data``: fields, category, add, import, list, show, search, edit, history, delete, undo; and
-the verbs of ``attachments``."""
+"""``pds data``: fields, category, add, import, edit, history, delete, undo; what finds is in
+``find``, files are in ``attachments``."""
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from pds.cli import attachments
+from pds.cli import attachments, find
 from pds.cli.categories import category as own_category
-from pds.cli.names import whole
+from pds.cli.find import whole_id
 from pds.cli.output import Settings, count, pass_settings
+from pds.cli.records import as_json, card, line
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:
-    from pds.vault.records import Category, Record
+    from collections.abc import Callable
+    from datetime import date
+
+    from pds.vault.records import Category, Validity
     from pds.vault.schemas import Catalogue
     from pds.vault.service import Vault
 
 
 _MAX_FIELDS = 1_048_576
-_WIDEST = 140
-_ID, _PAGE = 22, 1000
 
 
 @click.group()
@@ -30,88 +33,10 @@ def data() -> None:
 
 
 data.add_command(own_category)
+for command in (find.list_, find.search, find.timeline, find.show, find.tag, find.tags):
+    data.add_command(command)
 for verb in (attachments.attach, attachments.list_, attachments.save, attachments.detach):
     data.add_command(verb)
-
-
-def _json(record: "Record") -> dict[str, Any]:
-    from did.time import format_time
-
-    return {
-        "id": record.id,
-        "category": record.category,
-        "schema": record.schema,
-        "fields": record.fields,
-        "source": record.source,
-        "collected": format_time(record.collected),
-        "about": record.about,
-        "assurance": record.assurance,
-        "version": record.version,
-        "changed": format_time(record.changed),
-        "deleted": record.deleted,
-        "batch": record.batch,
-    }
-
-
-def _line(record: "Record", words: "Catalogue") -> str:
-    from did.time import format_time
-
-    summary = "(deleted)" if record.deleted else "; ".join(_labelled(record, words))
-    if len(summary) > _WIDEST:
-        summary = summary[: _WIDEST - 1] + "…"
-    when = format_time(record.changed)[:10]
-    others = "" if record.about == "self" else "  (someone else's)"
-    return f"{record.id}  {_title(record.category, words):<10} {when}  {summary}{others}"
-
-
-def _title(category: str, words: "Catalogue") -> str:
-    from pds.vault.schemas import RecordError
-
-    try:
-        return words.category(category).title
-    except RecordError:  # one's own that was removed; what was in it is deleted
-        return category
-
-
-def _labelled(record: "Record", words: "Catalogue") -> list[str]:
-    """Each field as ``Full name: …``, in the order of the form."""
-    from pds.vault.consent import in_order, value_text
-
-    return [
-        f"{words.describe(f'{record.category}.{name}')}: "
-        f"{value_text(record.fields[name], record.category)}"
-        for name in in_order(record.fields, record.category, words=words)
-    ]
-
-
-def _card(record: "Record", words: "Catalogue") -> str:
-    """An item in full, for people."""
-    from did.time import format_time
-
-    contents = _labelled(record, words) or ["(deleted)" if record.deleted else "(empty)"]
-    whose = "you" if record.about == "self" else "someone else"
-    return "\n".join(
-        [
-            f"{_title(record.category, words)}  {record.id}",
-            *(f"  {line}" for line in contents),
-            f"Version {record.version} of {format_time(record.changed)}; about {whose}; "
-            f"{record.assurance}.",
-            f"From {record.source}, collected {format_time(record.collected)}.",
-            f"Schema: {record.schema}",
-        ]
-    )
-
-
-def whole_item(vault: "Vault", item: str) -> str:
-    """An item's id from its beginning; ids that are whole are not looked for."""
-    if len(item) >= _ID:
-        return item
-    known: list[str] = []
-    page = vault.records(limit=_PAGE)
-    while page:
-        known += [record.id for record in page]
-        page = vault.records(limit=_PAGE, after=page[-1].id) if len(page) == _PAGE else []
-    return whole(item, known)
 
 
 def _changes(assignments: tuple[str, ...]) -> dict[str, Any]:
@@ -139,11 +64,35 @@ def _changes(assignments: tuple[str, ...]) -> dict[str, Any]:
     return result
 
 
+def _held(command: "Callable[..., None]") -> "Callable[..., None]":
+    """The options that say from when until when something is true."""
+    for name, text in (("until", "The last day on which it is true."),
+                       ("from", "The first day on which it is true.")):  # fmt: skip
+        command = click.option(f"--valid-{name}", type=find.DAY, help=text)(command)
+    return command
+
+
+def _validity(start: "date | None", end: "date | None") -> "Validity":
+    from pds.vault.records import Validity
+
+    return Validity(*(day.date() if isinstance(day, datetime) else day for day in (start, end)))
+
+
 @data.command()
 @click.argument("category")
 @click.argument("fields", nargs=-1, required=True, metavar="NAME=VALUE…")
+@_held
+@click.option("--tag", "tags", multiple=True, help="A label of your own; may be repeated.")
 @pass_settings
-def add(settings: Settings, *, category: str, fields: tuple[str, ...]) -> None:
+def add(
+    settings: Settings,
+    *,
+    category: str,
+    fields: tuple[str, ...],
+    valid_from: datetime | None,
+    valid_until: datetime | None,
+    tags: tuple[str, ...],
+) -> None:
     """Add an item by hand, e.g.: pds data add interests name=cycling
 
     'pds data fields' lists the categories, 'pds data fields contact' the names of one. A dotted
@@ -151,8 +100,11 @@ def add(settings: Settings, *, category: str, fields: tuple[str, ...]) -> None:
     the fields are read as a JSON object from standard input: they stay out of the shell's history.
     """
     with unlock(settings) as vault:
-        record, words = vault.add(category, _changes(fields)), vault.catalogue()
-    settings.emit(_json(record), lambda: _line(record, words))
+        record = vault.add(
+            category, _changes(fields), validity=_validity(valid_from, valid_until), tags=tags
+        )
+        words = vault.catalogue()
+    settings.emit(as_json(record), lambda: line(record, words))
 
 
 @data.command()
@@ -281,68 +233,38 @@ def import_(
     )
 
 
-@data.command("list")
-@click.argument("category", required=False)
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many."
-)
-@click.option("--after", help="Go on after this item's id.")
-@pass_settings
-def list_(settings: Settings, *, category: str | None, limit: int, after: str | None) -> None:
-    """List items, the newest first; all of them, or those of one CATEGORY."""
-    with unlock(settings) as vault:
-        records, words = vault.records(category, limit=limit, after=after), vault.catalogue()
-        more = len(records) == limit and bool(
-            vault.records(category, limit=1, after=records[-1].id)
-        )
-    settings.emit(
-        [_json(r) for r in records],
-        lambda: "\n".join(_line(r, words) for r in records) or "No items.",
-    )
-    if more:
-        settings.say(f"There are more: --after {records[-1].id}")
-
-
 @data.command()
 @click.argument("item")
+@click.argument("changes", nargs=-1, metavar="NAME=VALUE…")
+@_held
 @pass_settings
-def show(settings: Settings, *, item: str) -> None:
-    """Show one item with its schema, source and time."""
-    with unlock(settings) as vault:
-        record, words = vault.record(whole_item(vault, item)), vault.catalogue()
-    settings.emit(_json(record), lambda: _card(record, words))
-
-
-@data.command()
-@click.argument("text", nargs=-1, required=True)
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many."
-)
-@pass_settings
-def search(settings: Settings, *, text: tuple[str, ...], limit: int) -> None:
-    """Find items that hold all these words or their beginnings; accents do not matter."""
-    with unlock(settings) as vault:
-        records, words = vault.search(" ".join(text), limit=limit), vault.catalogue()
-    settings.emit(
-        [_json(r) for r in records],
-        lambda: "\n".join(_line(r, words) for r in records) or "Nothing found.",
-    )
-
-
-@data.command()
-@click.argument("item")
-@click.argument("changes", nargs=-1, required=True, metavar="NAME=VALUE…")
-@pass_settings
-def edit(settings: Settings, *, item: str, changes: tuple[str, ...]) -> None:
+def edit(
+    settings: Settings,
+    *,
+    item: str,
+    changes: tuple[str, ...],
+    valid_from: datetime | None,
+    valid_until: datetime | None,
+) -> None:
     """Correct an item; the old version is kept. NAME= removes a field; '-' reads JSON from
     standard input, where null removes one.
 
+    What was true once and is no longer needs no deletion: pds data edit ITEM --valid-until
+    2024-05-31. It stays findable, and no grant hands it out any more.
+
     Grants that follow changes get the new version at once, or at the next sync.
     """
+    if not changes and valid_from is None and valid_until is None:
+        raise click.UsageError("Say what to change: NAME=VALUE, --valid-from or --valid-until.")
     with unlock(settings) as vault:
-        record, words = vault.edit(whole_item(vault, item), _changes(changes)), vault.catalogue()
-        told = _hand_on(settings, vault)
-    settings.emit(_json(record) | {"restaged": told}, lambda: _line(record, words))
+        item = whole_id(vault, item)
+        validity = None
+        if valid_from is not None or valid_until is not None:
+            before = vault.record(item).validity
+            validity = _validity(valid_from or before.start, valid_until or before.end)
+        record = vault.edit(item, _changes(changes), validity=validity)
+        told, words = _hand_on(settings, vault), vault.catalogue()
+    settings.emit(as_json(record) | {"restaged": told}, lambda: line(record, words))
 
 
 def _hand_on(settings: Settings, vault: "Vault") -> int:
@@ -367,10 +289,10 @@ def _hand_on(settings: Settings, vault: "Vault") -> int:
 def history(settings: Settings, *, item: str) -> None:
     """Every version of an item, the newest last."""
     with unlock(settings) as vault:
-        records, words = vault.history(whole_item(vault, item)), vault.catalogue()
+        records, words = vault.history(whole_id(vault, item)), vault.catalogue()
     settings.emit(
-        [_json(r) for r in records],
-        lambda: "\n\n".join(_card(r, words) for r in records),
+        [as_json(r) for r in records],
+        lambda: "\n\n".join(card(r, words) for r in records),
     )
 
 
@@ -382,7 +304,7 @@ def delete(settings: Settings, *, item: str, yes: bool) -> None:
     """Delete an item with the contents of all its versions."""
     settings.confirm("Delete this item and all its versions?", yes=yes)
     with unlock(settings) as vault:
-        item = whole_item(vault, item)
+        item = whole_id(vault, item)
         vault.delete(item)
         _hand_on(settings, vault)
     settings.emit({"deleted": item}, "Deleted.")

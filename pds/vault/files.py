@@ -23,6 +23,7 @@ from pds.vault.store.history import HISTORY_SQL
 from pds.vault.store.identities import IDENTITY_SQL
 from pds.vault.store.record_index import INDEX_SQL
 from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
+from pds.vault.store.relations import RELATION_SQL
 from pds.vault.store.schema import EXCHANGE_SQL
 from pds.wire import parse_relay_url
 
@@ -34,6 +35,7 @@ MIGRATIONS = (
     Migration(3, ATTACHMENTS_SQL),
     Migration(4, RECORDS_IN_TIME_SQL + INDEX_SQL),
     Migration(5, CATEGORIES_SQL),
+    Migration(6, RELATION_SQL),
 )
 
 

@@ -60,8 +60,9 @@ from pds.vault.inuse import FolderLock
 from pds.vault.keys import Keys
 from pds.vault.keyslots import Argon2Params, DataKey, Keep
 from pds.vault.outbox import PushReport
-from pds.vault.records import Record, Undone
+from pds.vault.records import ALWAYS, Page, Query, Record, Undone, Validity
 from pds.vault.rehearsal import Rehearsal, rehearse
+from pds.vault.relation import Relation, relation
 from pds.vault.report import SyncReport
 from pds.vault.salvage import SalvageReport
 from pds.vault.schemas import Catalogue, Category
@@ -471,9 +472,19 @@ class Vault:
         self._ctx.connect()
 
     # data
-    def add(self, category: str, fields: JsonObject, *, source: str = "self") -> Record:
+    def add(
+        self,
+        category: str,
+        fields: JsonObject,
+        *,
+        source: str = "self",
+        validity: Validity = ALWAYS,
+        tags: Sequence[str] = (),
+    ) -> Record:
         with self._ctx.transaction():
-            record = self._ctx.records.add(category, fields, source=source)
+            record = self._ctx.records.add(
+                category, fields, source=source, validity=validity, tags=tags
+            )
             self._ctx.log("added", record.id, {"category": category})
         return record
 
@@ -517,11 +528,42 @@ class Vault:
     def search(self, text: str, *, limit: int = 50) -> list[Record]:
         return self._ctx.records.search(text, limit=limit)
 
-    def edit(self, record_id: str, changes: JsonObject) -> Record:
+    def find(self, query: Query, *, limit: int = 50, after: str | None = None) -> Page:
+        """A page of items by words, category, time, source, company, tag; the newest first."""
+        return self._ctx.records.find(query, limit=limit, after=after)
+
+    def ids(self, beginning: str) -> tuple[str, ...]:
+        """The ids of items that begin so, at most ten."""
+        return self._ctx.records.ids(beginning)
+
+    def relation(
+        self,
+        company: str,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        records_after: str | None = None,
+    ) -> Relation:
+        """Everything with one company: items that name it, and what was asked, given and taken."""
+        return relation(self._ctx, company, limit=limit, after=after, records_after=records_after)
+
+    def tag(self, record_id: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Record:
+        """Give an item labels of your own, or take them away."""
+        with self._ctx.transaction():
+            record = self._ctx.records.tag(record_id, add, remove)
+            self._ctx.log("tagged", record_id)
+        return record
+
+    def tags(self) -> list[tuple[str, int]]:
+        return self._ctx.records.tags()
+
+    def edit(
+        self, record_id: str, changes: JsonObject, *, validity: Validity | None = None
+    ) -> Record:
         """Correct an item; the old version is kept. Live grants that follow changes are staged
         anew by ``restage`` or the next ``sync``."""
         with self._ctx.transaction():
-            record = self._ctx.records.edit(record_id, changes)
+            record = self._ctx.records.edit(record_id, changes, validity=validity)
             self._ctx.log("edited", record_id, {"version": record.version})
         return record
 

@@ -3,12 +3,13 @@
 from pds.vault.schemas import Category, Field, RecordError
 
 from .bulk import Bulk, Sieve
-from .model import ABOUT, ASSURANCES, Batch, PathValue, Record, Undone, Validity
+from .model import ABOUT, ALWAYS, ASSURANCES, Batch, PathValue, Record, Undone, Validity
 from .search import Page, Query
 from .service import MAX_PAGE, Records
 
 __all__ = [
     "ABOUT",
+    "ALWAYS",
     "ASSURANCES",
     "MAX_PAGE",
     "Batch",

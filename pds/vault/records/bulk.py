@@ -31,6 +31,7 @@ TEXT_AT_ONCE = 2**25
 # Of these two equal ones are two: the same bread on the same day, twice.
 REPEATING = frozenset({"media", "payments", "purchases", "readings", "telecom"})
 
+ID_LENGTH = 22
 _ID_BYTES = 16
 
 Draft = tuple[Category, bytes, str | None]
@@ -43,7 +44,7 @@ def new_ids(random: Callable[[int], bytes], count: int) -> list[str]:
     octets = random(_ID_BYTES * count)
     ids = []
     for start in range(0, len(octets), _ID_BYTES):
-        text = urlsafe_b64encode(octets[start : start + _ID_BYTES])[:22].decode()
+        text = urlsafe_b64encode(octets[start : start + _ID_BYTES])[:ID_LENGTH].decode()
         # A leading hyphen would look like an option on the command line.
         ids.append("A" + text[1:] if text[0] == "-" else text)
     return ids

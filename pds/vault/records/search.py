@@ -78,7 +78,7 @@ def cursor(place: int) -> str:
 def parse_cursor(text: str) -> int:
     """The place in a cursor; RecordError ``data.cursor``."""
     try:
-        place = int(text, 16) if text.isalnum() else -1
+        place = int(text, 16) if text.isascii() and text.isalnum() else -1
     except ValueError:
         place = -1
     if not FIRST <= place <= LAST:

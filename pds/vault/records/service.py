@@ -23,7 +23,7 @@ from pds.vault.store.records import RecordStore, Row
 from pds.vault.store.words import FORM, name_key
 
 from . import facts
-from .bulk import Bulk, Sieve, new_ids
+from .bulk import ID_LENGTH, Bulk, Sieve, new_ids
 from .model import (
     ALWAYS,
     MAX_TAGS,
@@ -293,13 +293,14 @@ class Records:
         """A page of live records that answer the query, the newest first: by the time they
         happened, or else were first kept.
 
-        ``after`` is ``Page.next`` of the page before. RecordError ``data.cursor``,
+        ``after`` is ``Page.next`` of the page before, or the id of its last record.
+        RecordError ``data.cursor``, ``data.not_found`` (no record ever had this id),
         ``data.unknown_category``.
         """
         if query.category is not None:
             self._known(query.category)
         limit = _limit(limit)
-        first, last = query.places(after)
+        first, last = query.places(self._cursor(after))
         places = self._store.index.find(
             query.text, labels=query.labels(), first=first, last=last, limit=limit + 1
         )
@@ -322,9 +323,7 @@ class Records:
         Case and accents do not matter (``ory`` finds ``Őry``); nothing in ``text`` is search
         syntax; without a word there is no result. Pages as in ``list``.
         """
-        page = self.find(
-            Query(text=text, category=category), limit=limit, after=self._cursor(after)
-        )
+        page = self.find(Query(text=text, category=category), limit=limit, after=after)
         return [*page.records]
 
     def values(self, path: str) -> list[PathValue]:
@@ -354,6 +353,10 @@ class Records:
                     )
                 )
         return values
+
+    def ids(self, beginning: str, *, limit: int = 10) -> tuple[str, ...]:
+        """The ids of live records that begin so, by the alphabet."""
+        return self._store.ids(beginning, limit=limit)
 
     def has_self(self, category: str) -> bool:
         """Whether there is a live record of this category about the holder."""
@@ -469,7 +472,7 @@ class Records:
         since. A page shorter than ``limit`` (at most 1,000) is the last one.
         RecordError ``data.unknown_category``, ``data.not_found`` (no record ever had this id).
         """
-        page = self.find(Query(category=category), limit=limit, after=self._cursor(after))
+        page = self.find(Query(category=category), limit=limit, after=after)
         return [*page.records]
 
     # ------------------------------------------------------------------------------------------
@@ -493,8 +496,8 @@ class Records:
         return record_of(row, self._store.tags(row.ordinal))
 
     def _cursor(self, after: str | None) -> str | None:
-        if after is None:
-            return None
+        if after is None or len(after) != ID_LENGTH:
+            return after
         row = self._store.get(after)
         if row is None:
             raise _not_found()

@@ -279,6 +279,14 @@ class RecordStore:
         ).fetchone()
         return None if found is None else _row(found)
 
+    def ids(self, beginning: str, *, limit: int) -> tuple[str, ...]:
+        """The ids of live records that begin so, in order."""
+        rows = self._conn.execute(
+            "SELECT id FROM records WHERE id >= ? AND id < ? AND deleted = 0 ORDER BY id LIMIT ?",
+            (beginning, beginning + "~", limit),  # behind every character of an id
+        )
+        return tuple(row[0] for row in rows)
+
     def history(self, ordinal: int) -> list[Row]:
         """Every version, the first one first."""
         rows = self._conn.execute(

@@ -76,7 +76,8 @@ def test_listing_in_pages(cli: Any) -> None:
     assert seen == everything
     ran = cli("data", "list", "--limit", "5")
     assert len(ran.out.splitlines()) == 5
-    assert ran.err == f"There are more: --after {everything[4]}\n"
+    after = ran.err.removeprefix("There are more: ").split()
+    assert [i["id"] for i in cli.json("data", "list", "--limit", "5", *after)] == everything[5:10]
     assert cli("data", "list", "--limit", "1000").err == ""
     assert cli("data", "list", "note").out == "No items.\n"
     assert {i["category"] for i in cli.json("data", "list", "purchases")} == {"purchases"}
@@ -88,6 +89,56 @@ def test_searching(cli: Any) -> None:
     assert "Full name: " in cli("data", "search", "ory").out
     assert cli("data", "search", "nosuchword").out == "Nothing found.\n"
     assert cli.json("data", "search", "nosuchword") == []
+
+
+def test_filters_narrow_down_what_is_found(cli: Any) -> None:
+    """Days, company, source, tag and whom it is about, on every verb that finds; and the days."""
+    old = cli.json(
+        "data", "add", "purchases", "item=samovar", "date=2019-03-02", "merchant=Lámpa Bt.",
+        "--tag", "tax 2019",
+    )  # fmt: skip
+    new = cli.json("data", "add", "purchases", "item=samovar", "date=2021-03-02", "merchant=Other")
+    assert (old["happened"], old["company"], old["tags"]) == (
+        "2019-03-02", "Lámpa Bt.", ["tax 2019"],
+    )  # fmt: skip
+    assert [i["id"] for i in cli.json("data", "search", "samovar")] == [new["id"], old["id"]]
+    for filters in (
+        ("--company", "lampa bt"),
+        ("--tag", "TAX 2019"),
+        ("--from", "2019-03-02", "--to", "2019-03-02"),
+        ("--source", "self", "--about", "self", "--to", "2020-01-01"),
+    ):
+        assert [i["id"] for i in cli.json("data", "search", "samo", *filters)] == [old["id"]]
+        assert [i["id"] for i in cli.json("data", "list", "purchases", *filters)] == [old["id"]]
+        assert [i["id"] for i in cli.json("data", "timeline", *filters)] == [old["id"]]
+    assert cli("data", "timeline", "--tag", "tax 2019").out.startswith("2019-03-02\n  ")
+    assert cli("data", "timeline", "--to", "1900-01-01").out == "Nothing happened.\n"
+    cli("data", "list", "--from", "yesterday", expect=2)
+    assert cli.json("data", "list", "--after", "nowhere", expect=1)["code"] == "data.cursor"
+
+
+def test_labels_of_ones_own(cli: Any) -> None:
+    """Given, listed with their numbers, shown, taken away; no version comes of it."""
+    item = cli.json("data", "add", "note", "text=x")["id"]
+    assert cli.json("data", "tag", item[:8], "car", "Tax 2024")["tags"] == ["Tax 2024", "car"]
+    assert {"tag": "car", "items": 1} in cli.json("data", "tags")
+    assert "car  1 item" in cli("data", "tags").out
+    assert "Tags: Tax 2024, car" in cli("data", "show", item).out
+    assert cli.json("data", "tag", item, "CAR", "--remove")["tags"] == ["Tax 2024"]
+    assert len(cli.json("data", "history", item)) == 1
+    assert cli.json("data", "tag", item, "x" * 200, expect=1)["code"] == "data.tag"
+
+
+def test_what_was_true_until_a_day(cli: Any) -> None:
+    """A span is shown, kept by later edits, changed at one end, and never the wrong way round."""
+    item = cli.json("data", "add", "note", "text=x", "--valid-from", "2020-01-01")["id"]
+    edited = cli.json("data", "edit", item, "--valid-until", "2024-05-31")
+    assert (edited["validFrom"], edited["validUntil"]) == ("2020-01-01", "2024-05-31")
+    assert cli.json("data", "edit", item, "text=y")["validUntil"] == "2024-05-31"
+    assert "True from 2020-01-01 until 2024-05-31." in cli("data", "show", item).out
+    wrong = cli.json("data", "edit", item, "--valid-until", "2019-01-01", expect=1)
+    assert wrong["code"] == "data.validity"
+    cli("data", "edit", item, expect=2)
 
 
 def test_a_dry_run_writes_nothing(cli: Any, tmp_path: Path) -> None:

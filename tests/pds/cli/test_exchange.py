@@ -119,6 +119,37 @@ def test_a_grant_for_any_verifier(decided: Any, pds: Callable[..., Any]) -> None
     assert (ran.code, ran.json["result"]) == (0, "valid")
 
 
+def _everything_with_the_shop(decided: Any) -> None:
+    """By name, host or DID the same page; all kinds of dealings, the newest first, in pages."""
+    bought = decided.json("data", "add", "purchases", "item=bell", "merchant=TEKERJ kft")
+    whole = decided.json("relation", "tekerj kft.")
+    (did,) = whole["companies"]
+    assert whole["names"] == ["Tekerj Kft."]
+    host = did.removeprefix("did:web:").partition(":")[0]
+    assert whole == decided.json("relation", did) == decided.json("relation", host)
+    assert bought["id"] in [record["id"] for record in whole["records"]]
+    assert {d["kind"] for d in whole["dealings"]} == {
+        "request", "grant", "end", "event", "sent", "received", "attestation",
+    }  # fmt: skip
+    assert sum(d["detail"] == "redemption" for d in whole["dealings"]) >= 2
+    times = [d["at"] for d in whole["dealings"]]
+    assert times == sorted(times, reverse=True)
+    paged: list[Any] = []
+    more: tuple[str, ...] = ()
+    while True:
+        page = decided.json("relation", did, "--limit", "2", *more)
+        paged += page["dealings"]
+        if page["next"] is None:
+            break
+        more = ("--after", page["next"])
+    assert paged == whole["dealings"]
+    text = decided("relation", did, "--limit", "1")
+    assert text.out.startswith(f"Tekerj Kft.  {did}\nWhat happened\n")
+    assert "There are more dealings: --after" in text.err
+    assert decided.json("relation", "nobody", expect=1)["code"] == "vault.not_found"
+    assert decided.json("relation", did, "--after", "x", expect=1)["code"] == "relation.cursor"
+
+
 def test_redeeming_syncing_and_withdrawing(decided: Any, shop: Any, fixtures: Path) -> None:
     """The company takes, the holder sees it, moves house, withdraws, and gets an attestation."""
     shop("collect")
@@ -148,6 +179,7 @@ def test_redeeming_syncing_and_withdrawing(decided: Any, shop: Any, fixtures: Pa
     shop("collect")
     assert shop("data", person, DPV + "DeliveryOfGoods", expect=1)["code"].startswith("register.")
     decided("sync")
+    _everything_with_the_shop(decided)
     sharing = {row["purpose"]: row for row in decided.json("sharing")}
     assert sharing["delivery"]["attestations"][0]["retained"]
     again = decided.json("withdraw", "delivery", "--yes")  # once more does no harm
