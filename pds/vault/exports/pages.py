@@ -142,8 +142,9 @@ def category_pages(
         if total > 1:
             first = (number - 1) * PAGE_ROWS + 1
             caption = f"{category.title}: {first} to {first + len(chunk) - 1} of {count}"
-        links = _links(name, number, total)
-        body = f"<p>{_e(category.description)}</p>\n{links}\n{table(caption, columns)}\n{links}"
+        # Two ways through the pages, told apart for those who hear them.
+        above, below = (_links(name, number, total, side) for side in ("above", "below"))
+        body = f"<p>{_e(category.description)}</p>\n{above}\n{table(caption, columns)}\n{below}"
         title = category.title if total == 1 else f"{category.title}, page {number} of {total}"
         yield page_path(name, number), page(title, body, up="../index.html")
 
@@ -152,7 +153,7 @@ def page_path(name: str, number: int) -> str:
     return f"pages/{name}-{number:05}.html"
 
 
-def _links(name: str, number: int, total: int) -> str:
+def _links(name: str, number: int, total: int, side: str) -> str:
     if total == 1:
         return ""
     ways = {
@@ -166,7 +167,7 @@ def _links(name: str, number: int, total: int) -> str:
         for label, to in ways.items()
         if to != number
     )
-    return f'<nav aria-label="Pages of this table"><ul>{items}</ul></nav>'
+    return f'<nav aria-label="Pages, {side} the table"><ul>{items}</ul></nav>'
 
 
 def cell(value: Json) -> str:
