@@ -34,11 +34,11 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; 
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; padding: .5rem; }
 th, td { border-bottom: 1px solid var(--line); padding: .4rem .6rem; text-align: left;
-  vertical-align: top; min-width: 8rem; max-width: 28rem; overflow-wrap: break-word;
+  vertical-align: baseline; min-width: 8rem; max-width: 28rem; overflow-wrap: break-word;
   white-space: pre-line; }
 thead th { background: var(--soft); }
 tbody th { font-weight: 600; }
-td.number { font-variant-numeric: tabular-nums; }
+.number { min-width: 0; font-variant-numeric: tabular-nums; }
 @media print { .scroll { overflow: visible; border: 0; } nav { display: none; } }
 """
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -73,6 +73,12 @@ class Column:
 
 def _e(text: object) -> str:
     return html.escape(str(text), quote=True)
+
+
+def _file(listed: Listed, path: str) -> str:
+    """A link that says, to those who hear it alone, of which category the file is."""
+    kind = _e(path.rpartition(".")[2].upper())
+    return f'<a href="{_link(path)}" aria-label="{_e(listed.title)}, {kind}">{kind}</a>'
 
 
 def _link(path: str) -> str:
@@ -142,8 +148,9 @@ def category_pages(
         if total > 1:
             first = (number - 1) * PAGE_ROWS + 1
             caption = f"{category.title}: {first} to {first + len(chunk) - 1} of {count}"
-        links = _links(name, number, total)
-        body = f"<p>{_e(category.description)}</p>\n{links}\n{table(caption, columns)}\n{links}"
+        # Two ways through the pages, told apart for those who hear them.
+        above, below = (_links(name, number, total, side) for side in ("above", "below"))
+        body = f"<p>{_e(category.description)}</p>\n{above}\n{table(caption, columns)}\n{below}"
         title = category.title if total == 1 else f"{category.title}, page {number} of {total}"
         yield page_path(name, number), page(title, body, up="../index.html")
 
@@ -152,7 +159,7 @@ def page_path(name: str, number: int) -> str:
     return f"pages/{name}-{number:05}.html"
 
 
-def _links(name: str, number: int, total: int) -> str:
+def _links(name: str, number: int, total: int, side: str) -> str:
     if total == 1:
         return ""
     ways = {
@@ -166,7 +173,7 @@ def _links(name: str, number: int, total: int) -> str:
         for label, to in ways.items()
         if to != number
     )
-    return f'<nav aria-label="Pages of this table"><ul>{items}</ul></nav>'
+    return f'<nav aria-label="Pages, {side} the table"><ul>{items}</ul></nav>'
 
 
 def cell(value: Json) -> str:
@@ -201,20 +208,18 @@ def index_page(
         "<p><strong>This archive is not encrypted.</strong> Whoever has it can read it.</p>",
     ]
     if categories:
-        parts.append("<h2>Your data</h2>")
+        parts.append("<h2>What is in it</h2>")
         rows = "".join(
             f'<tr><th scope="row"><a href="{_link(c.first)}">{_e(c.title)}</a></th>'
             f'<td class="number">{c.count}</td><td>'
-            + " ".join(
-                f'<a href="{_link(f)}">{_e(f.rpartition(".")[2].upper())}</a>' for f in c.files
-            )
+            + " ".join(_file(c, path) for path in c.files)
             + "</td></tr>\n"
             for c in categories
         )
         parts.append(
             '<div class="scroll" role="region" aria-label="Categories of data" tabindex="0">'
             "<table><caption>Categories of data</caption><thead><tr>"
-            '<th scope="col">Category</th><th scope="col">Items</th>'
+            '<th scope="col">Category</th><th scope="col" class="number">Items</th>'
             f'<th scope="col">Files</th></tr></thead><tbody>\n{rows}</tbody></table></div>'
         )
     if grants:

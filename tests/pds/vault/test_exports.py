@@ -347,6 +347,8 @@ def test_long_tables_are_paged(
     assert "3 to 4 of 4" in second
     assert 'href="interests-00002.html">Next page' in first
     assert 'href="interests-00001.html">Previous page' in second
+    names = re.findall(r'<nav aria-label="([^"]*)"', first)
+    assert len(names) == len(set(names)) == 3
 
 
 @pytest.mark.parametrize(
