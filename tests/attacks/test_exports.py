@@ -361,6 +361,16 @@ BAD: list[Any] = [
     record() | {"versions": [record()["versions"][0] | {"fields": []}]},
     record() | {"versions": [record()["versions"][0] | {"source": None}]},
     record() | {"versions": 7},
+    record() | {"tags": "x"},
+    record() | {"tags": ["x", 7]},
+    record() | {"versions": [record()["versions"][0] | {"validFrom": "soon"}]},
+    record() | {"versions": [record()["versions"][0] | {"validUntil": 2026}]},
+    record()
+    | {
+        "versions": [
+            record()["versions"][0] | {"validFrom": "2026-02-01", "validUntil": "2026-01-01"}
+        ]
+    },
 ]
 
 

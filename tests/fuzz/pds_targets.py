@@ -6,7 +6,9 @@ Long, because it is a list.
 import contextlib
 import hashlib
 import io
+import json
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +68,8 @@ from pds.vault.attachments.archive import unpack as unpack_attachments
 from pds.vault.attachments.folder import Folder
 from pds.vault.attachments.stream import Reader, Sealed
 from pds.vault.attachments.stream import seal as seal_attachment
+from pds.vault.exports import ExportArchive
+from pds.vault.exports import read as export_file
 from pds.vault.imports import (
     ImportFailed,
     camt_reader,
@@ -364,6 +368,39 @@ def _numbers(raw: bytes) -> None:
     forms.numbers({"a": text(raw).split("&")}, ("a",))
 
 
+_EXPORTED = (
+    b'{"@context":{"@version":1.1},"category":"interests","records": [\n'
+    b'{"@id":"#AAAAAAAAAAAAAAAAAAAAAA","about":"self","created":"2026-11-28T09:30:00Z",'
+    b'"deleted":false,"tags":["a"],"versions":[{"assurance":"self-declared","changed":'
+    b'"2026-11-28T09:30:00Z","collected":"2026-11-28T09:30:00Z","fields":{"name":"x"},"schema":"s",'
+    b'"source":"self","validFrom":"2026-01-01","version":1}]}\n]}\n'
+)
+
+
+def _exported() -> io.BytesIO:
+    out = io.BytesIO()
+    sha256 = hashlib.sha256(_EXPORTED).hexdigest()
+    listed = {"path": "data/interests.jsonld", "sha256": sha256, "bytes": len(_EXPORTED)}
+    manifest = {"format": export_file.FORMAT, "version": export_file.VERSION, "files": [listed]}
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, octets in (
+            ("data/interests.jsonld", _EXPORTED),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            zipped.writestr(zipfile.ZipInfo(name), octets)
+    return out
+
+
+def _export_archive(raw: bytes) -> None:
+    with ExportArchive(io.BytesIO(raw)) as archive:
+        for listed in archive.data_files:
+            list(archive.records(listed, lambda *_: None))
+
+
+def _export_records(raw: bytes) -> None:
+    list(export_file.read_records(io.BytesIO(raw), lambda *_: None))
+
+
 def _target(
     run: object, errors: type[Exception] | tuple[type[Exception], ...], *seeds: bytes
 ) -> Target:
@@ -651,6 +688,8 @@ def _vault() -> dict[str, Target]:
             *statements,
             *health,
         ),
+        "export_archive": _target(_export_archive, ImportFailed, _exported().getvalue()),
+        "export_records": _target(_export_records, (), _EXPORTED),
         "kit_words": _target(of_text(kit_secret), KeyslotError, words),
         "ofx": _target(_import(ofx_reader), ImportFailed, *banks),
         "record": _target(

@@ -40,7 +40,7 @@ def header(category: str, schema: JsonObject) -> bytes:
     return canonicalize(about)[:-1] + b"," + OPENING
 
 
-def line(versions: Sequence[Row]) -> bytes:
+def line(versions: Sequence[Row], tags: Sequence[str] = ()) -> bytes:
     """One record, all its versions in their order, without the comma that parts it from the
     next. The last row is the current one."""
     now = versions[-1]
@@ -53,6 +53,7 @@ def line(versions: Sequence[Row]) -> bytes:
             "changed": now.changed,
             "deleted": bool(now.deleted),
             **({} if now.batch is None else {"batch": now.batch}),
+            **({"tags": [*tags]} if tags else {}),
             "versions": [_version(row) for row in versions],
         }
     )
@@ -68,6 +69,10 @@ def _version(row: Row) -> JsonObject:
         "assurance": row.assurance,
         "changed": row.changed,
     }
+    if row.valid_from is not None:
+        version["validFrom"] = row.valid_from
+    if row.valid_until is not None:
+        version["validUntil"] = row.valid_until
     if row.fields is not None:
         version["fields"] = parse_object(row.fields)
     return version
@@ -80,7 +85,7 @@ def read_header(first: bytes) -> JsonObject:
 
 def _context(schema: JsonObject) -> JsonObject:
     ours = {name: VOCABULARY + name for name in ("Category", "Record", "Version")}
-    plain = ("category", "title", "about", "batch", "source", "assurance")
+    plain = ("category", "title", "about", "batch", "source", "assurance", "tags")
     return {
         "@version": 1.1,
         **ours,
@@ -93,6 +98,8 @@ def _context(schema: JsonObject) -> JsonObject:
         "created": {"@id": VOCABULARY + "created", **_TIME},
         "changed": {"@id": VOCABULARY + "changed", **_TIME},
         "collected": {"@id": VOCABULARY + "collected", **_TIME},
+        "validFrom": {"@id": VOCABULARY + "validFrom", "@type": _XSD + "date"},
+        "validUntil": {"@id": VOCABULARY + "validUntil", "@type": _XSD + "date"},
         "fields": {"@id": VOCABULARY + "fields", "@context": _terms(schema, schema)},
     }
 

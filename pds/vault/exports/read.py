@@ -15,7 +15,9 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -24,7 +26,7 @@ from did.errors import DidError
 from did.json import Json, JsonObject, parse_object
 from did.time import parse_time
 from pds.vault.imports.plan import ImportFailed
-from pds.vault.records import Record
+from pds.vault.records import Record, RecordError, Validity
 
 from . import jsonld
 from .archive import MANIFEST
@@ -172,18 +174,49 @@ class ExportArchive:
         ``import.digest``, ``import.damaged``, ``import.record``. Not checked: that a record is
         valid under its schema.
         """
-        info = self._infos.get(listed.path)
-        if info is None or info.file_size != listed.size or not _in_proportion(info):
+        with self.stream(listed.path, report) as source:
+            if source is None:
+                return
+            try:
+                yield from read_records(io.BufferedReader(source), report)  # type: ignore[type-var]
+            except _BROKEN:
+                report(0, "import.damaged", "A file of the archive is damaged.")
+
+    def other(self, path: str, report: Report, *, limit: int) -> bytes | None:
+        """A small file as a whole, held against its digest; None, and told, when it is not right,
+        None alone when there is none."""
+        listed = self.files.get(path)
+        if listed is None:
+            return None
+        with self.stream(path, report) as source:
+            return None if source is None or listed.size > limit else source.read(limit + 1)
+
+    @contextmanager
+    def stream(self, path: str, report: Report) -> Iterator[IO[bytes] | None]:
+        """Any file to read from, held against its digest before; as ``other``."""
+        listed, info = self.files.get(path), self._infos.get(path)
+        if (
+            listed is None
+            or info is None
+            or info.file_size != listed.size
+            or not _in_proportion(info)
+        ):
             report(0, "import.file", "A file of the archive is missing or has another size.")
+            yield None
             return
         try:
-            if self._sha256(info) != listed.sha256:
-                report(0, "import.digest", "A file was changed since the export; it is left out.")
-                return
-            with self._zip.open(info) as source:
-                yield from _read(io.BufferedReader(source), report)  # type: ignore[type-var]
+            right = self._sha256(info) == listed.sha256
+            source = self._zip.open(info) if right else None
         except _BROKEN:
             report(0, "import.damaged", "A file of the archive is damaged.")
+            yield None
+            return
+        if source is None:
+            report(0, "import.digest", "A file was changed since the export; it is left out.")
+            yield None
+            return
+        with source:
+            yield source
 
     def _sha256(self, info: zipfile.ZipInfo) -> str:
         found = hashlib.sha256()
@@ -239,7 +272,8 @@ def _in_proportion(info: zipfile.ZipInfo) -> bool:
     return info.file_size <= max(_SMALL, MAX_RATIO * info.compress_size)
 
 
-def _read(source: IO[bytes], report: Report) -> Iterator[tuple[int, tuple[Record, ...]]]:
+def read_records(source: IO[bytes], report: Report) -> Iterator[tuple[int, tuple[Record, ...]]]:
+    """The records in the lines of one file; as ``ExportArchive.records``."""
     try:
         category = jsonld.read_header(source.readline(MAX_HEADER)).get("category")
     except DidError:
@@ -261,7 +295,7 @@ def _read(source: IO[bytes], report: Report) -> Iterator[tuple[int, tuple[Record
         try:
             raw = parse_object(line.removesuffix(b","), max_bytes=MAX_LINE)
             yield number, _versions(category, raw)
-        except (DidError, KeyError, TypeError, ValueError):
+        except (DidError, RecordError, KeyError, TypeError, ValueError):
             report(number, "import.record", "An item is not as an export writes it.")
 
 
@@ -272,6 +306,9 @@ def _versions(category: str, raw: JsonObject) -> tuple[Record, ...]:
         raise ValueError
     name, deleted = _text(raw, "@id"), raw["deleted"]
     if not name.startswith("#") or not isinstance(deleted, bool):
+        raise ValueError
+    tags = raw.get("tags", [])
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise ValueError
     found = []
     for number, version in enumerate(versions, start=1):
@@ -295,9 +332,15 @@ def _versions(category: str, raw: JsonObject) -> tuple[Record, ...]:
                 changed=parse_time(_text(version, "changed")),
                 deleted=deleted,
                 batch=None,
+                validity=Validity(_day(version, "validFrom"), _day(version, "validUntil")),
+                tags=tuple(map(str, tags)),
             )
         )
     return tuple(found)
+
+
+def _day(raw: JsonObject, name: str) -> date | None:
+    return date.fromisoformat(_text(raw, name)) if name in raw else None
 
 
 def _text(raw: JsonObject, name: str) -> str:

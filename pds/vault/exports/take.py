@@ -9,16 +9,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
-from did.json import JsonObject
+from did.errors import DidError
+from did.json import JsonObject, parse_object
+from pds.errors import PdsError
+from pds.vault.categories import add
 from pds.vault.context import Context
 from pds.vault.imports.plan import MAX_PROBLEMS, Problem
 from pds.vault.records import Record
-from pds.vault.schemas import RecordError
+from pds.vault.schemas import RecordError, is_own
 
-from .read import open_export
+from .read import ExportArchive, open_export
 
 CHUNK = 500
+ATTACHMENTS = "attachments.jsonl"
+MAX_SCHEMA = 2**20
 
 _Numbered = tuple[int, tuple[Record, ...]]
 
@@ -49,12 +55,57 @@ def take_in(ctx: Context, path: Path) -> TakenIn:
     result = TakenIn()
     batch = ctx.records.new_id()
     with open_export(path) as archive:
+        _take_categories(ctx, archive, result)
         for listed in archive.data_files:
             report = result.report(listed.path)
             records = archive.records(listed, report)
             while chunk := list(islice(records, CHUNK)):
                 _take_chunk(ctx, chunk, batch, result, report)
+        _take_attachments(ctx, archive, result)
     return result
+
+
+def _take_categories(ctx: Context, archive: ExportArchive, result: TakenIn) -> None:
+    """Make the categories of the holder's own that the archive brings and this vault lacks."""
+    for path in archive.files:
+        name = path.removeprefix("schemas/").removesuffix(".json")
+        if path != f"schemas/{name}.json" or not is_own(name):
+            continue
+        report = result.report(path)
+        raw = archive.other(path, report, limit=MAX_SCHEMA)
+        if raw is None:
+            continue
+        try:
+            add(ctx, name, parse_object(raw))
+        except (RecordError, DidError) as error:
+            report(0, error.code, str(error))
+
+
+def _take_attachments(ctx: Context, archive: ExportArchive, result: TakenIn) -> None:
+    """Give the files to the items they belong to; the same content again is no second file."""
+    report = result.report(ATTACHMENTS)
+    if ATTACHMENTS not in archive.files:
+        return
+    with archive.stream(ATTACHMENTS, report) as lines:
+        for number, line in enumerate(lines or (), start=1):
+            try:
+                match parse_object(line.rstrip(b"\n")):
+                    case {"path": str(path), "record": str(record), "name": str(name)}:
+                        there = {one.sha256 for one in ctx.attachments.of(record)}
+                        if path in archive.files and archive.files[path].sha256 not in there:
+                            with archive.stream(path, result.report(path)) as source:
+                                _keep(ctx, source, record, name)
+                    case _:
+                        report(number, "import.record", "A line is not as an export writes it.")
+            except (PdsError, DidError) as error:
+                report(number, error.code, str(error))
+
+
+def _keep(ctx: Context, source: IO[bytes] | None, record: str, name: str) -> None:
+    if source is not None:
+        written = ctx.attachments.write(source)
+        with ctx.transaction():
+            ctx.attachments.keep(record, written, name=name, imported=True)
 
 
 def _take_chunk(

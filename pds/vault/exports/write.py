@@ -56,9 +56,18 @@ class Attachment:
     pieces: Iterator[bytes]
 
 
-def attachments(ctx: Context) -> Iterator[Attachment]:  # noqa: ARG001
+def attachments(ctx: Context) -> Iterator[Attachment]:
     """Every attachment of the vault, the oldest first."""
-    yield from ()
+    for one in ctx.attachments.all():
+        yield Attachment(
+            one.id, one.record_id, one.name, one.media_type, one.size, _pieces(ctx, one.id)
+        )
+
+
+def _pieces(ctx: Context, attachment_id: str) -> Iterator[bytes]:
+    with ctx.attachments.open(attachment_id) as source:
+        while piece := source.read(2**16):
+            yield piece
 
 
 def write_export(
@@ -141,7 +150,8 @@ class _Export:
             out.write(jsonld.header(name, schema))
             before = b""
             for row in self._store.all(name) if deleted else self._store.live(name):
-                out.write(before + jsonld.line(self._history(row)))
+                tags = self._versions.tags(row.ordinal)
+                out.write(before + jsonld.line(self._history(row), tags))
                 before = b",\n"
                 self._progress(1)
             out.write(jsonld.CLOSING)

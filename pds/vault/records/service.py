@@ -218,6 +218,8 @@ class Records:
                     self._store.replace(replace(row, ordinal=ordinal), digest=digest)
             if rows[-1].deleted:
                 self._store.erase(ordinal, changed=rows[-1].changed)
+            elif versions[-1].tags:
+                self.tag(rows[0].id, versions[-1].tags)
         return True
 
     def _row_of(self, version: Record, batch: str | None) -> Row:
@@ -507,7 +509,8 @@ class Records:
 def _said(row: Row) -> tuple[object, ...]:
     """What a version says, for comparing it with one from elsewhere."""
     fields = None if row.deleted else row.fields
-    return row.version, fields, row.about, row.source, row.collected, row.assurance, row.changed
+    provenance = (row.about, row.source, row.collected, row.assurance, row.changed)
+    return (row.version, fields, *provenance, row.valid_from, row.valid_until)
 
 
 def _limit(limit: int) -> int:

@@ -20,7 +20,7 @@ from pds.vault.store.exchange import ExchangeStore
 NOW = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
 
 
-def make_context(now: datetime = NOW) -> Context:
+def make_context(now: datetime = NOW, *, files_in: Path = Path("/nowhere")) -> Context:
     """An open vault in memory, without key slots: they are not what is looked at here."""
     conn = open_plain(":memory:")
     migrate(conn, files.MIGRATIONS, application_id=files.APPLICATION_ID)
@@ -33,7 +33,7 @@ def make_context(now: datetime = NOW) -> Context:
         "sandbox": "1",
     }.items():
         store.set_setting(name, value)
-    return Context(conn, Path("/nowhere"), clock=lambda: now)
+    return Context(conn, files_in, clock=lambda: now)
 
 
 def histories(records: Records) -> dict[str, list[Record]]:
@@ -115,7 +115,11 @@ def drafts(draw: st.DrawFn) -> tuple[str, JsonObject]:
     """A category, whichever there are, and valid fields of it."""
     name = draw(st.sampled_from([category.name for category in categories()]))
     schema = schema_of(name)
-    fields = _valid(name, draw(_value(schema, schema)))
+    examples = schema.get("examples")
+    example = examples[0] if isinstance(examples, list) and examples else {}
+    # Forms that chance seldom meets, such as times and codes, are in the schema's own example.
+    merged = {**(example if isinstance(example, dict) and draw(st.booleans()) else {})}
+    fields = _valid(name, {**draw(_value(schema, schema)), **merged})
     if not fields:
         name, fields = "interests", {"name": "cycling"}
     return name, fields

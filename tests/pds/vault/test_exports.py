@@ -11,7 +11,7 @@ import stat
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from did.json import JsonObject, parse_object
 from did.multikey import b64url_decode
 from pds.log.entry import leaf_of
 from pds.log.tree import MemoryNodes, Tree
+from pds.vault.categories import add as add_category
 from pds.vault.context import Context
 from pds.vault.errors import NotFound, VaultError
 from pds.vault.exports import (
@@ -31,6 +32,7 @@ from pds.vault.exports import (
     calendar,
     open_export,
     pages,
+    read,
     take_in,
     write,
     write_export,
@@ -38,7 +40,9 @@ from pds.vault.exports import (
 from pds.vault.exports.jsonld import term_iri
 from pds.vault.exports.lines import line as content_line
 from pds.vault.formulas import defuse, restored
-from pds.vault.schemas import RecordError
+from pds.vault.records import Validity
+from pds.vault.records.model import ALWAYS
+from pds.vault.schemas import RecordError, categories, schema_of
 from tests.importing import read_csv, read_vcard
 
 from .export_world import NOW, drafts, histories, make_context
@@ -49,8 +53,8 @@ SLOW = settings(
 
 
 @pytest.fixture
-def ctx() -> Iterator[Context]:
-    made = make_context()
+def ctx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    made = make_context(files_in=tmp_path_factory.mktemp("files") / "attachments")
     yield made
     made.conn.close()
 
@@ -98,6 +102,8 @@ def test_everything_comes_back(data: st.DataObject, tmp_path: Path) -> None:
                 source=data.draw(st.sampled_from(["self", "import/csv", "company"])),
                 about=data.draw(st.sampled_from(["self", "other"])),
                 assurance=data.draw(st.sampled_from(["self-declared", "attested", "inferred"])),
+                validity=data.draw(st.sampled_from([ALWAYS, Validity(date(2020, 2, 29), None)])),
+                tags=data.draw(st.sampled_from([(), ("Őry", "tax 2026")])),
             )
             for again, changed in data.draw(st.lists(drafts(), max_size=2)):
                 if again == category:
@@ -132,6 +138,68 @@ def test_what_came_in_is_found_and_can_be_undone(filled: Context, tmp_path: Path
     again = take_in(other, tmp_path / "out.zip")
     assert again.added == 0
     assert {problem.code for _, problem in again.problems} == {"data.conflict"}
+    other.conn.close()
+
+
+def test_own_categories_and_files_come_along(filled: Context, tmp_path: Path) -> None:
+    """A category of the holder's own is made anew, and files are with their items again, once."""
+    recipe: JsonObject = {"title": "Recipe", "properties": {"name": {"title": "Name"}}}
+    add_category(filled, "recipes", recipe)
+    kept = filled.records.add("own-recipes", {"name": "lecsó"}, source="self")
+    with filled.transaction():
+        filled.attachments.attach_bytes(kept.id, b"%PDF-1.7" * 20_000, "lecsó #1.pdf")
+    export(filled, tmp_path).close()
+    other = make_context(files_in=tmp_path / "attachments")
+    for _ in range(2):
+        taken = take_in(other, tmp_path / "out.zip")
+        assert taken.problems == []
+        assert other.records.get(kept.id).fields == {"name": "lecsó"}
+        [file] = other.attachments.of(kept.id)
+        assert file.name == "lecsó #1.pdf"
+        with other.attachments.open(file.id) as source:
+            assert source.read() == b"%PDF-1.7" * 20_000
+    assert histories(other.records) == histories(filled.records)
+    other.conn.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "octets", "codes"),
+    [
+        ("attachments.jsonl", b'{"path":"x","record":"R","name":"x"}\n', ["data.not_found"]),
+        ("attachments.jsonl", b'{"path":"a/b","record":"R","name":"x"}\n', ["data.not_found"]),
+        ("attachments.jsonl", b'{"path":7}\n[]\n{\n', [None, None, None]),
+        ("schemas/own-x.json", b'{"title":"x"}', ["data.category_invalid"]),
+        ("schemas/own-x.json", b"{", ["json.syntax"]),
+        ("schemas/own-../x.json", b'{"title":"x"}', ["data.category_invalid"]),
+    ],
+)
+def test_files_and_categories_of_a_stranger(
+    ctx: Context, tmp_path: Path, path: str, octets: bytes, codes: list[str | None]
+) -> None:
+    """What does not fit is named; nothing is made of it, and nothing raised."""
+    target = tmp_path / "out.zip"
+    with archive.Archive(target, now=NOW) as out:
+        out.add("a/b", b"content")
+        out.add(path, octets)
+        out.finish({"format": read.FORMAT, "version": read.VERSION})
+    found = [problem.code for _, problem in take_in(ctx, target).problems]
+    assert len(found) == len(codes)
+    assert all(code in (None, wanted) for code, wanted in zip(codes, found, strict=True))
+    assert ctx.attachments.all() == []
+    assert not any(c.name.startswith("own-") for c in ctx.records.categories())
+
+
+def test_the_example_of_every_category_comes_back(ctx: Context, tmp_path: Path) -> None:
+    """Each category has a page, a table and a meaning, and its example is the same again."""
+    for category in categories():
+        examples: Any = schema_of(category.name).get("examples")
+        if examples:
+            ctx.records.add(category.name, examples[0], source="self")
+    done = write_export(ctx, tmp_path / "out.zip")
+    assert done.items > 40
+    other = make_context()
+    assert take_in(other, tmp_path / "out.zip").problems == []
+    assert histories(other.records) == histories(ctx.records)
     other.conn.close()
 
 
@@ -470,7 +538,8 @@ def test_attachments_lie_beside_the_data(
         index = zipped.read("index.html").decode()
         assert '<a href="attachments/a1/bill%20%231%20%3Cx%3E.pdf"><bdi>bill #1 &lt;x&gt;' in index
     assert first["path"] == "attachments/a1/bill #1 <x>.pdf"
-    assert take_in(filled, tmp_path / "out.zip").problems == []
+    told = take_in(filled, tmp_path / "out.zip").problems  # items that nobody knows
+    assert [problem.code for _, problem in told] == ["data.not_found"] * 2
 
 
 # --- whole or not at all ------------------------------------------------------------------------
