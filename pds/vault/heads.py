@@ -44,6 +44,11 @@ class HeadFile:
         place = hmac.digest(self._key, os.fsencode(folder.absolute()), "sha256")
         self._path = heads / f"{place[:16].hex()}.json"
 
+    def under(self, folder: Path, data_key: DataKey) -> "HeadFile":
+        """The file of the same vault under another data key; the old one stays, so that the vault
+        of before, put back as a whole, is still seen to be older."""
+        return HeadFile(self._path.parent, folder, data_key)
+
     def read(self) -> Head | None:
         """The head that was noted last, or None where there is none that this vault wrote."""
         try:

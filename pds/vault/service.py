@@ -433,6 +433,8 @@ class Vault:
             conn = files.open_database(self._folder, new)
             folder = self._folder / files.ATTACHMENTS
             self._opened = Context(conn, folder, clock=ctx.clock, random=ctx.random)
+            if self._head is not None:  # its name and its MAC are the old key's
+                self._head = self._head.under(self._folder, new)
             self._lock.together()
         except BaseException:
             self.close()

@@ -98,6 +98,28 @@ def test_the_open_vault_goes_on(made: tuple[Path, str]) -> None:
         assert vault.status().items == 21
 
 
+def test_this_machine_goes_on_remembering_how_far_it_was(
+    made: tuple[Path, str], tmp_path: Path
+) -> None:
+    """Put back to before or after the rotation, with the secrets of that day: both are refused."""
+    folder, kit = made
+    heads, before, after = tmp_path / "heads", tmp_path / "before", tmp_path / "after"
+    shown: list[str] = []
+    shutil.copytree(folder, before)
+    with Vault.open(folder, kit=kit, heads=heads) as vault:
+        vault.add("interests", {"name": "one more"})
+    with Vault.open(folder, kit=kit, heads=heads) as vault:
+        vault.rotate_key(passphrase=NEW, params=QUICK, keep=shown.append)
+        shutil.copytree(folder, after)
+        vault.add("interests", {"name": "and another"})
+    for earlier, secret in ((after, shown[0]), (before, kit)):
+        shutil.rmtree(folder)
+        shutil.copytree(earlier, folder)
+        refused(
+            "vault.rolled_back", lambda secret=secret: Vault.open(folder, kit=secret, heads=heads)
+        )
+
+
 def test_other_ways_in_are_gone(made: tuple[Path, str]) -> None:
     """They wrap a key that is no more, and their secrets are not at hand."""
     folder, kit = made
