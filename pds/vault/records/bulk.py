@@ -10,7 +10,7 @@ has the transaction open: all of an import is there, or nothing of it.
 """
 
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -132,6 +132,11 @@ class Bulk:
         self._waiting.append((category, canonical, about))
         if len(self._waiting) >= AT_ONCE:
             self._write()
+
+    def add_many(self, drafts: Iterable[tuple[Category, bytes]]) -> None:
+        """``add`` for each."""
+        for category, canonical in drafts:
+            self.add(category, canonical)
 
     def __enter__(self) -> Self:
         self._store.begin_bulk()

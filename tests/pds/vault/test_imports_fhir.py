@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pds.db import Migration, migrate, open_plain
+from pds.db import migrate, open_plain
+from pds.vault.files import MIGRATIONS
 from pds.vault.imports import ImportFailed, apply, fhir_reader
 from pds.vault.records import Records
-from pds.vault.store.records import RECORDS_SQL
 from tests.importing import Reading, collect, make_plan, read
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "import" / "health.json"
@@ -23,7 +23,7 @@ FIXTURE = Path(__file__).parents[2] / "fixtures" / "import" / "health.json"
 @pytest.fixture
 def records() -> Iterator[Records]:
     conn = open_plain(":memory:")
-    migrate(conn, [Migration(1, RECORDS_SQL)], application_id=7)
+    migrate(conn, MIGRATIONS, application_id=7)
     yield Records(conn, clock=lambda: datetime(2026, 11, 21, tzinfo=UTC))
     conn.close()
 
