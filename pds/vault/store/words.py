@@ -25,6 +25,8 @@ _MAX_QUERY = 1000
 _MAX_TERMS = 16
 
 _WORD = re.compile(r"[^\W_]+")
+# The combining marks of Latin letters: all of U+0300 to U+036F but U+034F, which joins.
+_MARKS = re.compile("[\u0300-\u034e\u0350-\u036f]+")
 # A number written with spaces or signs in it, but no date and no amount.
 _TELEPHONE = re.compile(
     r"^(?![0-9]{4}-[0-9]{2}-|[0-9]+\.[0-9]{0,2}$)\+?[0-9]+[ ()/.\-][0-9 ()/.\-]{3,30}$",
@@ -40,15 +42,23 @@ _LETTERS = str.maketrans(_OTHERS)
 
 def words(text: str) -> list[str]:
     """The words of a text, without case and accents: ``Őry`` is ``ory``, ``Straße`` ``strasse``."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKD", text.casefold())
-        # Letter by letter over the few that a text is made of, not over the text.
-        letters = set(text)
-        for mark in filter(unicodedata.combining, letters):
-            text = text.replace(mark, "")
-        if not letters.isdisjoint(_OTHERS):
-            text = text.translate(_LETTERS)
-    return _WORD.findall(text.casefold())
+    return _WORD.findall(_folded(text))
+
+
+def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize("NFKD", text.casefold())
+    latin = _MARKS.sub("", text)
+    if latin.isascii():  # as nearly all that is written in Latin letters
+        return latin.lower()
+    # Letter by letter over the few that a text is made of, not over the text.
+    letters = set(text)
+    for mark in filter(unicodedata.combining, letters):
+        text = text.replace(mark, "")
+    if not letters.isdisjoint(_OTHERS):
+        text = text.translate(_LETTERS)
+    return text.casefold()
 
 
 def terms(text: str) -> list[str]:
@@ -72,8 +82,9 @@ def label(kind: str, value: str) -> str:
 def index_text(texts: Iterable[str], labels: str) -> str:
     """What the index is given for one record: the same in, the same tokens out, always."""
     joined = "\n".join(texts)
+    text = _folded(joined)
     # The index takes ASCII apart by itself, except at the mark of labels.
-    parts = [joined.lower().replace("_", " ")] if joined.isascii() else words(joined)
+    parts = [text.replace("_", " ")] if text.isascii() else _WORD.findall(text)
     # A number is found with and without the spaces that somebody wrote into it.
     parts += [_NO_DIGIT.sub("", number) for number in _TELEPHONE.findall(joined)]
     parts.append(labels)
