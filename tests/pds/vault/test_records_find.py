@@ -342,7 +342,7 @@ def test_no_question_is_answered_by_looking_at_all_rows() -> None:
     records.list("purchases", limit=5)
     records.ids("abcd")
     records.counts()
-    records.count_same(*purchase("2024-05-01", "x"))
+    records.sieve().sift([(*checked(purchase("2024-05-01", "x")), None)])
     conn.set_trace_callback(None)
     asked = [s for s in statements if s.startswith("SELECT") and "sqlite_" not in s]
     assert len(asked) > 20
@@ -528,7 +528,7 @@ def test_what_is_deleted_is_gone_from_the_index(tmp_path: Path) -> None:
     conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     octets = (tmp_path / "v.db").read_bytes()
     assert b"ordinary" in octets
-    for trace in (b"quetz", b"tzalcanary", b"xylo", b"lotag", b"Wyvern", b"wyv", b"jabb"):
+    for trace in (b"quetz", b"tzalcanary", b"xylo", b"lotag", b"Wyvern", b"yvern", b"jabberw"):
         assert trace not in octets
     assert conn.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     conn.close()
