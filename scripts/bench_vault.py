@@ -380,8 +380,9 @@ def benchmarks(items: int, *, peers: bool) -> Iterator[Measurable]:
         tenth = f"than {at.replace(f'{items:,}', f'{items // 10:,}')}, which may be log n"
         yield against("growth.read", f"read, {tenth},", growth, working_set, ours, small.ours)
         for kind in queries(words):
+            short = functools.partial(searches, kind, words, SHORT_PAGE)
             yield against(f"growth.search.{kind}", f"search ({kind}), {tenth},", growth,
-                          functools.partial(searches, kind, words, SHORT_PAGE), ours, small.ours)  # fmt: skip
+                          short, ours, small.ours)  # fmt: skip
         yield against("growth.page", f"a page, {tenth},", growth, pages, ours, small.ours)
         yield line("write", f"add an item durably, on the clock, {than}", 1.2,
                    lambda: writes(large, plain), wall)  # fmt: skip
