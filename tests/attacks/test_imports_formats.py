@@ -167,6 +167,8 @@ def test_attack_63_nesting_without_end() -> None:
     assert codes(calendar) == [(6, "ical.not_closed")]
     assert good(through("ical", ical(b"BEGIN:VCALENDAR\r\n" * deep))) == 2
     assert good(through("ofx", ofx(b"<STMTRS>" * deep + b"<PAYEE>" * deep))) == 2
+    # Each end that fits no beginning would be looked for among all that are open.
+    assert good(through("ofx", ofx(b"<PAYEE>" * 4 * deep + b"</STATUS>" * 4 * deep))) == 2
     statement = through("camt", camt(b"<Ntry>" + b"<x>" * deep))
     assert good(statement) == 1
     assert codes(statement) == [(3, "camt.broken")]
@@ -235,6 +237,20 @@ def test_attack_63_xml_that_fills_the_parser(bad: bytes) -> None:
     reading = through("camt", camt(bad))
     assert good(reading) == 1
     assert [problem.code for problem in reading.problems] == ["camt.broken"]
+
+
+def test_attack_63_transaction_of_too_many_tags() -> None:
+    """Of a transaction no more than some hundred values are held, whatever they are called."""
+    tags = b"".join(b"<T%d>x\n" % i for i in range(200_000))
+    data = ofx(TRANSACTION[:-11] + tags + b"</STMTTRN>")
+    tracemalloc.start()
+    try:
+        reading = through("ofx", data)
+        assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+    assert good(reading) == 3
+    assert len(reading.left_out) <= 200
 
 
 def test_attack_63_entry_of_too_many_values() -> None:

@@ -10,8 +10,6 @@ from datetime import datetime
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-MAX_NAME = 200
-
 _OFFSET = re.compile(r"([+-])([0-9]{2})([0-9]{2})(?:[0-9]{2})?")
 
 
@@ -34,7 +32,7 @@ def iana_name(name: str) -> str:
     if name in _windows():
         return _windows()[name]
     # /example.org/20050126_1/Europe/Budapest, America/Argentina/Salta
-    parts = [part for part in name[:MAX_NAME].split("/") if part]
+    parts = [part for part in name.split("/") if part]
     for length in (3, 2, 1):
         last = "/".join(parts[-length:])
         if last in _names():
