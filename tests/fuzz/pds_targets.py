@@ -75,7 +75,7 @@ from pds.wire import verify_request as verify_http
 from pds.wire.ids import capability_hash, check_id
 from pds.wire.objects import Answer, RelayInfo
 from tests.importing import read as read_import
-from tests.importing import read_csv, read_vcard
+from tests.importing import read_csv, read_vcard, zip_of, zipped
 
 HOLDER, COMPANY, LOG, REDEMPTION = (
     SigningKey.from_seed(secret(name)) for name in ("holder", "company", "log", "redemption")
@@ -618,6 +618,17 @@ def _vault() -> dict[str, Target]:
         "attachments_run": _target(_attachments_run, AttachmentError, sealed.getvalue()),
         "csv": _target(read_csv, ImportFailed, *tables),
         "import": _target(read_import, ImportFailed, *cards, *tables),
+        "import_archive": _target(
+            lambda raw: read_import(zip_of({"x/My Activity/MyActivity.json": raw, "a.vcf": raw})),
+            ImportFailed,
+            b'[{"header":"A","title":"B","time":"2024-01-01T00:00:00Z"},\n{"title":1}]',
+            *cards,
+        ),
+        "import_zip": _target(
+            read_import,
+            ImportFailed,
+            *(zipped(path) for path in sorted((imports / "archives").iterdir())),
+        ),
         "kit_words": _target(of_text(kit_secret), KeyslotError, words),
         "record": _target(
             of_json(_record, floats=True),

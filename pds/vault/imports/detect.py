@@ -9,6 +9,7 @@ from .icalendar import icalendar_reader
 from .ofx import ofx_reader
 from .plan import ImportFailed, Read
 from .source import Source
+from .takeout import takeout_reader
 from .vcard import vcard_reader
 
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -18,6 +19,7 @@ _BEGINNINGS = (
     (b"BEGIN:VCALENDAR", "icalendar"),
     (b"OFXHEADER", "ofx"),
     (b"<OFX>", "ofx"),
+    (b"PK\x03\x04", "archive"),
 )
 # What is in the first bytes of an XML file of each kind, in capitals.
 _IN_XML = (
@@ -28,7 +30,6 @@ _IN_XML = (
 )
 # Beginnings of what people will try, so that the refusal can name it.
 _OTHERS = (
-    (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"%PDF", "a PDF document"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"<?XML", "an XML file"),
@@ -42,8 +43,11 @@ _READERS: Mapping[str, Callable[[Source], Read]] = {
     "ofx": ofx_reader,
     "camt053": camt_reader,
 }
-KINDS = ("vcard", "csv", "icalendar", "ofx", "camt053")
-_HINT = "vCard (.vcf), iCalendar (.ics), OFX, camt.053 and CSV files can be imported."
+KINDS = ("vcard", "csv", "icalendar", "ofx", "camt053", "archive")
+_HINT = (
+    "vCard (.vcf), iCalendar (.ics), OFX, camt.053 and CSV files can be imported, and the ZIP"
+    " archives of large services."
+)
 
 
 def detect(data: bytes | Path | Source) -> str:
@@ -88,4 +92,6 @@ def reader(
     found = kind or detect(source)
     if found == "csv":
         return found, csv_reader(source, mapping)
+    if found == "archive":
+        return takeout_reader(source)
     return found, _READERS[found](source)

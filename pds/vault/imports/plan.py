@@ -1,7 +1,8 @@
 """From a reading to records: what would be added, what is there already, and the adding itself."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -26,7 +27,8 @@ class ImportFailed(PdsError):
 
     Codes: ``import.unreadable``, ``import.too_large``, ``import.empty``, ``import.encoding``,
     ``import.unknown_kind``, ``import.unsupported``, ``import.nothing_found``,
-    ``import.too_many``, ``import.columns_unknown``, ``import.mapping``, ``import.changed``.
+    ``import.too_many``, ``import.columns_unknown``, ``import.mapping``, ``import.changed``,
+    ``import.archive``.
     """
 
     default_code = "import.failed"
@@ -34,14 +36,17 @@ class ImportFailed(PdsError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the file that was not taken over; ``line`` counts from 1.
+    """Something in the file that was not taken over; ``line`` counts from 1, and is 0 for a whole
+    member of an archive.
 
-    ``code`` is stable; ``sentence`` is for people and never repeats the value.
+    ``code`` is stable; ``sentence`` is for people and never repeats the value. ``member`` is the
+    file in an archive, as the archive calls it, printable and short.
     """
 
     line: int
     code: str
     sentence: str
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +85,23 @@ class Findings:
         self.problems: list[Problem] = []
         self.problem_count = 0
         self._left_out: Counter[str] = Counter()
+        self._member = ""
+        self._whose: About | None = None
+
+    @contextmanager
+    def inside(self, member: str, *, about: About | None = None) -> Iterator[None]:
+        """What is found until the block ends is in this member of an archive, and about whom."""
+        before = self._member, self._whose
+        self._member, self._whose = member, about
+        try:
+            yield
+        finally:
+            self._member, self._whose = before
 
     def problem(self, line: int, code: str, sentence: str) -> None:
         self.problem_count += 1
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(line, code, sentence))
+            self.problems.append(Problem(line, code, sentence, self._member))
 
     def leave_out(self, name: str, times: int = 1) -> None:
         """Count what has a name and no place in a record; of the names the first 200."""
@@ -123,7 +140,7 @@ class Findings:
                     code="import.too_many",
                     hint="Split it into smaller files.",
                 )
-            self._take(Draft(category, fields, line, kind, canonical, about))
+            self._take(Draft(category, fields, line, kind, canonical, about or self._whose))
             return True
         self.problem(line, "import.nothing_usable", f"The {entry} holds nothing that can be kept.")
         return False
@@ -133,7 +150,7 @@ class Findings:
             kind=kind,
             encoding=self.encoding,
             entries=self.entries,
-            problems=tuple(sorted(self.problems, key=lambda p: p.line)),
+            problems=tuple(sorted(self.problems, key=lambda p: (p.member, p.line))),
             problem_count=self.problem_count,
             assumptions=tuple(dict.fromkeys(self.assumptions)),
             left_out=tuple(sorted(self._left_out.items())),
