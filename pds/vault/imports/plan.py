@@ -73,7 +73,8 @@ class Findings:
     draft at once, so that no file has to be held in memory.
 
     A reader sets ``encoding``, counts ``entries`` (cards, rows: good and bad) and appends
-    ``assumptions``: sentences about what had to be guessed.
+    ``assumptions``: sentences about what had to be guessed. ``assurance`` is what the records are
+    worth: ``attested`` where a signature was verified.
     """
 
     def __init__(self, take: Take) -> None:
@@ -81,6 +82,7 @@ class Findings:
         self._drafts = 0
         self.encoding = "utf-8"
         self.entries = 0
+        self.assurance = "self-declared"
         self.assumptions: list[str] = []
         self.problems: list[Problem] = []
         self.problem_count = 0
@@ -150,6 +152,7 @@ class Findings:
             kind=kind,
             encoding=self.encoding,
             entries=self.entries,
+            assurance=self.assurance,
             problems=tuple(sorted(self.problems, key=lambda p: (p.member, p.line))),
             problem_count=self.problem_count,
             assumptions=tuple(dict.fromkeys(self.assumptions)),
@@ -176,6 +179,7 @@ class Reading:
     problem_count: int
     assumptions: tuple[str, ...]
     left_out: tuple[tuple[str, int], ...]
+    assurance: str = "self-declared"
 
     @property
     def source(self) -> str:
@@ -276,7 +280,12 @@ def apply(plan: ImportPlan, records: Records) -> Applied:
     batch = records.new_id()
     with (
         records.writing(),
-        records.bulk(source=plan.reading.source, about=plan.about, batch=batch) as bulk,
+        records.bulk(
+            source=plan.reading.source,
+            about=plan.about,
+            assurance=plan.reading.assurance,
+            batch=batch,
+        ) as bulk,
     ):
         plan.read(Findings(lambda draft: bulk.add(draft.kind, draft.canonical, about=draft.about)))
     return Applied(

@@ -39,6 +39,7 @@ _WHOLE_FILES = {
 
 def takeout_reader(data: bytes | Path | Source) -> tuple[str, Read]:
     """Which service an archive is of, and how it is read; its directory is looked through first.
+    A single file of a service is known by what is in it.
 
     Problems: ``archive.name``, ``archive.encrypted``, ``archive.method``, ``archive.bomb``,
     ``archive.damaged``, ``archive.nested``, ``json.broken`` end one member; ``json.entry``,
@@ -47,6 +48,11 @@ def takeout_reader(data: bytes | Path | Source) -> tuple[str, Read]:
     ``import.nothing_found``.
     """
     source = Source.of(data)
+    if source.head(4) != b"PK\x03\x04":
+        alone = _alone(source)
+        if alone is None:
+            raise _nothing()
+        return alone[0].name, partial(_read_alone, source, *alone)
     with _opened(source, None) as members:
         names = [member.name for member in members]
     if "[Content_Types].xml" in names:
@@ -59,6 +65,25 @@ def takeout_reader(data: bytes | Path | Source) -> tuple[str, Read]:
     if service is None:
         raise _nothing()
     return service.name, partial(_read, source, service)
+
+
+def is_of_service(source: Source) -> bool:
+    """Whether a file is one of those that services put into their archives."""
+    return _alone(source) is not None
+
+
+def _alone(source: Source) -> tuple[Service, Part] | None:
+    head = source.head(65_536).replace(b"\x00", b"").decode("utf-8", "replace")
+    for service in services():
+        for part in service.parts:
+            if part.alone and all(sign in head for sign in part.alone):
+                return service, part
+    return None
+
+
+def _read_alone(source: Source, service: Service, part: Part, findings: Findings) -> None:
+    _MemberReader(service, part, source, "", findings).read()
+    findings.encoding = "utf-8"
 
 
 @contextmanager
@@ -113,7 +138,7 @@ def _read(source: Source, service: Service, findings: Findings) -> None:
                 continue
             with findings.inside(shown(member.name), about=part.about):
                 try:
-                    _MemberReader(service, part, member, findings).read()
+                    _MemberReader(service, part, member, member.name, findings).read()
                 except MemberBroken as error:
                     findings.problem(0, "archive.damaged", str(error))
                 except ImportFailed as error:
@@ -134,15 +159,18 @@ def _nothing() -> ImportFailed:
 class _MemberReader:
     """Reads one member as its part of the description says."""
 
-    def __init__(self, service: Service, part: Part, member: Member, findings: Findings) -> None:
+    def __init__(
+        self, service: Service, part: Part, member: Source, name: str, findings: Findings
+    ) -> None:
         self._service = service
         self._part = part
         self._member = member
+        self._folder = folder(name) if name else service.title
         self._findings = findings
-        name = member.name.rpartition("/")[2]
+        path, _, last = name.rpartition("/")
         self._roots: dict[str, Any] = {
-            "#stem": name.rpartition(".")[0] or name,
-            "#folder": member.name.rpartition("/")[0].rpartition("/")[2],
+            "#stem": last.rpartition(".")[0] or last,
+            "#folder": path.rpartition("/")[2],
         }
 
     def read(self) -> None:
@@ -221,7 +249,7 @@ class _MemberReader:
                     break
                 fits = self._draft(make, inner, entry, line) or fits
         if not fits:
-            self._findings.leave_out(folder(self._member.name))
+            self._findings.leave_out(self._folder)
 
     def _draft(self, make: Make, entry: Any, outer: Any, line: int) -> bool:
         fields: JsonObject = {}

@@ -163,6 +163,24 @@ def test_nothing_known_is_said() -> None:
     assert "JSON" in reading.assumptions[0]
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "category"),
+    [
+        ("google/Takeout/Location History (Timeline)/Timeline.json", "google", "locations"),
+        ("google/Takeout/Location History/Records.json", "google", "locations"),
+        ("google/Takeout/YouTube and YouTube Music/history/watch-history.json", "google", "media"),
+        ("spotify/Spotify Account Data/StreamingHistory_music_0.json", "spotify", "media"),
+        ("netflix/CONTENT_INTERACTION/ViewingActivity.csv", "netflix", "media"),
+        ("amazon/Retail.OrderHistory.1/Retail.OrderHistory.1.csv", "amazon", "purchases"),
+    ],
+)
+def test_a_file_without_its_archive(path: str, kind: str, category: str) -> None:
+    """What is often handed out alone, or was unpacked, is known by what is in it."""
+    reading = read((ARCHIVES / path).read_bytes())
+    assert (reading.kind, reading.problems) == (kind, ())
+    assert category in {draft.category for draft in reading.drafts}
+
+
 def test_problems_name_the_member_and_the_line() -> None:
     """A bad entry is said with its file and line, and the ones around it go in."""
     name = "Takeout/YouTube and YouTube Music/history/watch-history.json"

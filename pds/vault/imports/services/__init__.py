@@ -61,7 +61,8 @@ class Make:
 @dataclass(frozen=True, slots=True)
 class Part:
     """Members of one kind: which ones, how they are read, what becomes of their entries. ``say`` is
-    told to the holder where such a member is met."""
+    told to the holder where such a member is met; ``alone`` is what is in the beginning of such a
+    file when it comes without its archive."""
 
     pattern: re.Pattern[str]
     reader: Reader | None
@@ -71,6 +72,7 @@ class Part:
     about: Literal["self", "other"]
     say: str
     silent: bool
+    alone: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def describe(name: str, raw: dict[str, Any]) -> Service:
 
 
 def _part(raw: dict[str, Any], words: dict[str, dict[str, str]]) -> Part:
-    _only(raw, "files", "read", "at", "beside", "make", "about", "say", "silent")
+    _only(raw, "files", "read", "at", "beside", "make", "about", "say", "silent", "alone")
     reader = raw.get("read")
     if reader is not None and reader not in READERS:
         raise DescriptionError(f"no such reader: {reader}")
@@ -136,6 +138,7 @@ def _part(raw: dict[str, Any], words: dict[str, dict[str, str]]) -> Part:
         about=raw.get("about", "self"),
         say=raw.get("say", ""),
         silent=bool(raw.get("silent", False)),
+        alone=tuple(raw.get("alone", ())),
     )
 
 
