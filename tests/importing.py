@@ -1,5 +1,8 @@
 """Reads a file whole, for tests that look at its records."""
 
+import io
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,3 +60,18 @@ def read_vcard(data: bytes | Path) -> Reading:
 
 def make_plan(reading: Reading, records: Records, *, about: About | None = None) -> ImportPlan:
     return plan_of(reading.kind, reading.read, records, about=about)
+
+
+def zipped(folder: Path) -> bytes:
+    """The files of a folder as the ZIP archive that a service would send."""
+    return zip_of({p.relative_to(folder).as_posix(): p.read_bytes()
+                   for p in sorted(folder.rglob("*")) if p.is_file()})  # fmt: skip
+
+
+def zip_of(members: Mapping[str, bytes | str]) -> bytes:
+    """An archive of these members."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file.getvalue()

@@ -500,7 +500,9 @@ class Vault:
     ) -> ImportPlan:
         """What importing a file would do: what would be added, what is there already, what cannot
         be read and why. Nothing is written. Raises ``ImportFailed`` (``import.*``)."""
-        found, read = reader(path, kind=kind, mapping=mapping)
+        found, read = reader(
+            path, kind=kind, mapping=mapping, resolver=self._ctx.resolver, now=self._ctx.clock()
+        )
         return make_plan(found, read, self._ctx.records, about=about)
 
     def import_plan(self, plan: ImportPlan) -> Applied:

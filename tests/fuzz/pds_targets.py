@@ -86,7 +86,7 @@ from pds.wire import Manifest, WireError, parse_relay_url, sign_request
 from pds.wire import verify_request as verify_http
 from pds.wire.ids import capability_hash, check_id
 from pds.wire.objects import Answer, RelayInfo
-from tests.importing import collect, read_csv, read_vcard
+from tests.importing import collect, read_csv, read_vcard, zip_of, zipped
 from tests.importing import read as read_import
 
 HOLDER, COMPANY, LOG, REDEMPTION = (
@@ -687,6 +687,17 @@ def _vault() -> dict[str, Target]:
             *banks,
             *statements,
             *health,
+        ),
+        "import_archive": _target(
+            lambda raw: read_import(zip_of({"x/My Activity/MyActivity.json": raw, "a.vcf": raw})),
+            ImportFailed,
+            b'[{"header":"A","title":"B","time":"2024-01-01T00:00:00Z"},\n{"title":1}]',
+            *cards,
+        ),
+        "import_zip": _target(
+            read_import,
+            ImportFailed,
+            *(zipped(path) for path in sorted((imports / "archives").iterdir())),
         ),
         "export_archive": _target(_export_archive, ImportFailed, _exported().getvalue()),
         "export_records": _target(_export_records, (), _EXPORTED),

@@ -1,15 +1,23 @@
 """What a file is, by content; its name may say anything."""
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
+from did.resolve import OFFLINE, Resolver
+from did.time import utc_now
+
 from .camt import camt_reader
+from .credential import credential_reader, looks_like_token
 from .csv import csv_reader, looks_like_csv
 from .fhir import fhir_reader
 from .icalendar import icalendar_reader
 from .ofx import ofx_reader
 from .plan import ImportFailed, Read
+from .schema_org import schema_org_reader
 from .source import Source
+from .takeout import is_of_service, takeout_reader
 from .vcard import vcard_reader
 
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -19,6 +27,7 @@ _BEGINNINGS = (
     (b"BEGIN:VCALENDAR", "icalendar"),
     (b"OFXHEADER", "ofx"),
     (b"<OFX>", "ofx"),
+    (b"PK\x03\x04", "archive"),
 )
 # What is in the first bytes of an XML file of each kind, in capitals.
 _IN_XML = (
@@ -29,7 +38,6 @@ _IN_XML = (
 )
 # Beginnings of what people will try, so that the refusal can name it.
 _OTHERS = (
-    (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"%PDF", "a PDF document"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"<?XML", "an XML file"),
@@ -37,16 +45,30 @@ _OTHERS = (
     (b"{", "a JSON file"),
     (b"[", "a JSON file"),
 )
+_CREDENTIALS = (b'"credentialSubject"', b'"verifiableCredential"', b"EnvelopedVerifiableCredential")
+_SCHEMA_ORG = re.compile(rb'"@(?:context|type)"')
 _READERS: Mapping[str, Callable[[Source], Read]] = {
     "vcard": vcard_reader,
     "icalendar": icalendar_reader,
     "ofx": ofx_reader,
     "camt053": camt_reader,
     "fhir": fhir_reader,
+    "jsonld": schema_org_reader,
+}
+# Every kind, in the words of the command line.
+KINDS: Mapping[str, str] = {
+    "vcard": "contacts (vCard)",
+    "csv": "a table (CSV)",
+    "icalendar": "a calendar (iCalendar)",
+    "ofx": "statements of a bank (OFX)",
+    "camt053": "statements of a bank (camt.053)",
+    "fhir": "health records (FHIR, JSON)",
+    "archive": "the archive of a large service, or a file of one (ZIP, JSON)",
+    "jsonld": "things of schema.org (JSON-LD)",
+    "credential": "credentials that others issued (JSON, JWT, SD-JWT)",
 }
 _RESOURCE = b'"resourceType"'
-KINDS = ("vcard", "csv", "icalendar", "ofx", "camt053", "fhir")
-_HINT = "vCard (.vcf), iCalendar (.ics), OFX, camt.053, FHIR (.json) and CSV files can be imported."
+_HINT = "What can be imported: " + "; ".join(KINDS.values()) + "."
 
 
 def detect(data: bytes | Path | Source) -> str:
@@ -57,7 +79,10 @@ def detect(data: bytes | Path | Source) -> str:
     for mark in _MARKS:
         start = start.removeprefix(mark)
     # NULs out of the way, so that UTF-16 begins as the same letters do elsewhere.
-    begin = start.replace(b"\x00", b"").lstrip().upper()
+    begin = start.replace(b"\x00", b"").lstrip()
+    if looks_like_token(begin.decode("latin-1")):
+        return "credential"
+    begin = begin.upper()
     for magic, kind in _BEGINNINGS:
         if begin.startswith(magic):
             return kind
@@ -67,6 +92,10 @@ def detect(data: bytes | Path | Source) -> str:
                 return kind
     if begin.startswith((b"{", b"[")) and _RESOURCE in source.head(65_536).replace(b"\x00", b""):
         return "fhir"
+    if begin.startswith((b"{", b"[")):
+        kind = _json_kind(source)
+        if kind:
+            return kind
     for magic, name in _OTHERS:
         if begin.startswith(magic):
             raise ImportFailed(
@@ -74,9 +103,21 @@ def detect(data: bytes | Path | Source) -> str:
                 code="import.unsupported",
                 hint=_HINT,
             )
+    if is_of_service(source):
+        return "archive"
     if looks_like_csv(source):
         return "csv"
     raise ImportFailed("This is no file of a known kind.", code="import.unknown_kind", hint=_HINT)
+
+
+def _json_kind(source: Source) -> str:
+    """The kind of a JSON file by the names in its beginning; empty for one that is not known."""
+    head = source.head(65_536).replace(b"\x00", b"")
+    if any(name in head for name in _CREDENTIALS):
+        return "credential"
+    if is_of_service(source):
+        return "archive"
+    return "jsonld" if b"schema.org" in head and _SCHEMA_ORG.search(head) else ""
 
 
 def reader(
@@ -84,8 +125,11 @@ def reader(
     *,
     kind: str | None = None,
     mapping: Mapping[str, str] | None = None,
+    resolver: Resolver = OFFLINE,
+    now: datetime | None = None,
 ) -> tuple[str, Read]:
     """The kind of a file and how it is read; ``kind`` ends the guessing, ``mapping`` is for CSV.
+    ``resolver`` and ``now`` are for the keys and times of credentials.
 
     Raises ImportFailed as ``detect`` and the readers do.
     """
@@ -93,4 +137,8 @@ def reader(
     found = kind or detect(source)
     if found == "csv":
         return found, csv_reader(source, mapping)
+    if found == "archive":
+        return takeout_reader(source)
+    if found == "credential":
+        return found, credential_reader(source, resolver=resolver, now=now or utc_now())
     return found, _READERS[found](source)

@@ -1,7 +1,8 @@
 """From a reading to records: what would be added, what is there already, and the adding itself."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -26,7 +27,8 @@ class ImportFailed(PdsError):
 
     Codes: ``import.unreadable``, ``import.too_large``, ``import.empty``, ``import.encoding``,
     ``import.unknown_kind``, ``import.unsupported``, ``import.nothing_found``,
-    ``import.too_many``, ``import.columns_unknown``, ``import.mapping``, ``import.changed``.
+    ``import.too_many``, ``import.columns_unknown``, ``import.mapping``, ``import.changed``,
+    ``import.archive``.
     """
 
     default_code = "import.failed"
@@ -34,14 +36,17 @@ class ImportFailed(PdsError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the file that was not taken over; ``line`` counts from 1.
+    """Something in the file that was not taken over; ``line`` counts from 1, and is 0 for a whole
+    member of an archive.
 
-    ``code`` is stable; ``sentence`` is for people and never repeats the value.
+    ``code`` is stable; ``sentence`` is for people and never repeats the value. ``member`` is the
+    file in an archive, as the archive calls it, printable and short.
     """
 
     line: int
     code: str
     sentence: str
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ class Findings:
 
     A reader sets ``encoding``, counts ``entries`` (cards, rows: good and bad) and appends
     ``assumptions``: sentences about what had to be guessed. ``about`` is whose data all of the
-    file is taken for, unless the holder says another.
+    file is taken for, unless the holder says another. ``assurance`` is what the records are worth:
+    ``attested`` where a signature was verified.
     """
 
     def __init__(self, take: Take) -> None:
@@ -78,15 +84,28 @@ class Findings:
         self.encoding = "utf-8"
         self.entries = 0
         self.about: About | None = None
+        self.assurance = "self-declared"
         self.assumptions: list[str] = []
         self.problems: list[Problem] = []
         self.problem_count = 0
         self._left_out: Counter[str] = Counter()
+        self._member = ""
+        self._whose: About | None = None
+
+    @contextmanager
+    def inside(self, member: str, *, about: About | None = None) -> Iterator[None]:
+        """What is found until the block ends is in this member of an archive, and about whom."""
+        before = self._member, self._whose
+        self._member, self._whose = member, about
+        try:
+            yield
+        finally:
+            self._member, self._whose = before
 
     def problem(self, line: int, code: str, sentence: str) -> None:
         self.problem_count += 1
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(line, code, sentence))
+            self.problems.append(Problem(line, code, sentence, self._member))
 
     def leave_out(self, name: str, times: int = 1) -> None:
         """Count what has a name and no place in a record; of the names the first 200."""
@@ -125,7 +144,7 @@ class Findings:
                     code="import.too_many",
                     hint="Split it into smaller files.",
                 )
-            self._take(Draft(category, fields, line, kind, canonical, about))
+            self._take(Draft(category, fields, line, kind, canonical, about or self._whose))
             return True
         self.problem(line, "import.nothing_usable", f"The {entry} holds nothing that can be kept.")
         return False
@@ -135,7 +154,8 @@ class Findings:
             kind=kind,
             encoding=self.encoding,
             entries=self.entries,
-            problems=tuple(sorted(self.problems, key=lambda p: p.line)),
+            assurance=self.assurance,
+            problems=tuple(sorted(self.problems, key=lambda p: (p.member, p.line))),
             problem_count=self.problem_count,
             assumptions=tuple(dict.fromkeys(self.assumptions)),
             left_out=tuple(sorted(self._left_out.items())),
@@ -161,6 +181,7 @@ class Reading:
     problem_count: int
     assumptions: tuple[str, ...]
     left_out: tuple[tuple[str, int], ...]
+    assurance: str = "self-declared"
 
     @property
     def source(self) -> str:
@@ -263,7 +284,12 @@ def apply(plan: ImportPlan, records: Records) -> Applied:
     batch = records.new_id()
     with (
         records.writing(),
-        records.bulk(source=plan.reading.source, about=plan.about, batch=batch) as bulk,
+        records.bulk(
+            source=plan.reading.source,
+            about=plan.about,
+            assurance=plan.reading.assurance,
+            batch=batch,
+        ) as bulk,
     ):
         plan.read(Findings(lambda draft: bulk.add(draft.kind, draft.canonical, about=draft.about)))
     return Applied(

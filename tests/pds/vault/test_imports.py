@@ -56,7 +56,6 @@ def test_a_file_is_known_by_its_content(raw: bytes, kind: str) -> None:
     ("raw", "code"),
     [
         (b"", "import.empty"),
-        (b"PK\x03\x04rest", "import.unsupported"),
         (b"%PDF-1.7", "import.unsupported"),
         (b'<?xml version="1.0"?>', "import.unsupported"),
         (b'{"a": 1}', "import.unsupported"),
