@@ -24,7 +24,7 @@ from target import (
     text,
 )
 
-from credentials.contexts import CREDENTIALS_V2, ContextFolder, context_bytes
+from credentials.contexts import CREDENTIALS_V2, ContextFolder, WithInline, context_bytes
 from credentials.derive import derive_credential
 from credentials.envelope import Envelope
 from credentials.errors import ContextRefused, CredentialError
@@ -272,6 +272,19 @@ def _hostile_context(raw: bytes) -> None:
         canonicalize_jsonld(document, contexts=_contexts(raw))
 
 
+def _inline_context(raw: bytes) -> None:
+    """A document with such a context inside."""
+    document: JsonObject = {
+        "@context": [CREDENTIALS_V2, parse_object(raw)],
+        "type": ["VerifiableCredential"],
+        **_CLAIMS,
+        "other": {"name": [1, "b"]},
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        canonicalize_jsonld(document, contexts=WithInline(context_bytes))
+
+
 def _contexts(raw: bytes) -> Callable[[str], bytes]:
     return lambda url: raw if url == CONTEXT else context_bytes(url)
 
@@ -450,6 +463,11 @@ def _of_objects() -> dict[str, Target]:
             b'{"@context":{"@version":1.1,"@protected":true,"other":{"@id":"urn:o","@context":'
             b'{"name":{"@id":"urn:n","@container":"@list"}}}}}',
             *published("contexts/*.jsonld"),
+        ),
+        "context_inside": target(
+            _inline_context,
+            b'{"other":{"@id":"https://x.example/o"},"name":"https://x.example/n"}',
+            b'{"other":{"@id":"urn:o","@context":{"name":"@id"}},"@protected":true}',
         ),
         "derive_pointers": target(_pointers, b"/issuer\n/credentialSubject/name", b"/type/0"),
         "grant_signed": target(_signing(HOLDER, _grant), example("access-grant")),
