@@ -18,6 +18,7 @@ from target import (
     NOW,
     Target,
     example,
+    of_json,
     parsed_example,
     published,
     secret,
@@ -272,10 +273,10 @@ def _hostile_context(raw: bytes) -> None:
         canonicalize_jsonld(document, contexts=_contexts(raw))
 
 
-def _inline_context(raw: bytes) -> None:
+def _inline_context(context: JsonObject) -> None:
     """A document with such a context inside."""
     document: JsonObject = {
-        "@context": [CREDENTIALS_V2, parse_object(raw)],
+        "@context": [CREDENTIALS_V2, context],
         "type": ["VerifiableCredential"],
         **_CLAIMS,
         "other": {"name": [1, "b"]},
@@ -465,7 +466,7 @@ def _of_objects() -> dict[str, Target]:
             *published("contexts/*.jsonld"),
         ),
         "context_inside": target(
-            _inline_context,
+            of_json(_inline_context),
             b'{"other":{"@id":"https://x.example/o"},"name":"https://x.example/n"}',
             b'{"other":{"@id":"urn:o","@context":{"name":"@id"}},"@protected":true}',
         ),

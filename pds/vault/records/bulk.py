@@ -32,6 +32,9 @@ TEXT_AT_ONCE = 2**25
 REPEATING = frozenset({"media", "payments", "purchases", "readings", "telecom"})
 
 ID_LENGTH = 22
+# But not where the bank has given it a number of its own.
+_NUMBERED = b'"transactionId":'
+
 _ID_BYTES = 16
 
 Draft = tuple[Category, bytes, str | None]
@@ -73,11 +76,12 @@ class Sieve:
         there = self._store.count_digests(digests, but=self._but)
         seen = self._seen.times(map(_key, digests))
         result: list[bytes | None] = []
-        for (category, _, _), digest in zip(drafts, digests, strict=True):
+        for (category, canonical, _), digest in zip(drafts, digests, strict=True):
             key = _key(digest)
             seen[key] += 1
             had = there.get(digest, 0)
-            is_new = seen[key] > had if category.name in REPEATING else had == 0 and seen[key] == 1
+            repeats = category.name in REPEATING and _NUMBERED not in canonical
+            is_new = seen[key] > had if repeats else had == 0 and seen[key] == 1
             result.append(digest if is_new else None)
         self._seen.remember(seen)
         return result

@@ -407,3 +407,12 @@ def test_camt_that_is_written_is_read(amount: str, on: date, name: str, ident: s
     assert payment["bookingDate"] == on.isoformat()
     assert payment["counterparty"] == _composed(name)
     assert payment["transactionId"] == _composed(ident)
+
+
+def test_an_entry_twice_in_a_statement_is_one(records: Records) -> None:
+    """The bank's own number says that it is the same; without one, two equal ones are two."""
+    numbered = entry("1.00", "<AcctSvcrRef>R1</AcctSvcrRef>")
+    plan = make_plan(read(camt_file(numbered, numbered)), records)
+    assert plan.counts["payments"] == 1
+    plan = make_plan(read(camt_file(entry("1.00", ""), entry("1.00", ""))), records)
+    assert plan.counts["payments"] == 2
