@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pds.vault.attachments.errors import damaged, missing
+from pds.vault.files import sync_folder
 
 NAME_BYTES = 16
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -36,7 +37,7 @@ class Folder:
         """Hold the folder together with others, until the returned descriptor is closed."""
         if not self.path.exists():
             self.path.mkdir(mode=0o700, exist_ok=True)
-            _sync(self.path.parent)
+            sync_folder(self.path.parent)
         descriptor = os.open(self.path, _FOLDER)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)  # waits for a removal at most
@@ -97,12 +98,4 @@ class Folder:
 
     def sync(self) -> None:
         """Make the names in the folder durable."""
-        _sync(self.path)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, _FOLDER)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(self.path)
