@@ -56,7 +56,7 @@ def losses(folder: Path, data_key: DataKey) -> list[str]:
     damaged, which a new vault makes anew. Nothing is written."""
     source, lost = Salvage(partial(_reopen, folder, data_key)), []
     try:
-        for table in _tables(source, "history"):
+        for table in _tables(source, "history", "record_counts"):
             report = TableReport()
             for _ in source.rows(table, report):
                 pass

@@ -216,6 +216,7 @@ def _busy(folder: Path) -> dict[str, Any]:
         conn = vault._ctx.conn
         conn.execute("PRAGMA cache_size = 20")
         batch = vault.import_plan(vault.plan_import(cards)).batch
+        conn.execute("PRAGMA cache_size = 20")  # an import ends with the usual one
         vault.search(CANARY, limit=1000)
         # More than SQLite sorts without asking where temporary files may go.
         wide = "fields || fields || fields || fields || fields || fields"

@@ -700,10 +700,7 @@ def test_a_changed_backup_is_refused(vault: Any, place: Any, tmp_path: Path, cha
 def test_vaults_of_before(tmp_path: Path) -> None:
     """A database made before there were attachments gets their tables, and its records stay."""
     path = tmp_path / "old.db"
-    before = [m for m in files.MIGRATIONS if "CREATE TABLE attachment" not in m.sql]
-    assert len(before) == len(files.MIGRATIONS) - 1
-    place = len(before)
-    assert "CREATE TABLE attachment" in files.MIGRATIONS[place].sql
+    [place] = [n for n, m in enumerate(files.MIGRATIONS) if "CREATE TABLE attachment" in m.sql]
     conn = open_plain(path)
     migrate(conn, files.MIGRATIONS[:place], application_id=files.APPLICATION_ID)
     conn.execute("INSERT INTO setting (name, value) VALUES ('old', 'kept')")

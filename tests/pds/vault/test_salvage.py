@@ -54,7 +54,10 @@ def told(damaged: Path, kit: str, page: int) -> list[str] | None:
     except DbDamaged as error:
         return None if "pds vault check --salvage" in error.hint else []
     with opened:
-        assert f"page {page}" in opened.check()[0]
+        found = opened.check()[0]
+        if found == "a page cannot be read":  # the opening met it, and SQLCipher reads on no more
+            return []
+        assert f"page {page}" in found
         return opened.losses()
 
 
@@ -125,17 +128,25 @@ def test_a_long_item_with_a_damaged_end(tmp_path: Path) -> None:
     refused = 0
     for page in range(pages - 12, pages + 1):
         damaged = copy_with_damage((folder, kit), tmp_path / f"d{page}", page)
-        with Vault.open(damaged, kit=kit) as vault:
-            try:
+        try:
+            with Vault.open(damaged, kit=kit) as vault:
                 assert len(str(vault.record(name).fields["text"])) == 1900 * 5
                 continue
-            except (DbDamaged, DatabaseError):
-                refused += 1
-        report = Vault.salvage(damaged, tmp_path / f"s{page}", kit=kit)
-        assert f"item {name} (note)" in report.lost
+        except (DbDamaged, DatabaseError):
+            pass
+        try:
+            report = Vault.salvage(damaged, tmp_path / f"s{page}", kit=kit)
+        except DbDamaged:  # the names of the tables are on it
+            continue
         with Vault.open(tmp_path / f"s{page}", kit=kit) as vault:
             assert vault.check() == []
-            assert vault.records()[0].id == other or vault.records() == []
+            saved = {record.id: record.fields for record in vault.records()}
+        if name in saved:  # another page that the reading needs
+            assert len(str(saved[name]["text"])) == 1900 * 5
+        else:
+            assert f"item {name} (note)" in report.lost
+            assert saved.keys() <= {other}
+            refused += 1
     assert refused >= 2
 
 
