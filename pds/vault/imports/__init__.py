@@ -17,6 +17,7 @@ and fields are capped before anything is built from them.
 
 from .csv import CsvShape, csv_reader, inspect_csv
 from .detect import KINDS, detect, reader
+from .mappings import SavedMapping, remove_mapping, save_mapping, saved_mappings
 from .plan import (
     Applied,
     Draft,
@@ -41,6 +42,7 @@ __all__ = [
     "ImportPlan",
     "Problem",
     "Reading",
+    "SavedMapping",
     "Source",
     "apply",
     "csv_reader",
@@ -48,5 +50,8 @@ __all__ = [
     "inspect_csv",
     "make_plan",
     "reader",
+    "remove_mapping",
+    "save_mapping",
+    "saved_mappings",
     "vcard_reader",
 ]
