@@ -15,26 +15,21 @@ if TYPE_CHECKING:
     from pds.vault.service import Vault
 
 
-class _Kind(click.ParamType[str]):
+class _Kind(click.Choice[str]):
     """One of the kinds of files; the table of them is loaded when it is needed."""
 
-    name = "kind"
+    def __init__(self) -> None:
+        super().__init__(())
 
-    def get_metavar(
-        self,
-        param: click.Parameter,  # noqa: ARG002  # as click calls it
-        ctx: click.Context | None = None,  # noqa: ARG002
-    ) -> str:
+    @property
+    def choices(self) -> tuple[str, ...]:
         from pds.vault.imports import KINDS
 
-        return f"[{'|'.join(KINDS)}]"
+        return tuple(KINDS)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from pds.vault.imports import KINDS
-
-        if value not in KINDS:
-            self.fail("There is no such kind.", param, ctx)
-        return str(value)
+    @choices.setter
+    def choices(self, _none: object) -> None:
+        """The table is the only word on it."""
 
 
 @click.command("import")

@@ -30,7 +30,7 @@ CANARY = "Canary-Ilona"
         (("data", CANARY), "There is no such command."),
         (("--passphrase-fd", CANARY, "status"), "--passphrase-fd does not fit: a whole number."),
         (("activity", "--limit", CANARY), "--limit does not fit: a whole number, at least 1, at"),
-        (("data", "import", "x", "--kind", CANARY), "--kind does not fit: choose vcard, csv."),
+        (("data", "import", "x", "--kind", CANARY), "--kind does not fit: choose "),
         (("data", "import", "/"), "FILE does not fit: it must be a file."),
         (("--vault", __file__, "status"), "--vault does not fit: it must be a folder."),
         (("init", "--relay-token-file", CANARY), "--relay-token-file does not fit: it must be a"),
