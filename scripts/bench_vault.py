@@ -335,7 +335,7 @@ class Milliseconds:
 
 def open_once(vaults: Vaults) -> None:
     conn = files.open_database(vaults.folder / "vault", vaults.data_key)
-    Context(conn, clock=lambda: NOW).transport.close()
+    Context(conn, vaults.folder / "attachments", clock=lambda: NOW).transport.close()
     conn.close()
 
 

@@ -1,16 +1,16 @@
-"""``pds data``: fields, category, add, import, edit, history, delete, undo; what finds is in
-``find``, files are in ``attachments``."""
+"""``pds data``: fields, category, add, edit, history, delete, undo; what finds is in ``find``,
+files are in ``attachments``, imports in ``imports``."""
 
 import sys
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pds.cli import attachments, find
 from pds.cli.categories import category as own_category
 from pds.cli.find import whole_id
+from pds.cli.imports import import_, mapping
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.records import as_json, card, line
 from pds.cli.vault import unlock
@@ -35,6 +35,8 @@ def data() -> None:
 data.add_command(own_category)
 for command in (find.list_, find.search, find.timeline, find.show, find.tag, find.tags):
     data.add_command(command)
+data.add_command(import_)
+data.add_command(mapping)
 for verb in (attachments.attach, attachments.list_, attachments.save, attachments.detach):
     data.add_command(verb)
 
@@ -164,73 +166,6 @@ def _names(category: "Category", words: "Catalogue") -> list[tuple[str, str, str
             for part, form in parts.items()
         ]
     return result
-
-
-@data.command("import")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--kind", help="Do not guess the kind.",
-              type=click.Choice(["vcard", "csv", "icalendar", "ofx", "camt053", "fhir"]),
-)  # fmt: skip
-@click.option("--map", "mapping", multiple=True, metavar="COLUMN=FIELD",
-              help="What a CSV column means, e.g. Tag=purchases.date.")  # fmt: skip
-@click.option("--about", type=click.Choice(["self", "other"]), help="Whom the data is about.")
-@click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
-@pass_settings
-def import_(
-    settings: Settings,
-    *,
-    file: Path,
-    kind: str | None,
-    mapping: tuple[str, ...],
-    about: Literal["self", "other"] | None,
-    dry_run: bool,
-) -> None:
-    """Import a file: contacts (vCard), a calendar (iCalendar), statements of a bank (OFX,
-    camt.053), health records (FHIR) or a table (CSV). Good entries go in; bad ones are listed with
-    their line.
-
-    The same file again adds nothing. 'pds data undo' takes an import back.
-    """
-    columns: dict[str, str] = {}
-    for pair in mapping:
-        column, equals, field = pair.partition("=")
-        if not equals:
-            raise click.UsageError("Write each mapping as COLUMN=FIELD.")
-        columns[column] = field
-    with unlock(settings) as vault:
-        plan = vault.plan_import(file, kind=kind, mapping=columns or None, about=about)
-        applied = None if dry_run else vault.import_plan(plan)
-    reading = plan.reading
-    added = plan.added if applied is None else applied.added
-    duplicates = plan.duplicates if applied is None else applied.duplicates
-    batch = None if applied is None else applied.batch
-    problems = [
-        {"line": problem.line, "code": problem.code, "message": problem.sentence}
-        for problem in reading.problems
-    ]
-    notes = [
-        *reading.assumptions,
-        *(f"not kept: {name} ({count(n, 'value')})" for name, n in reading.left_out),
-    ]
-    verb = "would be added" if dry_run else "added"
-    settings.emit(
-        {
-            "kind": reading.kind,
-            "about": plan.about,
-            "added": added,
-            "duplicates": duplicates,
-            "batch": batch,
-            "problems": problems,
-            "problemCount": reading.problem_count,
-            "notes": notes,
-        },
-        f"{count(added, 'item')} {verb}"
-        + (f", {duplicates} there already" if duplicates else "")
-        + (f"; {count(reading.problem_count, 'problem')}:" if problems else ".")
-        + "".join(f"\n  line {p['line']}: {p['message']}  [{p['code']}]" for p in problems)
-        + "".join(f"\n  Note: {note}" for note in notes)
-        + (f"\nUndo with: pds data undo {batch}" if batch else ""),
-    )
 
 
 @data.command()

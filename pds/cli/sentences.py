@@ -92,6 +92,10 @@ class Sentences:
                 return f"You corrected an item: {self._kind(line.subject)}."
             case "deleted":
                 return f"You deleted an item: {self._kind(line.subject)}."
+            case "mapping saved":
+                return "You saved what the columns of a table mean."
+            case "mapping removed":
+                return "You removed a saved mapping."
             case "category added":
                 return f"You made a category of your own: {line.subject}."
             case "category changed":

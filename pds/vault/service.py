@@ -54,7 +54,18 @@ from pds.vault.errors import NotFound, VaultError
 from pds.vault.exports import Exported, TakenIn, take_in, write_export
 from pds.vault.heads import Head, HeadFile
 from pds.vault.identity import Identities
-from pds.vault.imports import ImportPlan, apply, make_plan, reader
+from pds.vault.imports import (
+    ImportPlan,
+    SavedMapping,
+    apply,
+    csv_reader,
+    inspect_csv,
+    make_plan,
+    reader,
+    remove_mapping,
+    save_mapping,
+    saved_mappings,
+)
 from pds.vault.imports.plan import About, Applied
 from pds.vault.inuse import FolderLock
 from pds.vault.keys import Keys
@@ -497,20 +508,53 @@ class Vault:
         kind: str | None = None,
         mapping: Mapping[str, str] | None = None,
         about: About | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> ImportPlan:
         """What importing a file would do: what would be added, what is there already, what cannot
-        be read and why. Nothing is written. Raises ``ImportFailed`` (``import.*``)."""
+        be read and why. Nothing is written. ``progress`` hears of every thousandth record how many
+        there were. Raises ``ImportFailed`` (``import.*``; the codes of credentials)."""
+        words = self._ctx.records.catalogue()
         found, read = reader(
-            path, kind=kind, mapping=mapping, resolver=self._ctx.resolver, now=self._ctx.clock()
+            path,
+            kind=kind,
+            mapping=mapping,
+            resolver=self._ctx.resolver,
+            now=self._ctx.clock(),
+            words=words,
+            saved=saved_mappings(self._ctx.exchange),
         )
-        return make_plan(found, read, self._ctx.records, about=about)
+        return make_plan(
+            found, read, self._ctx.records, about=about, words=words, progress=progress
+        )
 
-    def import_plan(self, plan: ImportPlan) -> Applied:
+    def import_plan(
+        self, plan: ImportPlan, *, progress: Callable[[int], None] | None = None
+    ) -> Applied:
         """Carry out a plan: one batch, one transaction."""
         with self._ctx.transaction():
-            applied = apply(plan, self._ctx.records)
+            records = self._ctx.records
+            applied = apply(plan, records, words=records.catalogue(), progress=progress)
             self._ctx.log("imported", applied.batch or "", {"added": applied.added})
         return applied
+
+    def save_mapping(self, name: str, path: Path, columns: Mapping[str, str]) -> SavedMapping:
+        """Keep what the columns of a CSV file mean, for files with the same header. Raises
+        ``ImportFailed`` (``import.mapping``, and as reading the file does)."""
+        csv_reader(path, columns, words=self._ctx.records.catalogue())
+        with self._ctx.transaction():
+            saved = save_mapping(self._ctx.exchange, name, inspect_csv(path).header, columns)
+            self._ctx.log("mapping saved", "vault")
+        return saved
+
+    def mappings(self) -> tuple[SavedMapping, ...]:
+        """The saved mappings by name."""
+        return saved_mappings(self._ctx.exchange)
+
+    def remove_mapping(self, name: str) -> None:
+        """Forget a saved mapping. Raises ``ImportFailed`` (``import.no_mapping``)."""
+        with self._ctx.transaction():
+            remove_mapping(self._ctx.exchange, name)
+            self._ctx.log("mapping removed", "vault")
 
     def undo_import(self, batch: str) -> Undone:
         """Take an import back with its attachments; items that were corrected since, or were given

@@ -20,6 +20,7 @@ from .csv import CsvShape, csv_reader, inspect_csv
 from .detect import KINDS, detect, reader
 from .fhir import fhir_reader
 from .icalendar import icalendar_reader
+from .mappings import SavedMapping, remove_mapping, save_mapping, saved_mappings
 from .ofx import ofx_reader
 from .plan import (
     Applied,
@@ -45,6 +46,7 @@ __all__ = [
     "ImportPlan",
     "Problem",
     "Reading",
+    "SavedMapping",
     "Source",
     "apply",
     "camt_reader",
@@ -56,5 +58,8 @@ __all__ = [
     "make_plan",
     "ofx_reader",
     "reader",
+    "remove_mapping",
+    "save_mapping",
+    "saved_mappings",
     "vcard_reader",
 ]

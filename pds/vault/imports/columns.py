@@ -63,6 +63,18 @@ _CONTACT = {
 }  # fmt: skip
 KNOWN = {"purchases": _PURCHASES, "contact": _CONTACT}
 
+# In a statement of account the same names mean a payment, in or out; and a few stand only there.
+_PAYMENTS = {
+    "date": "bookingDate", "orderNumber": "transactionId", "merchant": "counterparty",
+    "item": "reference", "itemCategory": "category", "price": "amount", "currency": "currency",
+    "paymentMethod": "kind", "note": "note",
+}  # fmt: skip
+_OF_STATEMENTS = {
+    "valueDate": ("value date", "ertek datuma", "erteknap", "ertekdatum"),
+    "balanceAfter": ("balance", "account balance", "egyenleg", "konyvelt egyenleg"),
+    "counterpartyAccount": ("bank account", "partner account", "bankszamla", "partner szamlaszama"),
+}
+
 # What only a statement of account has: there an amount has a direction.
 DIRECTION = frozenset({"d c", "debit credit", "c d", "t k", "tartozik kovetel", "irany"})
 _STATEMENT = DIRECTION | {"balance", "bank account", "account balance", "egyenleg", "bankszamla"}
@@ -91,7 +103,18 @@ def suggest(header: Sequence[str]) -> tuple[str, dict[int, str]]:
                 found[number] = field
         if len(found) > len(best[1]):
             best = (category, found)
+    if best[0] == "purchases" and best[1] and is_statement(header):
+        return "payments", _payments(folded, best[1])
     return best
+
+
+def _payments(folded: Sequence[str], purchases: dict[int, str]) -> dict[int, str]:
+    found = {i: _PAYMENTS[field] for i, field in purchases.items() if field in _PAYMENTS}
+    for field, names in _OF_STATEMENTS.items():
+        number = next((folded.index(n) for n in names if n in folded), None)
+        if number is not None and number not in found:
+            found[number] = field
+    return found
 
 
 def is_statement(header: Sequence[str]) -> bool:

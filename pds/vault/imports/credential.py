@@ -162,7 +162,9 @@ def _jwt(token: str, payload: Any, *, resolver: "Resolver", now: datetime) -> _V
     if isinstance(payload, dict) and "validUntil" in payload:
         at, notes = _when(Credential.parse(payload).valid_until, now)
     verified = verify_vc_jwt(token, now=at, status=WITHOUT_STATUS, resolver=resolver)
-    return _Verified(_fields(verified.credential, token, "vc-jwt"), notes)
+    return _Verified(
+        _fields(verified.credential, token, "vc-sd-jwt" if "~" in token else "vc-jwt"), notes
+    )
 
 
 def _sd_jwt_vc(token: str, *, resolver: "Resolver", now: datetime) -> _Verified:

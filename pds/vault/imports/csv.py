@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from did.json import JsonObject
 from pds.vault.formulas import restored
-from pds.vault.schemas import RecordError, parse_path
+from pds.vault.schemas import BUILT_IN, Catalogue, RecordError
 
 from .amounts import (
     DateOrder,
@@ -23,15 +24,16 @@ from .amounts import (
     read_amount,
     read_date,
 )
-from .columns import direction_column, fold, is_statement, suggest
+from .columns import direction_column, fold, suggest
 from .csv_rows import MAX_LINE, Row, Table
+from .mappings import SavedMapping
+from .moments import moment
 from .plan import Findings, ImportFailed, Read
 from .source import Source
 
 MAX_MAPPING = 256
 
-_AMOUNTS = frozenset({"price", "unitPrice", "quantity"})
-_DATES = frozenset({"date", "birthDate"})
+_DATES = frozenset({"date", "partial-date", "moment", "calendar-time"})
 _DEBIT = frozenset({"d", "debit", "dr", "t", "tartozik", "terheles"})
 _CREDIT = frozenset({"c", "credit", "cr", "k", "kovetel", "jovairas"})
 
@@ -52,8 +54,34 @@ class CsvShape:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
+    """Where columns go: column number → field, or group.field; and what kind of value each is
+    (``date``, ``amount``, ``currency``, the words of a choice, or text)."""
+
     category: str
-    columns: dict[int, str]  # column number → field, or address.field
+    columns: dict[int, str]
+    forms: dict[int, str | tuple[str, ...]]
+
+    @classmethod
+    def of(cls, category: str, columns: dict[int, str], words: Catalogue) -> "_Target":
+        schema: Any = words.schema_of(category)
+        return cls(category, columns, {i: _form(schema, field) for i, field in columns.items()})
+
+
+def _form(schema: Any, field: str) -> str | tuple[str, ...]:
+    """What is written in a field, by its schema."""
+    form = schema
+    for step in field.split("."):
+        form = form.get("properties", {}).get(step, {})
+        if "$ref" in form:
+            form = schema["$defs"][form["$ref"].rpartition("/")[2]]
+    if "enum" in form:
+        return tuple(map(str, form["enum"]))
+    if form.get("format") in _DATES:
+        return "date" if form["format"] != "moment" else "moment"
+    pattern = str(form.get("pattern", ""))
+    if pattern.startswith(("^-?(0|", "^(0|")):
+        return "amount"
+    return "currency" if pattern.startswith("^[A-Z]{3}") else "text"
 
 
 def inspect_csv(data: bytes | Path | Source, *, encoding: str | None = None) -> CsvShape:
@@ -80,22 +108,32 @@ def csv_reader(
     encoding: str | None = None,
     dates: DateOrder | None = None,
     decimal: Decimal | None = None,
+    words: Catalogue = BUILT_IN,
+    saved: Sequence[SavedMapping] = (),
 ) -> Read:
     """How a CSV file is read, of any length; its columns are looked through first.
 
     ``mapping`` says which column is which field, ``{"Vevő": "contact.name"}``, all of one
     category (``contact.address.postalCode`` for a part of the address); without it the usual
-    English and Hungarian names decide. ``dates`` is ``dmy`` or ``mdy`` and ``decimal`` the mark,
-    where the columns do not show it. In a statement of account money that came in is no purchase
-    and is listed as ``csv.money_received``.
+    English and Hungarian names decide, or one of the ``saved`` mappings made for this header.
+    ``words`` are the categories that there are. ``dates`` is ``dmy`` or ``mdy`` and ``decimal`` the
+    mark, where the columns do not show it. A statement of account, which has a balance, an account
+    or a column of direction, becomes ``payments``: what was paid is negative there.
 
     Problems: ``csv.nul``, ``csv.line_too_long``, ``csv.quote``, ``csv.columns``, ``csv.date``,
-    ``csv.amount``, ``csv.money_received`` end one row; ``import.field`` leaves out a cell.
+    ``csv.amount`` end one row; ``import.field`` leaves out a cell.
     Raises ImportFailed: ``import.empty``, ``import.encoding``, ``import.nothing_found``,
     ``import.columns_unknown``, ``import.mapping``.
     """
     table = Table.of(Source.of(data), encoding=encoding)
-    return _RowReader(table, _target(table.header, mapping), dates=dates, decimal=decimal).read
+    notes = [table.encoding.assumption] if table.encoding.assumption else []
+    if mapping is None:
+        known = next((one for one in saved if one.fits(table.header)), None)
+        if known is not None:
+            mapping = known.columns
+            notes.append(f"The columns were read by your mapping '{known.name}'.")
+    target = _target(table.header, mapping, words)
+    return _RowReader(table, target, notes, dates=dates, decimal=decimal).read
 
 
 def looks_like_csv(source: Source) -> bool:
@@ -113,23 +151,31 @@ class _RowReader:
     """Turns rows into drafts, with what the whole columns have shown."""
 
     def __init__(
-        self, table: Table, target: _Target, *, dates: DateOrder | None, decimal: Decimal | None
+        self,
+        table: Table,
+        target: _Target,
+        notes: list[str],
+        *,
+        dates: DateOrder | None,
+        decimal: Decimal | None,
     ) -> None:
         self._table = table
         self._width = len(table.header)
         self._target = target
-        self._statement = target.category == "purchases" and is_statement(table.header)
-        self._direction = direction_column(table.header) if self._statement else None
-        self._assumptions = [table.encoding.assumption] if table.encoding.assumption else []
+        payments = target.category == "payments"
+        self._direction = direction_column(table.header) if payments else None
+        self._assumptions = notes
+        # Where a price names its currency, and no column does.
+        self._currency = target.category in ("purchases", "payments", "accounts", "devices")
         self._order: dict[int, DateOrder] = {}
         self._mark: dict[int, Decimal | None] = {}
         self._survey(dates, decimal)
 
     def _survey(self, dates: DateOrder | None, decimal: Decimal | None) -> None:
         """Look at whole columns of dates and amounts, where the caller does not say."""
-        columns = self._target.columns
-        orders = {i: DateOrderVotes() for i, field in columns.items() if field in _DATES}
-        marks = {i: DecimalVotes() for i, field in columns.items() if field in _AMOUNTS}
+        forms = self._target.forms
+        orders = {i: DateOrderVotes() for i, form in forms.items() if form in ("date", "moment")}
+        marks = {i: DecimalVotes() for i, form in forms.items() if form == "amount"}
         votes: list[tuple[int, DateOrderVotes | DecimalVotes]] = []
         votes += [] if dates else orders.items()
         votes += [] if decimal else marks.items()
@@ -155,6 +201,11 @@ class _RowReader:
 
     def read(self, findings: Findings) -> None:
         findings.encoding = self._table.encoding.name
+        findings.columns = tuple(
+            (name, f"{self._target.category}.{field}" if field else "")
+            for i, name in enumerate(self._table.header)
+            for field in [self._target.columns.get(i, "")]
+        )
         findings.assumptions += self._assumptions
         for row in self._table.rows():
             findings.entries += 1
@@ -183,46 +234,46 @@ class _RowReader:
             text = restored(text)
             if not text:
                 continue
-            if field in _DATES:
-                day = read_date(text, self._order[column])
+            form = self._target.forms[column]
+            value: str = text
+            if form in ("date", "moment"):
+                day = (moment(text) if form == "moment" else "") or read_date(
+                    text, self._order[column]
+                )
+                if day is None and field == "birthDate":
+                    day = text  # a part of a date; the schema knows
                 if day is None:
                     findings.problem(row.line, "csv.date", "A cell is not a date.")
                     return
-                fields[field] = day
-            elif field in _AMOUNTS:
+                value = day
+            elif form == "amount":
                 amount = read_amount(text, self._mark[column])
                 if amount is None:
                     findings.problem(row.line, "csv.amount", "A cell is not an amount.")
                     return
-                fields[field] = amount[0]
-                if amount[1]:
+                value = amount[0]
+                if amount[1] and self._currency:
                     fields.setdefault("currency", amount[1])
-            elif field == "currency":
-                fields[field] = _currency(text)
-            elif "." in field:
-                group, _, part = field.partition(".")
+            elif form == "currency":
+                value = _currency(text)
+            elif isinstance(form, tuple):
+                value = next((word for word in form if fold(word) == fold(text)), text)
+            group, _, part = field.partition(".")
+            if part:
                 inner = fields.setdefault(group, {})
                 if isinstance(inner, dict):
-                    inner[part] = text
+                    inner[part] = value
             else:
-                fields[field] = text
-        # 3. A statement of account: only what was paid is a purchase, and its price is positive.
-        if self._statement and "price" in fields:
-            price = str(fields["price"])
-            if not self._is_paid(cells, price):
-                findings.problem(
-                    row.line, "csv.money_received", "Money came in; the row is no purchase."
-                )
-                return
-            fields["price"] = price.removeprefix("-")
-        findings.draft(self._target.category, fields, line=row.line, entry="row")
-
-    def _is_paid(self, cells: Sequence[str], price: str) -> bool:
-        if self._direction is not None:
+                fields[field] = value
+        # 3. A statement of account: its column of direction gives the amount its sign.
+        if self._direction is not None and "amount" in fields:
+            amount_text = str(fields["amount"]).removeprefix("-")
             word = fold(cells[self._direction])
-            if word in _DEBIT or word in _CREDIT:
-                return word in _DEBIT
-        return price.startswith("-")
+            if word in _DEBIT and amount_text.strip("0."):
+                fields["amount"] = "-" + amount_text
+            elif word in _CREDIT:
+                fields["amount"] = amount_text
+        findings.draft(self._target.category, fields, line=row.line, entry="row")
 
 
 @lru_cache(maxsize=256)
@@ -231,7 +282,7 @@ def _currency(text: str) -> str:
     return read[1] if read and read[1] else text.upper()
 
 
-def _target(header: Sequence[str], mapping: Mapping[str, str] | None) -> _Target:
+def _target(header: Sequence[str], mapping: Mapping[str, str] | None, words: Catalogue) -> _Target:
     if mapping is None:
         category, columns = suggest(header)
         if not columns:
@@ -240,7 +291,7 @@ def _target(header: Sequence[str], mapping: Mapping[str, str] | None) -> _Target
                 code="import.columns_unknown",
                 hint="Say which column is which field, as in Vevő=contact.name.",
             )
-        return _Target(category, columns)
+        return _Target.of(category, columns, words)
     if not 0 < len(mapping) <= MAX_MAPPING:
         raise ImportFailed("The mapping names no column.", code="import.mapping")
     folded = [fold(name) for name in header]
@@ -257,7 +308,7 @@ def _target(header: Sequence[str], mapping: Mapping[str, str] | None) -> _Target
                 "The mapping names a column that the file does not have.", code="import.mapping"
             )
         # 2. The field exists and is a text.
-        category, field = _field(path)
+        category, field = _field(path, words)
         categories.add(category)
         # 3. One column for each field.
         if number in columns or field in columns.values():
@@ -267,20 +318,30 @@ def _target(header: Sequence[str], mapping: Mapping[str, str] | None) -> _Target
         columns[number] = field
     if len(categories) != 1:
         raise ImportFailed("All columns of a file must go to one category.", code="import.mapping")
-    return _Target(categories.pop(), columns)
+    return _Target.of(categories.pop(), columns, words)
 
 
-def _field(path: str) -> tuple[str, str]:
-    head, _, part = path.partition(".address.")
+def _field(path: str, words: Catalogue) -> tuple[str, str]:
+    category, _, rest = path.partition(".")
+    name, _, part = rest.partition(".")
     try:
-        category, field = parse_path(f"{head}.address" if part else path)
+        words.parse_path(f"{category}.{name}" if name else category)
     except RecordError as error:
         raise ImportFailed(str(error), code="import.mapping", hint=error.hint) from error
-    name = "" if field is None else field.path.removeprefix(f"{category.name}.")
-    if not name or name in ("groups", "otherAddresses") or (name == "address") != bool(part):
+    schema: Any = words.schema_of(category)
+    form = schema["properties"].get(name, {})
+    if "$ref" in form:
+        form = schema["$defs"][form["$ref"].rpartition("/")[2]]
+    inside = form.get("properties", {})
+    if (
+        not name
+        or form.get("type") == "array"
+        or bool(inside) != bool(part)
+        or (part and part not in inside)
+    ):
         raise ImportFailed(
             "A column cannot become a whole category, a list or a group.",
             code="import.mapping",
             hint="Name a field, such as contact.email or contact.address.postalCode.",
         )
-    return category.name, f"{name}.{part}" if part else name
+    return category, f"{name}.{part}" if part else name

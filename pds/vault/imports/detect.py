@@ -1,18 +1,20 @@
 """What a file is, by content; its name may say anything."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from did.resolve import OFFLINE, Resolver
 from did.time import utc_now
+from pds.vault.schemas import BUILT_IN, Catalogue
 
 from .camt import camt_reader
 from .credential import credential_reader, looks_like_token
 from .csv import csv_reader, looks_like_csv
 from .fhir import fhir_reader
 from .icalendar import icalendar_reader
+from .mappings import SavedMapping
 from .ofx import ofx_reader
 from .plan import ImportFailed, Read
 from .schema_org import schema_org_reader
@@ -127,16 +129,19 @@ def reader(
     mapping: Mapping[str, str] | None = None,
     resolver: Resolver = OFFLINE,
     now: datetime | None = None,
+    words: Catalogue = BUILT_IN,
+    saved: Sequence[SavedMapping] = (),
 ) -> tuple[str, Read]:
     """The kind of a file and how it is read; ``kind`` ends the guessing, ``mapping`` is for CSV.
-    ``resolver`` and ``now`` are for the keys and times of credentials.
+    ``resolver`` and ``now`` are for the keys and times of credentials, ``words`` and ``saved`` for
+    the categories and mappings of tables.
 
     Raises ImportFailed as ``detect`` and the readers do.
     """
     source = Source.of(data)
     found = kind or detect(source)
     if found == "csv":
-        return found, csv_reader(source, mapping)
+        return found, csv_reader(source, mapping, words=words, saved=saved)
     if found == "archive":
         return takeout_reader(source)
     if found == "credential":

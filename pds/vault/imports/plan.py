@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from did.json import JsonObject, canonicalize
 from pds.errors import PdsError
 from pds.vault.records import Records
-from pds.vault.schemas import Category, RecordError, check
+from pds.vault.schemas import BUILT_IN, Catalogue, Category, RecordError
 
 About = Literal["self", "other"]
 
@@ -75,16 +75,27 @@ class Findings:
     A reader sets ``encoding``, counts ``entries`` (cards, rows: good and bad) and appends
     ``assumptions``: sentences about what had to be guessed. ``about`` is whose data all of the
     file is taken for, unless the holder says another. ``assurance`` is what the records are worth:
-    ``attested`` where a signature was verified.
+    ``attested`` where a signature was verified. ``columns`` are those of a table, each with the
+    field that it becomes or an empty text. ``words`` are the categories that there are;
+    ``progress`` hears of every thousandth record how many there were.
     """
 
-    def __init__(self, take: Take) -> None:
+    def __init__(
+        self,
+        take: Take,
+        *,
+        words: Catalogue = BUILT_IN,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
         self._take = take
+        self._check = words.check
+        self._progress = progress
         self._drafts = 0
         self.encoding = "utf-8"
         self.entries = 0
         self.about: About | None = None
         self.assurance = "self-declared"
+        self.columns: tuple[tuple[str, str], ...] = ()
         self.assumptions: list[str] = []
         self.problems: list[Problem] = []
         self.problem_count = 0
@@ -126,7 +137,7 @@ class Findings:
         fields = dict(fields)
         while fields:
             try:
-                kind, canonical = check(category, fields)
+                kind, canonical = self._check(category, fields)
             except RecordError as error:
                 name = error.field.removeprefix(f"{category}.").partition(".")[0]
                 if error.code == "data.too_large":
@@ -138,6 +149,8 @@ class Findings:
                 self.problem(line, "import.field", f"{error} {_HINT_LEFT_OUT}")
                 continue
             self._drafts += 1
+            if self._progress is not None and self._drafts % 1000 == 0:
+                self._progress(self._drafts)
             if self._drafts > MAX_DRAFTS:
                 raise ImportFailed(
                     f"The file holds more than {MAX_DRAFTS} records.",
@@ -155,6 +168,7 @@ class Findings:
             encoding=self.encoding,
             entries=self.entries,
             assurance=self.assurance,
+            columns=self.columns,
             problems=tuple(sorted(self.problems, key=lambda p: (p.member, p.line))),
             problem_count=self.problem_count,
             assumptions=tuple(dict.fromkeys(self.assumptions)),
@@ -182,6 +196,7 @@ class Reading:
     assumptions: tuple[str, ...]
     left_out: tuple[tuple[str, int], ...]
     assurance: str = "self-declared"
+    columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def source(self) -> str:
@@ -217,7 +232,15 @@ class Applied:
     duplicates: int
 
 
-def make_plan(kind: str, read: Read, records: Records, *, about: About | None = None) -> ImportPlan:
+def make_plan(
+    kind: str,
+    read: Read,
+    records: Records,
+    *,
+    about: About | None = None,
+    words: Catalogue = BUILT_IN,
+    progress: Callable[[int], None] | None = None,
+) -> ImportPlan:
     """What an import would do to this vault. Reads the file through, and writes nothing.
 
     ``about`` says whose data it is. By default that is what the file shows (of one patient:
@@ -227,7 +250,7 @@ def make_plan(kind: str, read: Read, records: Records, *, about: About | None = 
     """
     preview = _Preview(records)
     with preview.sieve:
-        findings = Findings(preview.take)
+        findings = Findings(preview.take, words=words, progress=progress)
         read(findings)
         preview.look()
     about = about or findings.about
@@ -275,7 +298,13 @@ class _Preview:
                 shown.append(draft)
 
 
-def apply(plan: ImportPlan, records: Records) -> Applied:
+def apply(
+    plan: ImportPlan,
+    records: Records,
+    *,
+    words: Catalogue = BUILT_IN,
+    progress: Callable[[int], None] | None = None,
+) -> Applied:
     """Add what the plan says, in one transaction, as one batch.
 
     The file is read again (``import.changed`` if it is another by now), and what came into the
@@ -291,7 +320,13 @@ def apply(plan: ImportPlan, records: Records) -> Applied:
             batch=batch,
         ) as bulk,
     ):
-        plan.read(Findings(lambda draft: bulk.add(draft.kind, draft.canonical, about=draft.about)))
+        plan.read(
+            Findings(
+                lambda draft: bulk.add(draft.kind, draft.canonical, about=draft.about),
+                words=words,
+                progress=progress,
+            )
+        )
     return Applied(
         batch=batch if bulk.added else None, added=bulk.added, duplicates=bulk.duplicates
     )

@@ -31,6 +31,15 @@ class ExchangeStore(Tables):
             value,
         )
 
+    def settings(self, prefix: str) -> dict[str, str]:
+        rows = self._all(
+            "SELECT name, value FROM setting WHERE substr(name, 1, ?) = ?", len(prefix), prefix
+        )
+        return {str(row["name"]): str(row["value"]) for row in rows}
+
+    def remove_setting(self, name: str) -> None:
+        self._run("DELETE FROM setting WHERE name = ?", name)
+
     # relationships
     def add_relationship(self, r: Relationship) -> None:
         self._run(

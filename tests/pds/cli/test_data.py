@@ -8,6 +8,7 @@ import click
 import pytest
 
 from pds.cli.names import whole
+from tests.importing import zip_of
 
 
 def test_the_life_of_an_item(cli: Any) -> None:
@@ -246,7 +247,7 @@ def test_every_kind_can_be_named() -> None:
 
     (option,) = (param for param in import_.params if param.name == "kind")
     assert isinstance(option.type, click.Choice)
-    assert tuple(option.type.choices) == KINDS
+    assert tuple(option.type.choices) == tuple(KINDS)
 
 
 def test_columns_can_be_named(cli: Any, tmp_path: Path) -> None:
@@ -320,3 +321,77 @@ def test_a_problem_has_its_own_line(cli: Any, tmp_path: Path) -> None:
     file.write_text("BEGIN:VCARD\nVERSION:4.0\nFN:A\nBDAY:nonsense\nEND:VCARD\n")
     (problem,) = cli.json("data", "import", str(file))["problems"]
     assert problem["line"] == 4
+
+
+def test_a_mapping_is_kept_and_known_again(cli: Any, tmp_path: Path) -> None:
+    """Saved with a name, used for the next file with the same columns, listed, removed."""
+    first, second = tmp_path / "1.csv", tmp_path / "2.csv"
+    first.write_text("Karte;Stand;Am\nPunkte Plus;1.250;21.11.2026\n")
+    second.write_text("Am;KARTE;Stand\n22.11.2026;Punkte Plus;1.300\n")
+    maps = [
+        part
+        for pair in ("Karte=loyalty.programme", "Stand=loyalty.points", "Am=loyalty.asOf")
+        for part in ("--map", pair)
+    ]
+    assert cli.json("data", "import", str(second), "--dry-run", expect=1)["code"] == (
+        "import.columns_unknown"
+    )
+    shown = cli.json("data", "import", str(first), *maps, "--dry-run")
+    assert shown["columns"][0] == {"column": "Karte", "field": "loyalty.programme"}
+    assert shown["added"] == 1
+    assert cli.json("data", "mapping", "list") == []
+    cli.json("data", "import", str(first), *maps, "--save-mapping", "points")
+    told = cli.json("data", "import", str(second))
+    assert told["added"] == 1
+    assert any("'points'" in note for note in told["notes"])
+    assert [r["fields"]["points"] for r in cli.json("data", "list", "loyalty")] == ["1300", "1250"]
+    assert [one["name"] for one in cli.json("data", "mapping", "list")] == ["points"]
+    assert cli.json("data", "mapping", "remove", "points") == {"removed": "points"}
+    assert cli.json("data", "mapping", "remove", "points", expect=1)["code"] == "import.no_mapping"
+    cli("data", "import", str(second), expect=1)
+
+
+def test_a_table_into_a_category_of_ones_own(cli: Any, tmp_path: Path) -> None:
+    """Columns go to own categories by their own forms: dates, choices."""
+    described = tmp_path / "recipes.json"
+    described.write_text(
+        '{"title": "Recipe", "properties": {"name": {"title": "Name"},'
+        ' "cooked": {"title": "Cooked", "format": "date"},'
+        ' "kind": {"title": "Kind", "enum": ["soup", "main"]}}}'
+    )
+    cli("data", "category", "add", str(described))
+    file = tmp_path / "recipes.csv"
+    file.write_text("N,C,K\nGulyás,21/11/2026,Soup\n")
+    told = cli.json(
+        "data", "import", str(file), "--map", "N=own-recipes.name",
+        "--map", "C=own-recipes.cooked", "--map", "K=own-recipes.kind",
+    )  # fmt: skip
+    assert told["added"] == 1
+    (item,) = cli.json("data", "search", "gulyás")
+    assert item["fields"] == {"name": "Gulyás", "cooked": "2026-11-21", "kind": "soup"}
+
+
+def test_an_archive_is_imported_shown_and_undone(cli: Any, tmp_path: Path) -> None:
+    """Problems name the file in the archive; the same archive again adds nothing."""
+    file = tmp_path / "takeout.zip"
+    history = '[{"title": "Watched a", "time": "2024-01-01T00:00:00Z"},\n{bad}]'
+    file.write_bytes(zip_of({"Takeout/h/watch-history.json": history, "Takeout/x/y.bin": "x"}))
+    shown = cli("data", "import", str(file), "--dry-run").out
+    assert "1 item would be added; 1 problem:" in shown
+    assert "Takeout/h/watch-history.json, line 2: " in shown
+    assert "not kept: Takeout/x (1 value)" in shown
+    assert "1 media" in shown
+    told = cli.json("data", "import", str(file))
+    assert (told["kind"], told["added"], told["counts"]) == ("google", 1, {"media": 1})
+    assert told["problems"][0]["member"] == "Takeout/h/watch-history.json"
+    assert cli.json("data", "import", str(file))["duplicates"] == 1
+    assert cli.json("data", "undo", told["batch"], "--yes")["removed"] == 1
+
+
+def test_the_kinds_are_one_table(pds: Any) -> None:
+    """Help lists what can be imported; another kind is a mistake of the command line."""
+    from pds.vault.imports import KINDS
+
+    text = pds("data", "import", "--help").out.replace("\n", "").replace(" ", "")
+    assert all(kind in text for kind in KINDS)
+    assert pds("data", "import", "x", "--kind", "exe").code == 2

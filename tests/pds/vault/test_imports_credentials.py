@@ -100,11 +100,21 @@ def test_the_older_model_and_tokens() -> None:
         "issuer": KEY.did,
         "credentialSubject": {"id": "did:example:me"},
     }
-    for token in (sign_vc_jwt(plain, KEY), sign_vc_jwt(plain, KEY, disclosable=frozenset())):
+    for token, form in (
+        (sign_vc_jwt(plain, KEY), "vc-jwt"),
+        (sign_vc_jwt(plain, KEY, disclosable=frozenset()), "vc-sd-jwt"),
+    ):
         fields = taken(token + "\n").drafts[0].fields
-        assert (fields["raw"], fields["format"], fields["issuer"]) == (token, "vc-jwt", KEY.did)
-    token = issue_sd_jwt_vc({"age": 42}, P256, type_uri="https://x.example/id", now=NOW,
-                            disclosable={"/age"}, valid_for=timedelta(days=1))  # fmt: skip
+        assert (fields["raw"], fields["format"], fields["issuer"]) == (token, form, KEY.did)
+    token = issue_sd_jwt_vc(
+        {"age": 42},
+        P256,
+        type_uri="https://x.example/id",
+        holder=None,
+        now=NOW,
+        disclosable={"/age"},
+        valid_for=timedelta(days=1),
+    )
     fields = taken(token).drafts[0].fields
     assert (fields["format"], fields["types"]) == ("vc-sd-jwt", ["https://x.example/id"])
     assert fields["validUntil"] == "2026-11-22T12:00:00Z"

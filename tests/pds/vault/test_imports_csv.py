@@ -7,10 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from did.json import JsonObject
-from pds.vault.imports import ImportFailed, inspect_csv
+from pds.vault.imports import (
+    ImportFailed,
+    SavedMapping,
+    inspect_csv,
+    remove_mapping,
+    save_mapping,
+    saved_mappings,
+)
+from pds.vault.imports import csv_reader as reader_of
 from pds.vault.imports.amounts import DecimalVotes, read_amount, read_date
 from pds.vault.schemas import check
-from tests.importing import Reading, read_csv
+from tests.importing import Reading, collect, read_csv
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "import"
 
@@ -328,3 +336,88 @@ def test_any_text_gives_valid_drafts_or_a_refusal(cells: list[str]) -> None:
 def test_amounts_as_programs_write_them_are_read_like_all_others(text: str, mark: str) -> None:
     """The quick way gives what the long way gives: a space before it takes the long one."""
     assert read_amount(text, mark) == read_amount(" " + text, mark)  # type: ignore[arg-type]
+
+
+def test_a_statement_becomes_payments() -> None:
+    """Money in and out, in Hungarian too; without those columns the same names are purchases."""
+    raw = (
+        "Könyvelés dátuma;Értéknap;Partner;Összeg;Deviza;Egyenleg;Közlemény;T/K\n"
+        "2026.11.21.;2026.11.22.;Áramszolgáltató;12 500,00;HUF;87 500,00;számla;T\n"
+        "2026.11.23.;2026.11.23.;Munkáltató;400 000,00;HUF;487 500,00;bér;K\n"
+        "2026.11.24.;2026.11.24.;Bank;0;HUF;487 500,00;díj;T\n"
+    )
+    reading = read_csv(raw.encode())
+    assert [(d.category, d.fields["amount"]) for d in reading.drafts] == [
+        ("payments", "-12500.00"),
+        ("payments", "400000.00"),
+        ("payments", "0"),
+    ]
+    assert reading.drafts[0].fields == {
+        "bookingDate": "2026-11-21", "valueDate": "2026-11-22", "counterparty": "Áramszolgáltató",
+        "amount": "-12500.00", "currency": "HUF", "balanceAfter": "87500.00", "reference": "számla",
+    }  # fmt: skip
+    assert reading.problems == ()
+    plain = read_csv(raw.replace("Egyenleg", "x").replace("T/K", "y").encode())
+    assert {d.category for d in plain.drafts} == {"purchases"}
+
+
+def test_columns_take_the_form_of_their_field() -> None:
+    """Any category: dates with and without a time, decimals, choices whatever their case."""
+    reading = read_csv(
+        b"When,Kind,Km,Who\n2026-11-21T10:00:00+01:00,TRAIN,\"1,250.5\",x\n21/11/2026,Ship,3,y\n",
+        {"When": "travel.booked", "Kind": "travel.kind", "Km": "travel.distance",
+         "Who": "travel.company"},
+    )  # fmt: skip
+    assert rows(reading) == [
+        {"booked": "2026-11-21T09:00:00Z", "kind": "train", "distance": "1250.5", "company": "x"},
+        {"booked": "2026-11-21", "kind": "ship", "distance": "3", "company": "y"},
+    ]
+    wrong = read_csv(b"K,C\nteleport,x\n", {"K": "travel.kind", "C": "travel.company"})
+    assert (rows(wrong), problems(wrong)) == ([{"company": "x"}], [(2, "import.field")])
+
+
+class Rows:
+    """The settings of a vault, in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {"relay": "https://relay.example"}
+
+    def settings(self, prefix: str) -> dict[str, str]:
+        return {k: v for k, v in self.kept.items() if k.startswith(prefix)}
+
+    def set_setting(self, name: str, value: str) -> None:
+        self.kept[name] = value
+
+    def remove_setting(self, name: str) -> None:
+        del self.kept[name]
+
+
+def test_saved_mappings() -> None:
+    """Kept by name, replaced by the same name, removed; nothing else is touched."""
+    kept = Rows()
+    first = save_mapping(kept, " my  bank ", ["Tag", "Betrag"], {"Tag": "payments.bookingDate"})
+    assert first.name == "my bank"
+    assert saved_mappings(kept) == (first,)
+    again = save_mapping(kept, "my bank", ["Tag"], {"Tag": "payments.valueDate"})
+    assert saved_mappings(kept) == (again,)
+    for name in ("", "x" * 61, "a\x1b[2J"):
+        with pytest.raises(ImportFailed):
+            save_mapping(kept, name, ["a"], {"a": "note.text"})
+    with pytest.raises(ImportFailed) as caught:
+        remove_mapping(kept, "relay")
+    assert caught.value.code == "import.no_mapping"
+    remove_mapping(kept, "my bank")
+    assert kept.kept == {"relay": "https://relay.example"}
+
+
+def test_a_saved_mapping_is_known_by_its_header() -> None:
+    """Case, accents and order do not matter; another header is another file."""
+    saved = SavedMapping("mine", ("Név", "Pont"), {"Név": "loyalty.programme",
+                                                    "Pont": "loyalty.points"})  # fmt: skip
+    reading = collect("csv", reader_of(b"pont;nev\n12;A\n", saved=[saved]))
+    assert rows(reading) == [{"points": "12", "programme": "A"}]
+    assert "'mine'" in reading.assumptions[0]
+    with pytest.raises(ImportFailed):
+        reader_of(b"pont;nev;x\n12;A;1\n", {"x": "nowhere.y"}, saved=[saved])
+    other = collect("csv", reader_of(b"name;x\nA;1\n", saved=[saved]))
+    assert (rows(other), other.assumptions) == ([{"name": "A"}], ())

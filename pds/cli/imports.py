@@ -1,0 +1,214 @@
+"""``pds data import`` and ``pds data mapping``: files of others, and what their columns mean."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from pds.cli.output import Settings, count, pass_settings
+from pds.cli.vault import unlock
+
+if TYPE_CHECKING:
+    from pds.vault.imports import Applied, ImportPlan
+    from pds.vault.service import Vault
+
+
+class _Kind(click.Choice[str]):
+    """One of the kinds of files; the table of them is loaded when it is needed."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        from pds.vault.imports import KINDS
+
+        return tuple(KINDS)
+
+    @choices.setter
+    def choices(self, _none: object) -> None:
+        """The table is the only word on it."""
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--kind", type=_Kind(), help="Do not guess the kind.")
+@click.option("--map", "mapping", multiple=True, metavar="COLUMN=FIELD",
+              help="What a CSV column means, e.g. Tag=purchases.date.")  # fmt: skip
+@click.option("--save-mapping", metavar="NAME", help="Keep --map for files with this header.")
+@click.option("--about", type=click.Choice(["self", "other"]), help="Whom the data is about.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
+@pass_settings
+def import_(
+    settings: Settings,
+    *,
+    file: Path,
+    kind: str | None,
+    mapping: tuple[str, ...],
+    save_mapping: str | None,
+    about: Literal["self", "other"] | None,
+    dry_run: bool,
+) -> None:
+    """Import a file, e.g.: pds data import takeout.zip --dry-run
+
+    Contacts (vCard), a calendar (iCalendar), statements of a bank (OFX, camt.053), the archive of
+    a large service (ZIP), things of schema.org (JSON-LD), credentials of others, or a table (CSV).
+    What is good goes in; what is not is listed with its place.
+
+    The same file again adds nothing. 'pds data undo' takes an import back.
+    """
+    columns = _columns(mapping)
+    if save_mapping is not None and not columns:
+        raise click.UsageError("--save-mapping goes with --map.")
+    with unlock(settings) as vault:
+        told = _counter(settings)
+        try:
+            plan = vault.plan_import(
+                file, kind=kind, mapping=columns or None, about=about, progress=told
+            )
+        except Exception as error:
+            if dry_run and getattr(error, "code", "") == "import.columns_unknown":
+                _show_columns(settings, file)
+            raise
+        applied = None
+        if not dry_run:
+            applied = vault.import_plan(plan, progress=told)
+            if save_mapping is not None:
+                vault.save_mapping(save_mapping, file, columns)
+        titles = _titles(vault, plan) if dry_run else {}
+    if told is not None:
+        click.echo("\r\033[K", nl=False, err=True)
+    _tell(settings, plan, applied, titles)
+
+
+def _columns(mapping: tuple[str, ...]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for pair in mapping:
+        column, equals, field = pair.rpartition("=")
+        if not equals or not column:
+            raise click.UsageError("Write each mapping as COLUMN=FIELD.")
+        columns[column] = field
+    return columns
+
+
+def _counter(settings: Settings) -> Callable[[int], None] | None:
+    """Counts for somebody who watches."""
+    if settings.as_json or not sys.stderr.isatty():
+        return None
+    return lambda number: click.echo(f"\r{number} items …", nl=False, err=True)
+
+
+def _show_columns(settings: Settings, file: Path) -> None:
+    """The columns of a table that nothing is known of, with what stands beneath the first ones."""
+    from pds.vault.imports import inspect_csv
+
+    for column in inspect_csv(file).header:
+        settings.say(f"  {column} = ?")
+
+
+def _titles(vault: "Vault", plan: "ImportPlan") -> dict[str, str]:
+    words = vault.catalogue()
+    return {path: words.describe(_top(path)) for _, path in plan.reading.columns if path}
+
+
+def _top(path: str) -> str:
+    """The field that can be described: of a part of a group the group."""
+    return ".".join(path.split(".")[:2])
+
+
+def _tell(
+    settings: Settings,
+    plan: "ImportPlan",
+    applied: "Applied | None",
+    titles: dict[str, str],
+) -> None:
+    reading = plan.reading
+    added = plan.added if applied is None else applied.added
+    duplicates = plan.duplicates if applied is None else applied.duplicates
+    batch = None if applied is None else applied.batch
+    problems = [
+        {
+            "line": problem.line,
+            "code": problem.code,
+            "message": problem.sentence,
+            **({"member": problem.member} if problem.member else {}),
+        }
+        for problem in reading.problems
+    ]
+    notes = [
+        *reading.assumptions,
+        *(f"not kept: {name} ({count(n, 'value')})" for name, n in reading.left_out),
+    ]
+    columns = [{"column": name, "field": path} for name, path in reading.columns if applied is None]
+    verb = "would be added" if applied is None else "added"
+    settings.emit(
+        {
+            "kind": reading.kind,
+            "about": plan.about,
+            "added": added,
+            "duplicates": duplicates,
+            "batch": batch,
+            "counts": plan.counts,
+            "problems": problems,
+            "problemCount": reading.problem_count,
+            "notes": notes,
+            **({"columns": columns} if columns else {}),
+        },
+        f"{count(added, 'item')} {verb}"
+        + (f", {duplicates} there already" if duplicates else "")
+        + (f"; {count(reading.problem_count, 'problem')}:" if problems else ".")
+        + "".join(f"\n  {_place(p)}: {p['message']}  [{p['code']}]" for p in problems)
+        + "".join(f"\n  Note: {note}" for note in notes)
+        + "".join(
+            f"\n  Column {c['column']}: "
+            + (f"{c['field']} ({titles[c['field']]})" if c["field"] else "not kept")
+            for c in columns
+        )
+        + ("".join(f"\n  {n} {name}" for name, n in plan.counts.items()) if not applied else "")
+        + (f"\nUndo with: pds data undo {batch}" if batch else ""),
+    )
+
+
+def _place(problem: dict[str, Any]) -> str:
+    member, line = problem.get("member", ""), problem["line"]
+    if not member:
+        return f"line {line}"
+    return f"{member}, line {line}" if line else str(member)
+
+
+@click.group()
+def mapping() -> None:
+    """What the columns of your tables mean; 'data import --save-mapping' keeps one."""
+
+
+@mapping.command("list")
+@pass_settings
+def list_(settings: Settings) -> None:
+    """List the saved mappings. A table with the same header is read by its own."""
+    with unlock(settings) as vault:
+        saved = vault.mappings()
+    settings.emit(
+        [{"name": one.name, "header": list(one.header), "columns": one.columns} for one in saved],
+        lambda: (
+            "\n".join(
+                f"{one.name}: " + ", ".join(f"{c}={path}" for c, path in one.columns.items())
+                for one in saved
+            )
+            or "None yet."
+        ),
+    )
+
+
+@mapping.command()
+@click.argument("name")
+@pass_settings
+def remove(settings: Settings, *, name: str) -> None:
+    """Forget a saved mapping, e.g.: pds data mapping remove bank
+
+    What was imported with it stays.
+    """
+    with unlock(settings) as vault:
+        vault.remove_mapping(name)
+    settings.emit({"removed": name}, "Removed.")
