@@ -30,6 +30,7 @@ from .plan import (
     make_plan,
 )
 from .source import Source
+from .takeout import described_reader
 from .vcard import vcard_reader
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Source",
     "apply",
     "csv_reader",
+    "described_reader",
     "detect",
     "inspect_csv",
     "make_plan",
