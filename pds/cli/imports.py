@@ -38,6 +38,8 @@ class _Kind(click.Choice[str]):
 @click.option("--map", "mapping", multiple=True, metavar="COLUMN=FIELD",
               help="What a CSV column means, e.g. Tag=purchases.date.")  # fmt: skip
 @click.option("--save-mapping", metavar="NAME", help="Keep --map for files with this header.")
+@click.option("--describe", type=click.Path(dir_okay=False, exists=True, path_type=Path),
+              help="How the archive of a service is read: docs/imports.md.")  # fmt: skip
 @click.option("--about", type=click.Choice(["self", "other"]), help="Whom the data is about.")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
 @pass_settings
@@ -48,6 +50,7 @@ def import_(
     kind: str | None,
     mapping: tuple[str, ...],
     save_mapping: str | None,
+    describe: Path | None,
     about: Literal["self", "other"] | None,
     dry_run: bool,
 ) -> None:
@@ -62,11 +65,18 @@ def import_(
     columns = _columns(mapping)
     if save_mapping is not None and not columns:
         raise click.UsageError("--save-mapping goes with --map.")
+    if describe is not None and (kind is not None or columns):
+        raise click.UsageError("--describe goes without --kind and --map.")
     with unlock(settings) as vault:
         told = _counter(settings)
         try:
             plan = vault.plan_import(
-                file, kind=kind, mapping=columns or None, about=about, progress=told
+                file,
+                kind=kind,
+                mapping=columns or None,
+                about=about,
+                description=describe,
+                progress=told,
             )
         except Exception as error:
             if dry_run and getattr(error, "code", "") == "import.columns_unknown":

@@ -59,6 +59,7 @@ from pds.vault.imports import (
     SavedMapping,
     apply,
     csv_reader,
+    described_reader,
     inspect_csv,
     make_plan,
     reader,
@@ -508,21 +509,26 @@ class Vault:
         kind: str | None = None,
         mapping: Mapping[str, str] | None = None,
         about: About | None = None,
+        description: Path | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> ImportPlan:
         """What importing a file would do: what would be added, what is there already, what cannot
-        be read and why. Nothing is written. ``progress`` hears of every thousandth record how many
+        be read and why. Nothing is written. ``description`` is a file that says how the archive of
+        a service is read (docs/imports.md). ``progress`` hears of every thousandth record how many
         there were. Raises ``ImportFailed`` (``import.*``; the codes of credentials)."""
         words = self._ctx.records.catalogue()
-        found, read = reader(
-            path,
-            kind=kind,
-            mapping=mapping,
-            resolver=self._ctx.resolver,
-            now=self._ctx.clock(),
-            words=words,
-            saved=saved_mappings(self._ctx.exchange),
-        )
+        if description is not None:
+            found, read = described_reader(path, description)
+        else:
+            found, read = reader(
+                path,
+                kind=kind,
+                mapping=mapping,
+                resolver=self._ctx.resolver,
+                now=self._ctx.clock(),
+                words=words,
+                saved=saved_mappings(self._ctx.exchange),
+            )
         return make_plan(
             found, read, self._ctx.records, about=about, words=words, progress=progress
         )

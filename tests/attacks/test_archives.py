@@ -141,6 +141,16 @@ def test_attack_63_encrypted_member() -> None:
     assert (len(reading.drafts), codes(reading)) == (1, ["archive.encrypted"])
 
 
+def test_attack_63_member_packed_in_another_way() -> None:
+    """LZMA may ask for gigabytes to unpack a few bytes; such a member is named and not opened."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as out:
+        out.writestr("a.vcf", CARD)
+        out.writestr(zipfile.ZipInfo("good.vcf"), CARD)
+    reading = read(file.getvalue())
+    assert (len(reading.drafts), codes(reading)) == (1, ["archive.method"])
+
+
 def test_attack_63_archive_cut_at_every_byte() -> None:
     """It is refused as a whole, or what can be read of it is; nothing else is raised."""
     data = zip_of({"a.vcf": CARD, "b.ics": b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"})

@@ -34,6 +34,7 @@ from .plan import (
     make_plan,
 )
 from .source import Source
+from .takeout import described_reader
 from .vcard import vcard_reader
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "apply",
     "camt_reader",
     "csv_reader",
+    "described_reader",
     "detect",
     "fhir_reader",
     "icalendar_reader",

@@ -21,7 +21,16 @@ from .json_items import JsonBroken, JsonItems
 from .json_items import Path as Place
 from .ofx import ofx_reader
 from .plan import Findings, ImportFailed, Read
-from .services import Condition, Make, Part, Service, services
+from .services import (
+    MAX_DESCRIPTION,
+    Condition,
+    DescriptionError,
+    Make,
+    Part,
+    Service,
+    read_description,
+    services,
+)
 from .services import Source as From
 from .source import Source
 from .vcard import vcard_reader
@@ -35,6 +44,28 @@ _WHOLE_FILES = {
     "ofx": ofx_reader,
     "camt053": camt_reader,
 }
+
+
+def described_reader(data: Path, description: Path) -> tuple[str, Read]:
+    """How an archive, or one of its files, is read by a description of the holder's own.
+
+    Raises ImportFailed ``import.description``, and as ``takeout_reader``.
+    """
+    source, described = Source(data), Source(description)
+    try:
+        service = read_description(description.stem, described.head(MAX_DESCRIPTION + 1))
+    except DescriptionError as error:
+        raise ImportFailed(
+            f"The description cannot be carried out: {error}.",
+            code="import.description",
+            hint="docs/imports.md says how one is written.",
+        ) from error
+    if source.head(4) == b"PK\x03\x04":
+        return service.name, partial(_read, source, service)
+    part = service.part(data.name)
+    if part is None or part.reader is None:
+        raise _nothing()
+    return service.name, partial(_read_alone, source, service, part)
 
 
 def takeout_reader(data: bytes | Path | Source) -> tuple[str, Read]:

@@ -395,3 +395,40 @@ def test_the_kinds_are_one_table(pds: Any) -> None:
     text = pds("data", "import", "--help").out.replace("\n", "").replace(" ", "")
     assert all(kind in text for kind in KINDS)
     assert pds("data", "import", "x", "--kind", "exe").code == 2
+
+
+def test_an_archive_by_ones_own_description(cli: Any, tmp_path: Path) -> None:
+    """A service that is not known is read as its description says; a bad one is refused."""
+    described, file = tmp_path / "shop.json", tmp_path / "export.zip"
+    described.write_text(
+        '{"title": "Shop", "signs": ["*"], "parts": [{"files": ["*/orders.json"], "read": "json",'
+        ' "at": "orders[]", "beside": ["currency"], "make": [{"category": "purchases",'
+        ' "if": ["!cancelled", "kind=sale"], "each": "items", "fields": {"merchant": "=Shop",'
+        ' "item": "name", "price": "price.gross -> amount", "date": "^.created -> day",'
+        ' "currency": "@currency"}}]}]}'
+    )
+    orders = {
+        "currency": "EUR",
+        "orders": [
+            {"kind": "sale", "created": "2026-11-21", "items": [
+                {"name": "Soap", "price": {"gross": 3.50}}, {"name": "Tea"}]},
+            {"kind": "sale", "cancelled": True, "items": [{"name": "x"}]},
+            {"kind": "gift", "items": [{"name": "x"}]},
+        ],
+    }  # fmt: skip
+    file.write_bytes(zip_of({"data/orders.json": json.dumps(orders)}))
+    told = cli.json("data", "import", str(file), "--describe", str(described))
+    assert (told["kind"], told["added"], told["notes"]) == (
+        "shop", 2, ["not kept: data (2 values)"])  # fmt: skip
+    items = [r["fields"] for r in cli.json("data", "list", "purchases")]
+    assert {"merchant": "Shop", "item": "Soap", "price": "3.5", "date": "2026-11-21",
+            "currency": "EUR"} in items  # fmt: skip
+    alone = tmp_path / "orders.json"
+    alone.write_text(json.dumps(orders))
+    again = cli.json("data", "import", str(alone), "--describe", str(described))
+    assert (again["added"], again["duplicates"]) == (0, 2)
+    for bad in ("[]", "{}", '{"title": 1, "signs": 5, "parts": []}', '{"parts": [3]}'):
+        described.write_text(bad)
+        error = cli.json("data", "import", str(file), "--describe", str(described), expect=1)
+        assert error["code"] == "import.description"
+    assert cli("data", "import", str(file), "--describe", str(described), "--kind", "csv", expect=2)

@@ -184,13 +184,19 @@ def test_attack_63_an_issuer_that_cannot_be_found() -> None:
         b"eyJhbGciOiJub25lIn0.e30.",
         b"eyJhbGciOiJub25lIn0.e30.AA~~",
         b'{"credentialSubject": "\xff"}',
-        json.dumps({"verifiableCredential": [{"credentialSubject": 1}] * 201}).encode(),
     ],
 )
 def test_attack_63_hostile_credentials(raw: bytes) -> None:
     """Whatever it is, it is refused as an import."""
     with pytest.raises(ImportFailed):
         reader(raw, kind="credential", now=NOW)
+
+
+def test_attack_63_too_many_credentials() -> None:
+    """Not one of them is verified."""
+    with pytest.raises(ImportFailed) as caught:
+        taken([issued()] * 201)
+    assert caught.value.code == "import.too_many"
 
 
 def test_attack_63_credential_cut_at_every_byte() -> None:

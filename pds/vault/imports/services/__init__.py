@@ -6,7 +6,6 @@ is adding a file; nothing else knows a service by name.
 """
 
 import fnmatch
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,12 +13,16 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from did.errors import JsonError
+from did.json import parse_object
 from pds.vault.imports.conversions import CONVERSIONS
 from pds.vault.imports.json_items import Path, parse_place
 
 Reader = Literal["json", "csv", "vcard", "icalendar", "ofx", "camt053"]
 READERS = ("json", "csv", "vcard", "icalendar", "ofx", "camt053")
 ORDER = ("google", "facebook", "instagram", "spotify", "netflix", "amazon", "plain")
+MAX_DESCRIPTION = 262_144
+_NAME = re.compile("[a-z0-9-]{1,40}")
 _CONDITION = re.compile(r"(!?)([^=]+)(?:=(.*))?")
 
 
@@ -101,8 +104,18 @@ def services() -> tuple[Service, ...]:
     """Every service that is known, the most particular first."""
     folder = files(__name__)
     return tuple(
-        describe(name, json.loads(folder.joinpath(f"{name}.json").read_bytes())) for name in ORDER
+        read_description(name, folder.joinpath(f"{name}.json").read_bytes()) for name in ORDER
     )
+
+
+def read_description(name: str, raw: bytes) -> Service:
+    """A description from the bytes of its file (at most 256 KiB). Raises DescriptionError."""
+    if _NAME.fullmatch(name) is None:
+        raise DescriptionError("the name of its file is not of a-z, 0-9 and hyphens")
+    try:
+        return describe(name, parse_object(raw, max_bytes=MAX_DESCRIPTION))
+    except JsonError as error:
+        raise DescriptionError("it is no JSON object") from error
 
 
 def describe(name: str, raw: dict[str, Any]) -> Service:
@@ -119,7 +132,7 @@ def describe(name: str, raw: dict[str, Any]) -> Service:
             parts=tuple(_part(part, words) for part in raw["parts"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise DescriptionError(f"{name}: {error!r}") from error
+        raise DescriptionError("a part is missing, or has another form") from error
 
 
 def _part(raw: dict[str, Any], words: dict[str, dict[str, str]]) -> Part:
