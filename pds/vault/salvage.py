@@ -28,10 +28,12 @@ from pds.vault.store.survey import Rescue, Survey
 
 _WORDS = {
     "access_grant": "grants",
+    "attachment": "attachments",
     "attestation": "attestations of erasure",
     "evidence": "evidence against relays",
     "history": "entries of the history",
     "message": "messages",
+    "own_categories": "categories of your own",
     "outbox": "calls that wait to be sent",
     "package_event": "events of packages",
     "record_versions": "earlier versions of items",
@@ -39,6 +41,8 @@ _WORDS = {
     "request": "requests",
     "setting": "settings",
 }
+# What belongs to items, and is kept with them where the settings are lost.
+_OF_ITEMS = ("record", "attachment", "own_categories")
 # Made anew from what was read, or belonging to the search index.
 _REBUILT = ("history", "history_node", "record_counts")
 
@@ -79,8 +83,9 @@ def salvage(
     before its relay has been looked at.
 
     The history begins anew with the entries that were read, in their order; the search index is
-    made anew. Rows that point to lost ones go too. Where the settings are lost, only the items are
-    kept, and the vault gets a new root: its relationships are over.
+    made anew. Rows that point to lost ones go too. Where the settings are lost, only the items with
+    their attachments and categories are kept, and the vault gets a new root: its relationships are
+    over.
 
     Raises ``VaultError`` (``vault.exists``), ``DbError``; then nothing is left in ``target``.
     """
@@ -123,7 +128,7 @@ def _fill(
     with rescue.without_references(), transaction(conn):
         names = _tables(source, *_REBUILT)
         for table in ["setting", *(name for name in names if name != "setting")]:
-            if table != "setting" and not table.startswith("record") and not _is_whole(exchange):
+            if not table.startswith(("setting", *_OF_ITEMS)) and not _is_whole(exchange):
                 continue  # without its root a relationship is nothing
             found = TableReport()
             rescue.copy(table, found)

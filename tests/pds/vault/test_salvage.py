@@ -1,5 +1,6 @@
 """A damaged vault: what it says is lost, and the vault that is made of the rest."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,26 @@ def test_a_damaged_vault_is_not_compacted(sample: tuple[Path, str], tmp_path: Pa
         vault.compact()
     assert caught.value.code == "vault.damaged"
     assert (damaged / "vault.db").read_bytes() == before
+
+
+def test_without_settings_items_keep_their_files_and_categories(tmp_path: Path) -> None:
+    """Files and categories of one's own belong to items, not to relationships: where the settings
+    are lost the items still have them."""
+    folder, words = tmp_path / "vault", b"what only the file has " * 1000
+    kit = Vault.create(
+        folder, passphrase="four unrelated words", params=Argon2Params(memory_kib=65_536)
+    )
+    with Vault.open(folder, kit=kit) as vault:
+        vault.add_category("recipes", {"title": "Recipe", "properties": {"name": {"title": "N"}}})
+        item = vault.add("own-recipes", {"name": "soup"}).id
+        file = vault.attach(item, BytesIO(words), name="soup.pdf").id
+        with vault._ctx.transaction():
+            vault._ctx.conn.execute("DELETE FROM setting")
+    report = Vault.salvage(folder, tmp_path / "s", kit=kit)
+    assert report.items == 1
+    with Vault.open(tmp_path / "s", kit=kit) as saved:
+        assert saved.check() == []
+        assert [version.fields for version in saved.history(item)] == [{"name": "soup"}]
+        assert [one.id for one in saved.attachments(item)] == [file]
+        with saved.open_attachment(file) as source:
+            assert source.read() == words
