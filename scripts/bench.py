@@ -402,23 +402,27 @@ def main() -> None:
 
         benchmarks = (*BENCHMARKS, *PEERS)
     # One after the other: those of the vault work on vaults that are there only in between.
-    results = [
-        measure(benchmark, machine())
-        for benchmark in benchmarks
-        if not options.words or any(word in benchmark.name for word in options.words)
-    ]
+    results = []
+    for benchmark in benchmarks:
+        if options.words and not any(word in benchmark.name for word in options.words):
+            continue
+        result = measure(benchmark, machine())
+        results.append(result)
+        if not options.json:
+            _show(result)
     if not results:
         reader.error("no benchmark has such a name")
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=1))
         return
-    width = max(len(result.name) for result in results)
-    print(f"{'name':{width}}  {'ratio':>7}  {'goal':>6}  met")
-    for result in results:
-        met = "yes" if result.met else "NO"
-        print(f"{result.name:{width}}  {result.ratio:7.3f}  {result.goal:6.2f}  {met}")
-        print(f"{'':{width}}  {result.workload}")
     print(f"machine: {machine()}")
+
+
+def _show(result: Result) -> None:
+    """A line as soon as it is measured: those of a large vault take minutes."""
+    met = "met" if result.met else "NOT met"
+    print(f"{result.name:42} {result.ratio:8.3f}  goal {result.goal:7.2f}  {met}")
+    print(f"    {result.workload}", flush=True)
 
 
 if __name__ == "__main__":

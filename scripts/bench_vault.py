@@ -29,7 +29,7 @@ from pds.db import Connection, Migration, migrate, open_plain, transaction
 from pds.vault import files
 from pds.vault.context import Context
 from pds.vault.keyslots import Argon2Params, DataKey
-from pds.vault.records import Bulk, Query, Records, Sieve
+from pds.vault.records import Bulk, Query, Records
 from pds.vault.records.bulk import Draft
 from pds.vault.schemas import category
 from pds.vault.service import Vault
@@ -250,7 +250,6 @@ def bulks(vaults: Vaults) -> Iterator[Round]:
         store = Captured(plain.conn)
         bulk = Bulk(
             store,
-            Sieve(store),
             clock=lambda: NOW,
             random=os.urandom,
             source="import/csv",
