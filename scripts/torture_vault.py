@@ -11,6 +11,7 @@ What the child will do, and when it dies, follows from seed and loop.
 
 import json
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -194,7 +195,7 @@ class Worker:
         return {"batch": batch}
 
     def _kit(self) -> dict[str, Any]:
-        return {"kit": self._vault.new_kit()}
+        return {"kit": self._vault.keys.new_kit()}
 
     def _backup(self) -> dict[str, Any]:
         path = self._work / f"backup-{self._random.randrange(2**40):x}"
@@ -323,7 +324,7 @@ class Torture:
                 open_quickly(self._folder, kit).close()
             except Exception:  # noqa: BLE001  the new kit has taken its place
                 with vault:
-                    model.kit = vault.new_kit()
+                    model.kit = vault.keys.new_kit()
                 vault = open_quickly(self._folder, model.kit)
         else:
             vault = open_quickly(self._folder, kit)
@@ -346,11 +347,7 @@ class Torture:
         with Vault.restore(Path(path), place, kit=kit) as restored:
             if restored.check():
                 raise Lost("a backup is not sound")
-        for name in ("vault.db", "slots.json", "slots.json.lock"):
-            (place / name).unlink(missing_ok=True)
-        for left in place.iterdir():
-            left.unlink()
-        place.rmdir()
+        shutil.rmtree(place)
 
 
 def check_model(vault: Vault, model: Model, doubtful: str) -> None:

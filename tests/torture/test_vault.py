@@ -59,8 +59,9 @@ def test_the_simulation_sees_what_a_weaker_setting_loses(template: Any, work: Pa
 TAMPERED = {
     "a record": "DELETE FROM records WHERE ordinal = (SELECT max(ordinal) FROM records)",
     "an earlier version": "DELETE FROM record_versions",
-    "words of the index": "DELETE FROM record_search WHERE rowid = "
-    "(SELECT max(ordinal) FROM records WHERE deleted = 0)",
+    "words of the index": "INSERT INTO record_index (record_index, rowid, words)"
+    " SELECT 'delete', rowid, '_' FROM record_index WHERE record_index MATCH '\"_\"'"
+    " ORDER BY rowid & 1073741823 DESC LIMIT 1",
     "the end of a grant": "UPDATE access_grant SET ended = NULL, end_kind = NULL",
     "a call that waits": "DELETE FROM outbox WHERE kind = 'end'",
     "a decision": "UPDATE request SET state = 'pending'",
