@@ -10,6 +10,8 @@ import pytest
 
 from pds.db import DbError, migrate, open_encrypted, transaction
 from pds.vault import files
+from pds.vault.attachments.archive import pack
+from pds.vault.attachments.folder import Folder
 from pds.vault.consent import Accept, Refuse
 from pds.vault.service import Vault
 from pds.vault.store.records import RecordStore
@@ -123,6 +125,8 @@ def test_a_backup_of_then_is_restored(
     with zipfile.ZipFile(work / "backup", "w") as archive:
         for name in (files.SLOTS, files.DATABASE):
             archive.write(work / "vault" / name, name)
+        with archive.open(files.ATTACHMENTS, "w") as run:
+            pack([], Folder(work / "vault" / files.ATTACHMENTS), run)
     with Vault.restore(work / "backup", work / "again", kit=template.kit) as vault:
         assert held(vault)["records"] == today["records"]
         assert vault.check() == []
