@@ -9,13 +9,16 @@ vault that the loops before have left; now and then a fresh copy of the template
 What the child will do, and when it dies, follows from seed and loop.
 """
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 import traceback
 from collections import Counter
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,7 +37,7 @@ _CONTACTS = (
 )
 _VERBS = (
     *["add"] * 4, *["edit"] * 3, "delete", "import", "undo", "kit", "backup", "compact", "decide",
-    "withdraw",
+    "withdraw", *["attach"] * 2, "detach",
 )  # fmt: skip
 
 
@@ -52,6 +55,7 @@ class Model:
     decided: dict[str, int] = field(default_factory=dict)  # request -> grants
     ended: set[str] = field(default_factory=set)
     backups: list[tuple[str, str]] = field(default_factory=list)
+    attachments: dict[str, tuple[str, str]] = field(default_factory=dict)  # -> record, content
     entries: int = 0
     keep: frozenset[str] = frozenset()  # the template's batches: requests ask for what they hold
 
@@ -66,6 +70,13 @@ class Model:
                     self.records[told["id"]].append(told["fields"])
             case "delete":
                 self.records[told["id"]] = []
+                self.attachments = {
+                    n: one for n, one in self.attachments.items() if one[0] != told["id"]
+                }
+            case "attach":
+                self.attachments[told["attachment"]] = (told["id"], told["content"])
+            case "detach":
+                del self.attachments[told["attachment"]]
             case "import":
                 self.batches[told["batch"]] = told["added"]
             case "undo":
@@ -173,6 +184,20 @@ class Worker:
         self._vault.delete(name)
         return {"id": name}
 
+    def _attach(self) -> dict[str, Any] | None:
+        if (name := self._live()) is None:
+            return None
+        content = f"{self._step} {self._random.random()} " * self._random.choice([1, 50, 5000])
+        kept = self._vault.attach(name, BytesIO(content.encode()), name="scan.txt")
+        return {"id": name, "attachment": kept.id, "content": _digest(content.encode())}
+
+    def _detach(self) -> dict[str, Any] | None:
+        if not self._model.attachments:
+            return None
+        attachment = self._random.choice(sorted(self._model.attachments))
+        self._vault.detach(attachment)
+        return {"attachment": attachment}
+
     def _import(self) -> dict[str, Any]:
         cards = self._work / "cards.vcf"
         cards.write_text(
@@ -194,7 +219,7 @@ class Worker:
         return {"batch": batch}
 
     def _kit(self) -> dict[str, Any]:
-        return {"kit": self._vault.new_kit()}
+        return {"kit": self._vault.keys.new_kit()}
 
     def _backup(self) -> dict[str, Any]:
         path = self._work / f"backup-{self._random.randrange(2**40):x}"
@@ -221,6 +246,19 @@ class Worker:
         grant = self._random.choice(live)
         self._vault.withdraw(grant)
         return {"grant": grant}
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def attachments(vault: Vault) -> dict[str, tuple[str, str]]:
+    """Of each attachment: its record, and the digest of what is read from it."""
+    found = {}
+    for one in vault.attachments():
+        with vault.open_attachment(one.id) as stream:
+            found[one.id] = (one.record_id, _digest(stream.read()))
+    return found
 
 
 def entries(vault: Vault) -> int:
@@ -323,7 +361,7 @@ class Torture:
                 open_quickly(self._folder, kit).close()
             except Exception:  # noqa: BLE001  the new kit has taken its place
                 with vault:
-                    model.kit = vault.new_kit()
+                    model.kit = vault.keys.new_kit()
                 vault = open_quickly(self._folder, model.kit)
         else:
             vault = open_quickly(self._folder, kit)
@@ -346,11 +384,7 @@ class Torture:
         with Vault.restore(Path(path), place, kit=kit) as restored:
             if restored.check():
                 raise Lost("a backup is not sound")
-        for name in ("vault.db", "slots.json", "slots.json.lock"):
-            (place / name).unlink(missing_ok=True)
-        for left in place.iterdir():
-            left.unlink()
-        place.rmdir()
+        shutil.rmtree(place)
 
 
 def check_model(vault: Vault, model: Model, doubtful: str) -> None:
@@ -372,6 +406,14 @@ def check_model(vault: Vault, model: Model, doubtful: str) -> None:
     for batch, count in model.batches.items():
         if live.get(batch, 0) != count and not (doubtful == "undo" and live.get(batch) == 0):
             raise Lost(f"a batch is not as acknowledged (while {doubtful})")
+    kept = attachments(vault)
+    missing = {name for name, one in model.attachments.items() if kept.get(name) != one}
+    records = {model.attachments[name][0] for name in missing}
+    if missing and not (
+        (doubtful == "detach" and len(missing) == 1)
+        or (doubtful == "delete" and len(records) == 1 and vault.history(*records)[-1].deleted)
+    ):
+        raise Lost(f"an attachment is not as acknowledged (while {doubtful})")
     grants = Counter(row.request for row in vault._ctx.exchange.grants())
     for request, count in model.decided.items():
         if vault.request(request).state != "decided" or grants[request] != count:
@@ -407,6 +449,16 @@ def check_history(vault: Vault) -> None:
         found = any(r.id == record.id for r in vault.search(_word_of(record), limit=1000))
         if not record.deleted and _word_of(record) and not found:
             raise Lost("a record is not in the index")
+    attached = {
+        detail["attachment"]
+        for subject, lines in log.items()
+        if not any(kind == "deleted" for kind, _ in lines)
+        for kind, detail in lines
+        if kind == "attached"
+    }
+    detached = {d["attachment"] for lines in log.values() for k, d in lines if k == "detached"}
+    if attached - detached != {one.id for one in vault.attachments()}:
+        raise Lost("attachments and history do not fit")
     added = {s for s, lines in log.items() if any(kind == "added" for kind, _ in lines)}
     if added - seen:
         raise Lost("the history names a record that is not there")
@@ -449,6 +501,7 @@ def adopt(vault: Vault, model: Model) -> None:
             shown = [] if record.deleted else [v.fields for v in vault.history(record.id)]
             model.records[record.id] = shown
     model.batches = {b.id: b.live for b in vault._ctx.records.batches()}
+    model.attachments = attachments(vault)
     grants = vault._ctx.exchange.grants()
     model.decided = dict(Counter(row.request for row in grants))
     model.ended = {row.id for row in grants if row.ended is not None}

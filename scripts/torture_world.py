@@ -17,7 +17,6 @@ from pathlib import Path
 from did.json import parse_object
 from pds.company.client import Company
 from pds.vault import files
-from pds.vault.context import Context
 from pds.vault.keyslots import Argon2Params, DataKey
 from pds.vault.service import Vault
 
@@ -50,7 +49,7 @@ def data_key(folder: Path, kit: str) -> DataKey:
 
 def open_with(folder: Path, key: DataKey) -> Vault:
     """Open whatever the slots say."""
-    return Vault(folder, key, Context(files.open_database(folder, key)))
+    return Vault.open(folder, data_key=key)
 
 
 def make_template(folder: Path, *, requests: int = REQUESTS) -> Template:

@@ -1,12 +1,14 @@
 """The ways into a vault, as its holder sees them: passphrases, the recovery kit, an OS keyring."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from did.json import canonicalize, parse_object
 from did.time import format_time, parse_time
+from pds.db import DbError
 from pds.vault import keyslots, osring
 from pds.vault.context import Context
 from pds.vault.errors import VaultError
@@ -87,8 +89,9 @@ class Keys:
         """Replace one passphrase, or **all** of them when none is named."""
         params = params or Argon2Params()
         if slot_id is None:
+            self._log("passphrase changed")
             keyslots.change_passphrase(self._path, self._data_key, new, params=params)
-            self._remember("passphrase changed")
+            self._note_epoch()
         else:
             known = self.find(slot_id)
             made = keyslots.replace_passphrase(
@@ -99,10 +102,16 @@ class Keys:
     def new_kit(self, *, keep: Keep = lambda _words: None) -> str:
         """Replace the recovery kit; the old words open nothing any more, except old backups.
 
-        ``keep`` gets the 24 words before anything is written, and may refuse by raising.
+        ``keep`` gets the 24 words before anything is written, and may refuse by raising. When this
+        raises, the old kit is the kit.
         """
-        words = keyslots.replace_kit(self._path, self._data_key, keep=keep)
-        self._remember("kit replaced")
+
+        def keep_and_log(words: str) -> None:
+            keep(words)
+            self._log("kit replaced")
+
+        words = keyslots.replace_kit(self._path, self._data_key, keep=keep_and_log)
+        self._note_epoch()
         return words
 
     def remove(self, slot_id: str, *, without_kit: bool = False) -> None:
@@ -146,6 +155,20 @@ class Keys:
             verb, slot=slot_id, more=lambda: self._ctx.exchange.set_setting(f"slot:{slot_id}", told)
         )
         return self.find(slot_id)
+
+    def _log(self, verb: str) -> None:
+        """The history's line before the slots are changed: what can be refused is refused while
+        the old secret still opens the vault."""
+        with self._ctx.transaction():
+            self._ctx.log("slots changed", "vault", {"verb": verb, "kind": None})
+
+    def _note_epoch(self) -> None:
+        """Nothing may fail here: the caller has to learn what the new secret is. An epoch that
+        cannot be noted now is noted by the next opening."""
+        with suppress(DbError, keyslots.KeyslotError):
+            epoch = keyslots.epoch(self._path, self._data_key)
+            with self._ctx.transaction():
+                self._ctx.exchange.set_setting("slots_epoch", str(epoch))
 
     def _remember(
         self,

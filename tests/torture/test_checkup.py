@@ -25,10 +25,12 @@ BROUGHT_BACK = {
     "DELETE FROM request WHERE state = 'pending'": "is in the history and not in the vault",
     "UPDATE relationship SET did = 'did:key:zOther'": "a relationship with",
     "UPDATE setting SET value = '0' WHERE name = 'next_index'": "the counter of relationships",
-    "DELETE FROM record_search WHERE rowid ="
+    "INSERT INTO record_index (record_index, rowid, words) SELECT 'delete', rowid, '_'"
+    " FROM record_index WHERE record_index MATCH '\"_\"' AND rowid & 1073741823 ="
     " (SELECT ordinal FROM records WHERE id = :edited)": "does not fit the items",
-    "UPDATE record_search_content SET c0 = 'other' WHERE id ="
-    " (SELECT ordinal FROM records WHERE id = :edited)": "malformed inverted index",
+    "UPDATE record_index_data SET block = zeroblob(length(block)) WHERE id > 10":
+        "fts5: corruption found",
+    "UPDATE record_counts SET live = live + 1 WHERE category = 'note'": "the numbers of items",
     "DELETE FROM history WHERE n = (SELECT max(n) FROM history)": "does not fit its log",
     "DELETE FROM history WHERE n = 5": "before 6 are missing",
     "DELETE FROM history_node WHERE level = 1 AND idx = 1": "does not fit its log",

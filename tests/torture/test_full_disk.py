@@ -22,6 +22,8 @@ VERBS = (
     "compact",
     "decide",
     "withdraw",
+    "attach",
+    "detach",
 )
 MOST = 6  # places tried for one verb, spread over all its writes
 
@@ -89,7 +91,7 @@ def _in_child(template: Any, work: Path, verb: str, *, at: int, kind: str) -> di
         adopt(vault, model)
         model.keep = frozenset(model.batches)
         worker = Worker(vault, model, template, work, told.append)
-        for before in ("add", "edit", "import", "decide"):
+        for before in ("add", "attach", "edit", "import", "decide"):
             worker.do(before)
         disk.mended = False
         failure = None
@@ -139,7 +141,10 @@ def test_each_write_of_each_verb(verb: str, kind: str, template: Any, work: Path
         assert told["hint"]
         assert told["left"] == []
         codes.add(told["code"])
-    allowed = {"full": {"db.full", "file.no_space"}, "broken": {"db.io", "file.failed"}}[kind]
+    allowed = {
+        "full": {"db.full", "file.no_space", "attachment.no_space"},
+        "broken": {"db.io", "file.failed"},
+    }[kind]
     # A checkpoint after the commit may fail unsaid: what it would have moved is in the log.
     assert codes - {None} <= allowed
     assert codes & allowed

@@ -1,6 +1,7 @@
 """A vault of every earlier version of the schema, with data in it, opened by today's program."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,14 @@ import pytest
 
 from pds.db import DbError, migrate, open_encrypted, transaction
 from pds.vault import files
+from pds.vault.attachments.archive import pack
+from pds.vault.attachments.folder import Folder
 from pds.vault.consent import Accept, Refuse
 from pds.vault.service import Vault
+from pds.vault.store.records import RecordStore
 
 EARLIER = range(1, len(files.MIGRATIONS))
+INDEX_IN_TIME = 4  # the version that brought today's index in the old one's place
 
 
 def make_earlier(template: Any, place: Path, version: int) -> None:
@@ -29,19 +34,25 @@ def make_earlier(template: Any, place: Path, version: int) -> None:
     with transaction(then):
         for row in then.execute("SELECT name, type FROM pragma_table_list").fetchall():
             table = row["name"]
-            if row["type"] not in ("table", "virtual") or table.startswith("sqlite_"):
-                continue
+            if row["type"] != "table" or table.startswith("sqlite_"):
+                continue  # what searches is filled below
             here, there = (
                 {r["name"] for r in c.execute(f"PRAGMA table_info({table})")} for c in (now, then)
             )
             both = ", ".join(sorted(here & there))
-            number = "rowid, " if row["type"] == "virtual" else ""
-            for values in now.execute(f"SELECT {number}{both} FROM {table}").fetchall():
+            if not both:
+                continue
+            for values in now.execute(f"SELECT {both} FROM {table}").fetchall():
                 marks = ", ".join("?" for _ in values)
-                then.execute(
-                    f"INSERT INTO {table} ({number}{both}) VALUES ({marks})", tuple(values)
-                )
+                then.execute(f"INSERT INTO {table} ({both}) VALUES ({marks})", tuple(values))
                 copied += 1
+        if version < INDEX_IN_TIME:
+            then.execute(
+                "INSERT INTO record_search (rowid, words)"
+                " SELECT ordinal, fields FROM records WHERE deleted = 0"
+            )
+        else:
+            RecordStore(then).rebuild_index()
     assert copied > 50
     assert then.execute("PRAGMA foreign_key_check").fetchall() == []
     for conn in (now, then):
@@ -114,6 +125,8 @@ def test_a_backup_of_then_is_restored(
     with zipfile.ZipFile(work / "backup", "w") as archive:
         for name in (files.SLOTS, files.DATABASE):
             archive.write(work / "vault" / name, name)
+        with archive.open(files.ATTACHMENTS, "w") as run:
+            pack([], Folder(work / "vault" / files.ATTACHMENTS), run)
     with Vault.restore(work / "backup", work / "again", kit=template.kit) as vault:
         assert held(vault)["records"] == today["records"]
         assert vault.check() == []
@@ -127,16 +140,12 @@ def test_killed_in_the_middle(
     """Killed at any write of the migration: the next opening carries it out, and nothing is lost.
     Refused for want of room: the old version stays, and with room it goes on."""
     make_earlier(template, work / "earlier", version)
-    template_copy = {p.name: p.read_bytes() for p in (work / "earlier").iterdir()}
     killed, at = 0, 0
     while True:
         at += 1 + at // 6
         folder = work / "vault"
-        folder.mkdir(exist_ok=True)
-        for old in folder.iterdir():
-            old.unlink()
-        for name, content in template_copy.items():
-            (folder / name).write_bytes(content)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(work / "earlier", folder)
         if not _open_and_die(folder, template.kit, at, how):
             break
         killed += 1

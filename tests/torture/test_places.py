@@ -116,7 +116,7 @@ def test_a_vault_that_may_only_be_read(what: str, template: Any, work: Path) -> 
     for folder in (template.folder.parent, work):
         folder.chmod(0o755)
     template.copy_to(work / "vault")
-    for path in (work / "vault", *(work / "vault").iterdir()):
+    for path in (work / "vault", *(work / "vault").rglob("*")):
         os.chown(path, NOBODY, NOBODY)
     if what != "folder":
         (work / "vault" / "vault.db").chmod(0o400)
@@ -131,7 +131,7 @@ def test_a_vault_that_may_only_be_read(what: str, template: Any, work: Path) -> 
             return [
                 vault.status().items > 0,
                 code_of(lambda: vault.add("note", {"title": "t", "text": "x"})),
-                code_of(vault.new_kit),
+                code_of(vault.keys.new_kit),
                 code_of(vault.check),
                 code_of(vault.compact),
             ]
@@ -148,7 +148,8 @@ def test_a_vault_that_may_only_be_read(what: str, template: Any, work: Path) -> 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Bytes and time of change of each file."""
-    return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.iterdir()}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
 
 
 def test_a_newer_vault_is_left_as_it_is(template: Any, work: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def test_nothing_acknowledged_is_lost() -> None:
     assert kills["killed"] > 800
     assert kills["acknowledged"] > 1000
     assert {"add", "edit", "delete", "import", "undo", "kit", "backup", "compact", "decide",
-            "withdraw"} <= set(kills["underWay"])  # fmt: skip
+            "withdraw", "attach", "detach"} <= set(kills["underWay"])  # fmt: skip
 
 
 def _reports(text: str) -> list[dict[str, Any]]:
@@ -59,8 +60,10 @@ def test_the_simulation_sees_what_a_weaker_setting_loses(template: Any, work: Pa
 TAMPERED = {
     "a record": "DELETE FROM records WHERE ordinal = (SELECT max(ordinal) FROM records)",
     "an earlier version": "DELETE FROM record_versions",
-    "words of the index": "DELETE FROM record_search WHERE rowid = "
-    "(SELECT max(ordinal) FROM records WHERE deleted = 0)",
+    "words of the index": "INSERT INTO record_index (record_index, rowid, words)"
+    " SELECT 'delete', rowid, '_' FROM record_index WHERE record_index MATCH '\"_\"'"
+    " ORDER BY rowid & 1073741823 DESC LIMIT 1",
+    "an attachment": "DELETE FROM attachment",
     "the end of a grant": "UPDATE access_grant SET ended = NULL, end_kind = NULL",
     "a call that waits": "DELETE FROM outbox WHERE kind = 'end'",
     "a decision": "UPDATE request SET state = 'pending'",
@@ -82,6 +85,7 @@ def test_the_check_sees_a_loss(name: str, template: Any, work: Path) -> None:
         model = Model(template.kit)
         record = vault.add("note", {"title": "one", "text": "x"})
         vault.edit(record.id, {"title": "two"})
+        vault.attach(record.id, BytesIO(b"three"), name="scan.txt")
         vault.decide(
             template.requests[0],
             {"delivery": Accept(), "personalisation": Accept(), "marketing": Refuse()},
