@@ -404,6 +404,18 @@ class Records:
             self._store.rebuild_index()
             self._store.recount()
 
+    def read_again(self, category: Category) -> None:
+        """Note anew when what is in a category happened, and with whom: its description is another
+        by now. No version is made."""
+        with self.writing():
+            last = 0
+            while rows := self._store.live(category.name, after=last, limit=MAX_PAGE):
+                for row in rows:
+                    now = _with_facts(row, category)
+                    if now != row:
+                        self._store.set_facts(now)
+                last = rows[-1].ordinal
+
     def prepare_index(self) -> None:
         """Make the index anew if it was made by other rules for words than those of this release.
 
