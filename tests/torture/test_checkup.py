@@ -25,10 +25,9 @@ BROUGHT_BACK = {
     "DELETE FROM request WHERE state = 'pending'": "is in the history and not in the vault",
     "UPDATE relationship SET did = 'did:key:zOther'": "a relationship with",
     "UPDATE setting SET value = '0' WHERE name = 'next_index'": "the counter of relationships",
-    "DELETE FROM record_search WHERE rowid ="
-    " (SELECT ordinal FROM records WHERE id = :edited)": "does not fit the items",
-    "UPDATE record_search_content SET c0 = 'other' WHERE id ="
-    " (SELECT ordinal FROM records WHERE id = :edited)": "malformed inverted index",
+    "INSERT INTO record_index (record_index) VALUES ('delete-all')": "does not fit the items",
+    "DELETE FROM record_index_data WHERE id = (SELECT max(id) FROM record_index_data)": "index",
+    "UPDATE record_counts SET live = live + 1": "the numbers of items",
     "DELETE FROM history WHERE n = (SELECT max(n) FROM history)": "does not fit its log",
     "DELETE FROM history WHERE n = 5": "before 6 are missing",
     "DELETE FROM history_node WHERE level = 1 AND idx = 1": "does not fit its log",
