@@ -441,8 +441,8 @@ class Records:
         ]
 
     def undo_batch(self, batch: str, *, edited: bool = False, kept: Collection[int] = ()) -> Undone:
-        """Delete the records of a batch; those edited since are kept unless ``edited``, and those
-        with a number in ``kept``, to which something else was added.
+        """Delete the records of a batch; those with more than one version are kept unless
+        ``edited``, and in any case those with a number in ``kept``.
 
         RecordError ``data.not_found`` when no live record has this batch.
         """
@@ -456,7 +456,7 @@ class Records:
             gone = [
                 ordinal
                 for ordinal, version in live
-                if edited or (version == 1 and ordinal not in kept)
+                if ordinal not in kept and (edited or version == 1)
             ]
             for ordinal in gone:
                 self._store.erase(ordinal, changed=now)
