@@ -25,7 +25,7 @@ PAGE_SIZE = 4096
 KEY_SIZE = 32
 MAX_IDLE_LOG = 16 * 2**20  # what a large import leaves of the write-ahead log, once copied back
 CACHE_KIB = 16 * 1024  # at most; it is taken page by page
-BULK_CACHE_KIB = 256 * 1024
+BULK_CACHE_KIB = 48 * 1024
 
 _PLAIN_HEADER = b"SQLite format 3"
 _MEMORY = ":memory:"

@@ -39,6 +39,8 @@ def add(ctx: Context, name: str, document: object, *, replace: bool = False) -> 
         if before is not None:
             _check_items(ctx, own)
         store.put(own.category.name, own.schema, added=format_time(ctx.now()))
+        if before is not None:
+            ctx.records.read_again(own.category)
         ctx.log("category changed" if before else "category added", own.category.name)
     return own.category
 

@@ -24,6 +24,7 @@ def checkup(ctx: Context) -> list[str]:
     2. the history is unbroken, each entry is the one that was logged, the tree is the tree of them
     3. each item, grant and request stands where the history left it
     4. the search knows the live items and no others
+    5. each item's category is described
     """
     found = check(ctx.conn)
     if found:
@@ -37,6 +38,8 @@ def checkup(ctx: Context) -> list[str]:
             found.append("the numbers of items that are kept are not those of the items")
         if survey.unindexed():
             found.append("the search index does not fit the items")
+        for name in survey.without_category():
+            found.append(f"the description of the category {name} is lost: add it again")
     return found
 
 

@@ -79,6 +79,7 @@ from pds.vault.report import SyncReport
 from pds.vault.salvage import SalvageReport
 from pds.vault.schemas import Catalogue, Category
 from pds.vault.store.rows import StoredRequest
+from pds.vault.store.survey import Survey
 from pds.vault.sync import sync
 from pds.wire import parse_relay_url
 
@@ -566,8 +567,9 @@ class Vault:
         """Take an import back with its attachments; items that were corrected since, or were given
         another attachment, are kept."""
         with self._ctx.transaction():
-            kept = self._ctx.attachments.with_more(batch)
-            undone = self._ctx.records.undo_batch(batch, kept=kept)
+            kept = self._ctx.attachments.with_more(batch) | Survey(self._ctx.conn).corrected(batch)
+            # Not by the number of versions: an archive brings items with all of theirs.
+            undone = self._ctx.records.undo_batch(batch, edited=True, kept=kept)
             self._ctx.log("import undone", batch, {"removed": undone.removed})
         return undone
 

@@ -5,7 +5,7 @@ nothing, and an import that was cut off goes on where it stopped. Transactions a
 programs work beside a long import. What was deleted here stays deleted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from .read import ExportArchive, open_export
 CHUNK = 500
 ATTACHMENTS = "attachments.jsonl"
 MAX_SCHEMA = 2**20
+MAX_LINE = 2**16
 
 _Numbered = tuple[int, tuple[Record, ...]]
 
@@ -87,7 +88,10 @@ def _take_attachments(ctx: Context, archive: ExportArchive, result: TakenIn) -> 
     if ATTACHMENTS not in archive.files:
         return
     with archive.stream(ATTACHMENTS, report) as lines:
-        for number, line in enumerate(lines or (), start=1):
+        for number, line in enumerate(_lines(lines), start=1):
+            if len(line) > MAX_LINE:
+                report(number, "import.record", "A line is too long; the rest is left out.")
+                return
             try:
                 match parse_object(line.rstrip(b"\n")):
                     case {"path": str(path), "record": str(record), "name": str(name)}:
@@ -101,11 +105,18 @@ def _take_attachments(ctx: Context, archive: ExportArchive, result: TakenIn) -> 
                 report(number, error.code, str(error))
 
 
+def _lines(source: IO[bytes] | None) -> Iterator[bytes]:
+    """Lines of any length would fill the memory; more than ``MAX_LINE`` is not read of one."""
+    while source is not None and (line := source.readline(MAX_LINE + 1)):
+        yield line
+
+
 def _keep(ctx: Context, source: IO[bytes] | None, record: str, name: str) -> None:
     if source is not None:
-        written = ctx.attachments.write(source)
-        with ctx.transaction():
-            ctx.attachments.keep(record, written, name=name, imported=True)
+        with ctx.attachments.settling():  # a file that cannot be written whole is not left either
+            written = ctx.attachments.write(source)
+            with ctx.transaction():
+                ctx.attachments.keep(record, written, name=name, imported=True)
 
 
 def _take_chunk(

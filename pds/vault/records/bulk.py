@@ -27,7 +27,7 @@ from .model import check_provenance, digest_of
 AT_ONCE = 5_000
 # So many characters are sorted before they are indexed: the fewer pieces the index gets, the less
 # it has to merge.
-TEXT_AT_ONCE = 2**25
+TEXT_AT_ONCE = 2**22
 # Of these two equal ones are two: the same bread on the same day, twice.
 REPEATING = frozenset({"media", "payments", "purchases", "readings", "telecom"})
 

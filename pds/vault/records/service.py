@@ -404,6 +404,18 @@ class Records:
             self._store.rebuild_index()
             self._store.recount()
 
+    def read_again(self, category: Category) -> None:
+        """Note anew when what is in a category happened, and with whom: its description is another
+        by now. No version is made."""
+        with self.writing():
+            last = 0
+            while rows := self._store.live(category.name, after=last, limit=MAX_PAGE):
+                for row in rows:
+                    now = _with_facts(row, category)
+                    if now != row:
+                        self._store.set_facts(now)
+                last = rows[-1].ordinal
+
     def prepare_index(self) -> None:
         """Make the index anew if it was made by other rules for words than those of this release.
 
@@ -429,8 +441,8 @@ class Records:
         ]
 
     def undo_batch(self, batch: str, *, edited: bool = False, kept: Collection[int] = ()) -> Undone:
-        """Delete the records of a batch; those edited since are kept unless ``edited``, and those
-        with a number in ``kept``, to which something else was added.
+        """Delete the records of a batch; those with more than one version are kept unless
+        ``edited``, and in any case those with a number in ``kept``.
 
         RecordError ``data.not_found`` when no live record has this batch.
         """
@@ -444,7 +456,7 @@ class Records:
             gone = [
                 ordinal
                 for ordinal, version in live
-                if edited or (version == 1 and ordinal not in kept)
+                if ordinal not in kept and (edited or version == 1)
             ]
             for ordinal in gone:
                 self._store.erase(ordinal, changed=now)

@@ -33,7 +33,7 @@ CREATE VIRTUAL TABLE record_index USING fts5 (
   tokenize = "ascii tokenchars '_'"
 );
 INSERT INTO record_index (record_index, rank) VALUES ('secure-delete', 1);
-INSERT INTO record_index (record_index, rank) VALUES ('hashsize', 67108864);
+INSERT INTO record_index (record_index, rank) VALUES ('hashsize', 16777216);
 CREATE VIRTUAL TABLE record_words USING fts5vocab (record_index, instance);
 CREATE TABLE record_index_form (form TEXT NOT NULL) STRICT;
 """

@@ -232,6 +232,16 @@ class RecordStore:
         )
         self._reindex(row.ordinal)
 
+    def set_facts(self, row: Row) -> None:
+        """Note what the contents of a live record say in columns of their own; no version is
+        made."""
+        self._unindex(row.ordinal)
+        self._conn.execute(
+            "UPDATE records SET happened = ?, company = ? WHERE ordinal = ?",
+            (row.happened, row.company, row.ordinal),
+        )
+        self._reindex(row.ordinal)
+
     def erase(self, ordinal: int, *, changed: str) -> None:
         """Leave a tombstone: the contents of every version are gone, that they existed stays."""
         category = self._unindex(ordinal).category
@@ -305,6 +315,15 @@ class RecordStore:
         found = (self._at(ordinal_at(place)) for place in places)
         # Another program may have deleted one since the index was read.
         return [row for row in found if row is not None and not row.deleted]
+
+    def live(self, category: str, *, after: int, limit: int) -> list[Row]:
+        """Live records of a category by their numbers, from behind ``after`` on."""
+        rows = self._conn.execute(
+            f"SELECT {_COLUMNS} FROM records"  # noqa: S608
+            " WHERE category = ? AND deleted = 0 AND ordinal > ? ORDER BY ordinal LIMIT ?",
+            (category, after, limit),
+        )
+        return [_row(row) for row in rows]
 
     def about_self(self, category: str, *, on: str) -> list[Row]:
         """Live records of a category that are about the holder and hold on that day, the oldest

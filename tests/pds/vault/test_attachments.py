@@ -793,3 +793,26 @@ def test_the_name_comes_out_safe_whatever_went_in(vault: Any) -> None:
 def test_kinds_are_guessed(name: str, head: bytes, kind: str) -> None:
     """First bytes before endings."""
     assert media_type(name, head) == kind
+
+
+def test_undoing_an_archive_takes_corrected_items_back_too(
+    new_place: Callable[[], Any], tmp_path: Path
+) -> None:
+    """What was corrected before the export came as it is and goes again, with its files; what was
+    corrected after it came in is kept."""
+    with new_place().open() as vault:
+        items = [vault.add("note", {"text": "one"}).id for _ in range(2)]
+        for item in items:
+            vault.edit(item, {"text": "two"})
+            vault.attach(item, io.BytesIO(b"file"), name="a.txt")
+        vault.export(tmp_path / "out.zip")
+    place = new_place()
+    with place.open() as vault:
+        batch = vault.import_export(tmp_path / "out.zip").batch
+        assert batch is not None
+        vault.edit(items[0], {"text": "three"})
+        undone = vault.undo_import(batch)
+        assert (undone.removed, undone.kept) == (1, 1)
+        assert [record.id for record in vault.records()] == items[:1]
+        assert len(place.files()) == 1
+        assert vault.check() == []

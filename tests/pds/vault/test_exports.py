@@ -23,6 +23,7 @@ from did.json import JsonObject, parse_object
 from did.multikey import b64url_decode
 from pds.log.entry import leaf_of
 from pds.log.tree import MemoryNodes, Tree
+from pds.vault.attachments.folder import Folder
 from pds.vault.categories import add as add_category
 from pds.vault.context import Context
 from pds.vault.errors import NotFound, VaultError
@@ -168,6 +169,7 @@ def test_own_categories_and_files_come_along(filled: Context, tmp_path: Path) ->
         ("attachments.jsonl", b'{"path":"x","record":"R","name":"x"}\n', ["data.not_found"]),
         ("attachments.jsonl", b'{"path":"a/b","record":"R","name":"x"}\n', ["data.not_found"]),
         ("attachments.jsonl", b'{"path":7}\n[]\n{\n', [None, None, None]),
+        ("attachments.jsonl", b" " * 2**17 + b"\n[]\n", ["import.record"]),
         ("schemas/own-x.json", b'{"title":"x"}', ["data.category_invalid"]),
         ("schemas/own-x.json", b"{", ["json.syntax"]),
         ("schemas/own-../x.json", b'{"title":"x"}', ["data.category_invalid"]),
@@ -187,6 +189,25 @@ def test_files_and_categories_of_a_stranger(
     assert all(code in (None, wanted) for code, wanted in zip(codes, found, strict=True))
     assert ctx.attachments.all() == []
     assert not any(c.name.startswith("own-") for c in ctx.records.categories())
+
+
+def test_a_file_that_cannot_be_written_is_not_left(
+    filled: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of an archive that fails while it is written is told and removed, and the folder is
+    let go of: other programs may tidy it."""
+    kept = filled.records.add("note", {"text": "lecsó"}, source="self")
+    with filled.transaction():
+        filled.attachments.attach_bytes(kept.id, b"%PDF-1.7" * 20_000, "a.pdf")
+    export(filled, tmp_path).close()
+    other = make_context(files_in=tmp_path / "attachments")
+    monkeypatch.setattr(other.attachments, "_max_bytes", 1000)
+    [(_, problem)] = take_in(other, tmp_path / "out.zip").problems
+    assert problem.code == "attachment.too_large"
+    assert list((tmp_path / "attachments").iterdir()) == []
+    with Folder(tmp_path / "attachments").alone() as alone:
+        assert alone
+    other.conn.close()
 
 
 def test_the_example_of_every_category_comes_back(ctx: Context, tmp_path: Path) -> None:

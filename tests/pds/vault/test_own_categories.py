@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pds.messages.fields import PATH
 from pds.vault import categories, files
 from pds.vault.consent import describe, in_order
 from pds.vault.keyslots import Argon2Params
+from pds.vault.records import Query
 from pds.vault.schemas import BUILT_IN, NAMES, Catalogue, RecordError
 from pds.vault.schemas.own import MAX_OWN, name_of_file, own_name, read_own
 from pds.vault.service import Vault
@@ -272,6 +273,35 @@ def test_a_category_is_changed_only_as_its_items_allow(vault: Vault) -> None:
     assert caught.value.code == "data.category_used"
     assert [c.schema for c in vault.catalogue().categories() if c.own] == [changed.schema]
     assert "category changed" in {line.kind for line in vault.activity()}
+
+
+def test_items_are_found_by_the_description_of_today(vault: Vault) -> None:
+    """Where another field now says when and with whom, items that were there are found by that, and
+    say the same themselves; they get no version of it."""
+    vault.add_category("recipes", RECIPES)
+    item = vault.add("own-recipes", GOULASH).id
+    named = Query(companies=("minta bolt",))
+    there = Query(start=date(2026, 11, 20), end=date(2026, 11, 20))
+    assert [r.id for q in (named, there) for r in vault.find(q).records] == [item, item]
+    other = {name: value for name, value in RECIPES.items() if name not in ("x-when", "x-company")}
+    vault.add_category("recipes", other, replace=True)
+    assert vault.find(named).records == vault.find(there).records == ()
+    assert vault.history(item) == [vault.record(item)]
+    vault.add_category("recipes", RECIPES, replace=True)
+    assert [r.id for q in (named, there) for r in vault.find(q).records] == [item, item]
+    assert vault.check() == []
+
+
+def test_a_lost_description_is_told(vault: Vault) -> None:
+    """Items without the description of their category cannot be corrected or exported: ``check``
+    says so, until there is one again."""
+    vault.add_category("recipes", RECIPES)
+    vault.add("own-recipes", GOULASH)
+    with vault._ctx.transaction():
+        vault._ctx.conn.execute("DELETE FROM own_categories")
+    assert vault.check() == ["the description of the category own-recipes is lost: add it again"]
+    vault.add_category("recipes", RECIPES)
+    assert vault.check() == []
 
 
 def test_a_vault_keeps_so_many_and_no_more(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
