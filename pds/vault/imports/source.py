@@ -79,7 +79,13 @@ class Source:
     def _check(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
             raise ImportFailed("Only a regular file can be imported.", code="import.unreadable")
-        now = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        now = (
+            found.st_dev,
+            found.st_ino,
+            found.st_size,
+            found.st_mtime_ns,
+            found.st_ctime_ns,  # which nobody can set back
+        )
         if self._seen is not None and now != self._seen:
             raise ImportFailed(
                 "The file was changed since it was looked at.",

@@ -16,6 +16,7 @@ from .archive import Archive, Member, MemberBroken, folder, nested, shown
 from .camt import camt_reader
 from .conversions import CONVERSIONS, mend, plain, started
 from .csv_rows import Table
+from .fhir import fhir_reader
 from .icalendar import icalendar_reader
 from .json_items import JsonBroken, JsonItems
 from .json_items import Path as Place
@@ -43,6 +44,7 @@ _WHOLE_FILES = {
     "icalendar": icalendar_reader,
     "ofx": ofx_reader,
     "camt053": camt_reader,
+    "fhir": fhir_reader,
 }
 
 

@@ -151,6 +151,22 @@ def test_archive_of_plain_files() -> None:
     assert reading.left_out == (("x/y", 1),)
 
 
+def test_health_records_in_an_archive() -> None:
+    """As a telephone's health program writes them: one file for each resource."""
+    resource = {
+        "resourceType": "Observation",
+        "id": "o1",
+        "status": "final",
+        "code": {"text": "Body weight"},
+        "effectiveDateTime": "2026-11-20",
+        "valueQuantity": {"value": 71.50, "unit": "kg"},
+    }
+    path = "apple_health_export/clinical-records/Observation-1.json"
+    reading = read(zip_of({path: json.dumps(resource), "apple_health_export/export.xml": "<x/>"}))
+    [observation] = found(reading, "observations")
+    assert (observation["value"], observation["unit"]) == ("71.5", "kg")
+
+
 def test_nothing_known_is_said() -> None:
     """An archive of HTML, or an office document, is refused with a way on."""
     with pytest.raises(ImportFailed) as caught:

@@ -19,7 +19,7 @@ from pds.vault.imports.conversions import CONVERSIONS
 from pds.vault.imports.json_items import Path, parse_place
 
 Reader = Literal["json", "csv", "vcard", "icalendar", "ofx", "camt053"]
-READERS = ("json", "csv", "vcard", "icalendar", "ofx", "camt053")
+READERS = ("json", "csv", "vcard", "icalendar", "ofx", "camt053", "fhir")
 ORDER = ("google", "facebook", "instagram", "spotify", "netflix", "amazon", "plain")
 MAX_DESCRIPTION = 262_144
 _NAME = re.compile("[a-z0-9-]{1,40}")
