@@ -77,12 +77,14 @@ def import_(settings: Settings, *, archive: Path) -> None:
     settings.emit(
         {
             "added": done.added,
+            "deleted": done.deleted,
             "duplicates": done.there,
             "batch": done.batch,
             "problems": problems,
             "problemCount": done.problem_count,
         },
-        f"{count(done.added, 'item')} added"
+        f"{count(done.added - done.deleted, 'item')} added"
+        + (f", and {done.deleted} that had been deleted" if done.deleted else "")
         + (f", {done.there} there already" if done.there else "")
         + (f"; {count(done.problem_count, 'problem')}:" if problems else ".")
         + "".join(

@@ -56,8 +56,9 @@ def import_(
 ) -> None:
     """Import a file, e.g.: pds data import takeout.zip --dry-run
 
-    Contacts (vCard), a calendar (iCalendar), statements of a bank (OFX, camt.053), the archive of
-    a large service (ZIP), things of schema.org (JSON-LD), credentials of others, or a table (CSV).
+    Contacts (vCard), a calendar (iCalendar), statements of a bank (OFX, camt.053), health records
+    (FHIR), the archive of a large service (ZIP), things of schema.org (JSON-LD), credentials of
+    others, or a table (CSV).
     What is good goes in; what is not is listed with its place.
 
     The same file again adds nothing. 'pds data undo' takes an import back.

@@ -143,7 +143,8 @@ def read(path: Path) -> SlotFile:
         raise KeyslotError(
             "There is no slot file here.",
             code="vault.slots_missing",
-            hint="Is this the folder of a vault? If so, restore the file from a backup.",
+            hint="Is this the folder of a vault? If so, restore a backup into another folder: "
+            "pds --vault NEWFOLDER restore BACKUP",
         ) from None
     try:
         document = parse_object(raw, max_bytes=MAX_FILE_BYTES)

@@ -32,10 +32,12 @@ _Numbered = tuple[int, tuple[Record, ...]]
 
 @dataclass(slots=True)
 class TakenIn:
-    """What came of an archive. ``batch`` names what was added, for ``undo_import``."""
+    """What came of an archive. ``batch`` names what was added, for ``undo_import``; ``deleted`` of
+    the ``added`` had been deleted, and only that they existed came in."""
 
     batch: str | None = None
     added: int = 0
+    deleted: int = 0
     there: int = 0
     problem_count: int = 0
     problems: list[tuple[str, Problem]] = field(default_factory=list)
@@ -127,11 +129,12 @@ def _take_chunk(
     report: Callable[[int, str, str], None],
 ) -> None:
     with ctx.transaction():
-        added = 0
+        added = deleted = 0
         for line, versions in chunk:
             try:
                 if ctx.records.take_over(versions, batch=batch):
                     added += 1
+                    deleted += versions[-1].deleted
                 else:
                     result.there += 1
             except RecordError as error:
@@ -142,3 +145,4 @@ def _take_chunk(
     if added:
         result.batch = batch
         result.added += added
+        result.deleted += deleted

@@ -32,6 +32,8 @@ from .plan import Findings, ImportFailed, Read
 from .source import Source
 
 MAX_MAPPING = 256
+# By these columns a table of our own export is known.
+_OURS = frozenset({"record.id", "record.source"})
 
 _DATES = frozenset({"date", "partial-date", "moment", "calendar-time"})
 _DEBIT = frozenset({"d", "debit", "dr", "t", "tartozik", "terheles"})
@@ -283,6 +285,13 @@ def _currency(text: str) -> str:
 
 
 def _target(header: Sequence[str], mapping: Mapping[str, str] | None, words: Catalogue) -> _Target:
+    if mapping is None and _OURS.issubset(header):
+        raise ImportFailed(
+            "This is a table out of an archive of 'pds export'.",
+            code="import.own_archive",
+            hint="Take in the whole archive, with all versions: pds import ARCHIVE. Or say which"
+            " column is which field: --map name=contact.name",
+        )
     if mapping is None:
         category, columns = suggest(header)
         if not columns:

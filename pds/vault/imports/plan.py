@@ -28,7 +28,7 @@ class ImportFailed(PdsError):
     Codes: ``import.unreadable``, ``import.too_large``, ``import.empty``, ``import.encoding``,
     ``import.unknown_kind``, ``import.unsupported``, ``import.nothing_found``,
     ``import.too_many``, ``import.columns_unknown``, ``import.mapping``, ``import.changed``,
-    ``import.archive``.
+    ``import.archive``, ``import.own_archive``.
     """
 
     default_code = "import.failed"

@@ -39,6 +39,8 @@ from .vcard import vcard_reader
 MAX_EACH = 100_000
 MAX_BESIDE = 200
 
+# By these an archive of our own is known.
+_OURS = frozenset({"manifest.json", "README.txt", "index.html"})
 _WHOLE_FILES = {
     "vcard": vcard_reader,
     "icalendar": icalendar_reader,
@@ -93,6 +95,12 @@ def takeout_reader(data: bytes | Path | Source) -> tuple[str, Read]:
             "This is an office document.",
             code="import.unsupported",
             hint="Save it as CSV and import that.",
+        )
+    if _OURS.issubset(names):
+        raise ImportFailed(
+            "This is an archive of 'pds export'.",
+            code="import.own_archive",
+            hint="Take it in whole, with all versions: pds import ARCHIVE",
         )
     service = next((service for service in services() if service.knows(names)), None)
     if service is None:

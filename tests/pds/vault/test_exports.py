@@ -128,7 +128,7 @@ def test_what_came_in_is_found_and_can_be_undone(filled: Context, tmp_path: Path
     export(filled, tmp_path).close()
     other = make_context()
     taken = take_in(other, tmp_path / "out.zip")
-    assert (taken.added, taken.there) == (3, 0)
+    assert (taken.added, taken.deleted, taken.there) == (3, 1, 0)
     assert [r.fields["name"] for r in other.records.search("kovacs")] == ["Kovács-Őry Ilona"]
     assert other.records.search("secretly") == []
     assert other.records.counts()["purchases"] == 1

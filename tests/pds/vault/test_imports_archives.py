@@ -151,6 +151,16 @@ def test_archive_of_plain_files() -> None:
     assert reading.left_out == (("x/y", 1),)
 
 
+def test_an_archive_of_our_own_is_for_another_command() -> None:
+    """Read as any archive or table, half of it would be lost and the rest come in twice."""
+    ours = {"manifest.json": "{}", "README.txt": "x", "index.html": "<html>", "contacts.vcf": "x"}
+    for data in (zip_of(ours), b"record.id,record.source,name\nx,self,A\n"):
+        with pytest.raises(ImportFailed) as caught:
+            read(data)
+        assert caught.value.code == "import.own_archive"
+        assert "pds import" in caught.value.hint
+
+
 def test_health_records_in_an_archive() -> None:
     """As a telephone's health program writes them: one file for each resource."""
     resource = {
