@@ -3,6 +3,7 @@
 #
 #   setup_venv base   what the product needs
 #   setup_venv dev    and what the checks need besides
+#   setup_browser     a Chromium
 
 setup_venv() {
     local want="$1" python="${PYTHON:-python3}" stamp have log
@@ -69,4 +70,23 @@ setup_node() {
 
 _has_node() {
     command -v npm >/dev/null && node -e 'process.exit(+(+process.versions.node.split(".")[0] < 20))' 2>/dev/null
+}
+
+# A Chromium, in which the pages that are printed are printed. One that is there is used; root has it
+# installed. Returns 1, having said what to install, when it cannot be had.
+setup_browser() {
+    _has_browser && return 0
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "setting up Chromium"
+        (timeout 300 apt-get update && DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install \
+            --yes --no-install-recommends chromium) >/dev/null 2>&1 </dev/null
+        _has_browser && return 0
+    fi
+    echo "A Chromium is needed. On Debian: apt-get install chromium" >&2
+    return 1
+}
+
+_has_browser() {
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
+        command -v google-chrome >/dev/null
 }

@@ -7,6 +7,8 @@
 The parent has everything loaded and no connection open. It forks, and the child writes to the
 vault that the loops before have left; now and then a fresh copy of the template takes its place.
 What the child will do, and when it dies, follows from seed and loop.
+
+Long, because what is done and how each of it is held against what was said stand side by side.
 """
 
 import hashlib

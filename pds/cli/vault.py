@@ -1,4 +1,7 @@
-"""``pds init | status | backup | restore | activity | vault``."""
+"""``pds init | status | backup | restore | activity | vault``.
+
+Long, because it is one command after another.
+"""
 
 from pathlib import Path
 from typing import IO, TYPE_CHECKING

@@ -1,4 +1,7 @@
-"""The access request: who asks, for what, why, on which basis, for how long (protocol §4)."""
+"""The access request: who asks, for what, why, on which basis, for how long (protocol §4).
+
+Longer than other rooms, because the parts of one form and the checks of it are read together.
+"""
 
 import hashlib
 import re

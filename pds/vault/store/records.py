@@ -9,6 +9,8 @@ What is found by words or labels is found through ``RecordIndex``; every write h
 step. ``record_counts`` is kept so that a count is no walk over all records.
 
 The caller owns the transaction: each write here is several statements.
+
+Longer than other rooms, because the tables and all statements on them are read together.
 """
 
 import secrets
