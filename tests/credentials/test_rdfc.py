@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyld import jsonld
 
 from credentials import rdfc
-from credentials.contexts import CREDENTIALS_V2, DATA_INTEGRITY_V2
+from credentials.contexts import CREDENTIALS_V2, DATA_INTEGRITY_V2, WithInline, context_bytes
 from credentials.errors import ContextRefused, CredentialError, RdfcRefused
 from credentials.nquads import LANGUAGE_STRING, STRING, Blank, Iri, Literal, Quad, parse
 from credentials.rdfc import (
@@ -439,3 +439,12 @@ def test_twins_get_their_labels_in_order_in_every_process(seed):
         check=True,
     )
     assert ran.stdout == "['c14n0', 'c14n1', 'c14n2', 'c14n3', 'c14n4', 'c14n5']\n"
+
+
+@pytest.mark.parametrize("name", ["relatedResource", "expirationDate", "id"])
+def test_a_context_inside_redefines_no_name_of_either_version(name):
+    """Whatever contexts the document names beside it."""
+    document = {"@context": {name: "https://evil.example/#x"}, name: "urn:x:1"}
+    with pytest.raises(ContextRefused) as caught:
+        canonicalize_jsonld(document, contexts=WithInline(context_bytes))
+    assert caught.value.code == "context.inline"

@@ -501,6 +501,8 @@ def test_a_context_inside_a_document_adds_names(suite, api):
     [
         {"@vocab": "https://evil.example/#"},
         {"issuer": "https://evil.example/#issuer"},
+        {"validUntil": "https://evil.example/#end"},
+        {"issuanceDate": "https://evil.example/#begin"},
         {"also": "@id"},
         {"also": {"@id": "@type"}},
         {"a": {"@id": "https://a.example/", "@context": {"also": "@id"}}},
