@@ -1,10 +1,17 @@
 """Fixtures that every test may use."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from postgres import Cluster
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 def _folder(variable: str) -> Path:
@@ -35,3 +42,18 @@ def vectors() -> Path:
 def samples() -> Path:
     """The folder of sample import files; unset leaves the test out, set and empty fails it."""
     return _folder("PDS_SAMPLES")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["Cluster"]:
+    """A PostgreSQL server of our own; where there is none the test is left out, in CI it fails."""
+    from postgres import Cluster, Missing
+
+    try:
+        cluster = Cluster()
+    except Missing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(f"left out: {missing}")
+    yield cluster
+    cluster.close()

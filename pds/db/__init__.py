@@ -14,6 +14,7 @@ from pds.db.errors import DbBusy, DbDamaged, DbError
 from pds.db.maintenance import Compacted, check, compact, copy_encrypted
 from pds.db.migrations import Migration, migrate
 from pds.db.salvage import Salvage, TableReport
+from pds.db.sql import Sql
 from pds.db.tables import Tables
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "IntegrityError",
     "Migration",
     "Salvage",
+    "Sql",
     "TableReport",
     "Tables",
     "check",

@@ -56,12 +56,16 @@ def create_app(
     data: Path,
     *,
     url: str,
+    database: str | None = None,
     clock: Callable[[], datetime] = utc_now,
     registration: str = "open",
     token: str | None = None,
     limits: Limits | None = None,
 ) -> Flask:
     """The application of the relay whose data lies in ``data`` and whose origin is ``url``.
+
+    With ``database``, a PostgreSQL's conninfo, the rows lie there and any number of processes
+    may share it; each needs the same log key in its ``data``.
 
     ``registration`` is ``open``, or ``token`` with the token that new mailboxes must bring; only
     its hash is kept, in memory. The open kind is limited by the caller's address, so the server
@@ -74,7 +78,7 @@ def create_app(
         )
     limits = limits or Limits()
     origin = parse_relay_url(url)
-    store, key = open_folder(data, url=origin)
+    store, key = open_folder(data, url=origin, database=database)
     relay = Relay(
         url=origin,
         store=store,
@@ -144,7 +148,7 @@ def _refusal(error: Exception) -> Response:
     elif isinstance(error, WireError):
         code = RelayCode(error.code) if error.code in set(RelayCode) else RelayCode.MALFORMED
     elif isinstance(error, DbError):
-        if error.code not in ("db.busy", "db.full"):
+        if error.code not in ("db.busy", "db.full", "db.away", "db.read_only"):
             raise error
         code = RelayCode.BUSY
     elif isinstance(error, RequestEntityTooLarge):

@@ -7,25 +7,30 @@ from pathlib import Path
 
 from did.errors import DidError
 from did.keys import SigningKey
-from pds.db import Connection
+from pds.db import Sql
 from pds.log.checkpoint import Checkpoint, sign_checkpoint
 from pds.log.tree import EMPTY_ROOT
 from pds.relay.errors import RelayError
+from pds.relay.ledger import Sealer
 from pds.relay.store import Store, log
+from pds.relay.store.engines import open_engine
 
 DATABASE = "relay.db"
 LOG_KEY = "log-key"
 
 
-def open_folder(data: Path, *, url: str) -> tuple[Store, SigningKey]:
+def open_folder(data: Path, *, url: str, database: str | None = None) -> tuple[Store, SigningKey]:
     """Open the folder of the relay at ``url``, or make a new one.
+
+    ``database`` is the conninfo of a PostgreSQL that takes the place of ``relay.db``; the key of
+    the log lies in the folder either way, and is the same for all who share the database.
 
     The key is written before the database knows of it and never replaced, so a crash in between
     leaves a folder that can be opened. Raises ``RelayError`` (``relay.other_address``,
     ``relay.log_key``) and ``DbError``.
     """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = Store(data / DATABASE)
+    store = Store(open_engine(data / DATABASE, database))
     try:
         with store.write() as conn:
             known = log.fact(conn, "url")
@@ -46,17 +51,18 @@ def open_folder(data: Path, *, url: str) -> tuple[Store, SigningKey]:
     except BaseException:
         store.close()
         raise
+    store.seal = Sealer(key)
     return store, key
 
 
-def begin_log(conn: Connection, *, url: str, key: SigningKey) -> None:
+def begin_log(conn: Sql, *, url: str, key: SigningKey) -> None:
     """A new, empty log with an origin that was never used before."""
     origin = f"{url.partition('://')[2]}/log/{secrets.token_hex(8)}"
     checkpoint = sign_checkpoint(Checkpoint(origin=origin, size=0, root=EMPTY_ROOT), key)
     log.begin(conn, origin=origin, checkpoint=checkpoint)
 
 
-def check_key(conn: Connection, key: SigningKey) -> None:
+def check_key(conn: Sql, key: SigningKey) -> None:
     """The key in the folder is the one that signed this log."""
     if log.fact(conn, "log-key") != key.verify_key.bytes:
         raise _wrong_key("The log key is not the one that belongs to this database.")

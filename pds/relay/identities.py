@@ -10,13 +10,14 @@ from did.errors import DidError
 from did.identifier import Did
 from did.methods.webvh import read_history, url_of
 from did.multikey import multihash_sha256
-from pds.relay import forms, ledger
+from pds.relay import forms
 from pds.relay.errors import Refused
 from pds.relay.mailboxes import check_quota, owned, readable, writable
-from pds.relay.relay import Relay
+from pds.relay.relay import Act, Relay
 from pds.relay.store import identities as table
 from pds.relay.store import log
 from pds.relay.store.identities import IdentityRow
+from pds.relay.store.log import NewEntry
 from pds.wire import SKEW, RelayCode, RequestSignature
 
 _ASK_AGAIN = 3600
@@ -46,35 +47,49 @@ def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> bytes:
     # 1. It is the whole and faultless history of a DID whose log lies exactly here.
     _verify(relay, id_, forms.text(members["did"]), new, witness)
     with relay.write_as(caller) as act:
-        writable(act, mailbox, caller)
-        old = table.identity(act.conn, id_)
-        if old is not None:
-            owned(act.conn, old.mailbox, caller)
-            # 2. It belongs to one mailbox for ever, and stays away once it was taken away.
-            if old.mailbox != mailbox:
-                raise Refused(RelayCode.CONFLICT)
-            if old.log is None:
-                raise Refused(RelayCode.ENDED)
-            if (old.log, old.witness, old.suspended) == (new, witness, False):
-                return ledger.receipt_of(act.conn, _entry(old))
-            # 3. What was published stays as it is: the new log begins with the bytes of the old.
-            if not new.startswith(old.log):
-                raise Refused(RelayCode.HISTORY_CUT)
-            log.erase_entry(act.conn, old.entry)
-        elif table.count(act.conn, mailbox) >= relay.limits.identities_per_mailbox:
-            raise Refused(RelayCode.QUOTA)
-        logged = relay.log(
-            act,
-            {
-                "type": "identity",
-                "identity": id_,
-                "sha256": multihash_sha256(new),
-                "size": len(new),
-            },
-        )
-        table.put(act.conn, id_, IdentityRow(mailbox, new, witness, logged.number))
-        check_quota(relay, act, mailbox)
-        return logged.receipt
+        logged = _put(relay, act, id_=id_, mailbox=mailbox, caller=caller, new=new, witness=witness)
+    return logged.receipt
+
+
+def _put(
+    relay: Relay,
+    act: Act,
+    *,
+    id_: str,
+    mailbox: str,
+    caller: RequestSignature,
+    new: bytes,
+    witness: bytes | None,
+) -> NewEntry:
+    writable(act, mailbox, caller)
+    old = table.identity(act.conn, id_)
+    if old is not None:
+        owned(act.conn, old.mailbox, caller)
+        # 2. It belongs to one mailbox for ever, and stays away once it was taken away.
+        if old.mailbox != mailbox:
+            raise Refused(RelayCode.CONFLICT)
+        if old.log is None:
+            raise Refused(RelayCode.ENDED)
+        if (old.log, old.witness, old.suspended) == (new, witness, False):
+            return relay.logged(act, _entry(old))
+        # 3. What was published stays as it is: the new log begins with the bytes of the old.
+        if not new.startswith(old.log):
+            raise Refused(RelayCode.HISTORY_CUT)
+        log.erase_entry(act.conn, old.entry)
+    elif table.count(act.conn, mailbox) >= relay.limits.identities_per_mailbox:
+        raise Refused(RelayCode.QUOTA)
+    logged = relay.log(
+        act,
+        {
+            "type": "identity",
+            "identity": id_,
+            "sha256": multihash_sha256(new),
+            "size": len(new),
+        },
+    )
+    table.put(act.conn, id_, IdentityRow(mailbox, new, witness, logged.number))
+    check_quota(relay, act, mailbox)
+    return logged
 
 
 def get(relay: Relay, id_: str) -> bytes:

@@ -1,68 +1,108 @@
-"""The log of a relay: appending entries and signing what the tree has become.
+"""The log of a relay: appending entries, and signing once for each batch what the tree has become.
 
-Every entry is written in the transaction of the act that it records, and its receipt is kept as
-it was given, so that asking again gives the same bytes.
+An entry is added in the transaction of the act that it records. Its receipt is made when the batch
+ends, is kept as it was given, and asking again gives the same bytes.
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 
 from did.json import JsonObject, canonicalize
 from did.keys import SigningKey
-from did.multikey import b64url_encode
 from did.time import format_time
-from pds.db import Connection
+from pds.db import Sql
 from pds.log.checkpoint import Checkpoint, sign_checkpoint
 from pds.log.entry import Receipt, leaf_of
 from pds.log.tree import Tree
 from pds.relay.store import log
+from pds.relay.store.log import NewEntry
 
 _SALT_SIZE = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """An entry in the log: its number in our table, its leaf (base64url), its receipt (JCS)."""
-
-    number: int
-    leaf: str
-    receipt: bytes
-
-
-def append(
-    conn: Connection, *, key: SigningKey, relay: str, at: datetime, entry: JsonObject
-) -> Logged:
-    """Add an entry (§6, "Receipts") and sign the new checkpoint.
-
-    ``relay`` and ``at`` are added to the entry. The tree is read anew each time, because a
-    transaction that is rolled back takes its nodes with it.
-    """
-    current = log.current(conn)
-    tree = Tree(log.SqlNodes(conn, current.number), current.size)
+def new_entry(conn: Sql, *, relay: str, at: datetime, entry: JsonObject) -> NewEntry:
+    """An entry (§6, "Receipts") for the log, with ``relay`` and ``at`` added to it."""
     whole: JsonObject = {**entry, "relay": relay, "at": format_time(at)}
     salt = os.urandom(_SALT_SIZE)
-    leaf = leaf_of(salt, whole)
-    index = tree.append(leaf)
-    note = sign_checkpoint(Checkpoint(origin=current.origin, size=tree.size, root=tree.root()), key)
-    receipt = Receipt(
-        entry=whole,
-        salt=salt,
-        leaf_index=index,
-        inclusion=tuple(tree.inclusion(index, tree.size)),
-        checkpoint=note,
-    )
-    log.grow(conn, current.number, size=tree.size, checkpoint=note)
-    text = canonicalize(receipt.to_json())
-    return Logged(log.add_entry(conn, text.decode()), b64url_encode(leaf), text)
+    return NewEntry(log.add_entry(conn), whole, salt, leaf_of(salt, whole))
 
 
-def receipt_of(conn: Connection, number: int) -> bytes:
-    """The receipt of an entry, as it was given."""
+class _EdgeNodes:
+    """What appending needs of a tree: its right edge, and the nodes that come new.
+
+    Every sibling on the way from a new leaf to the root is one of these, so that a batch reads
+    nothing, and its receipts cost no queries.
+    """
+
+    __slots__ = ("known", "new")
+
+    def __init__(self, known: dict[tuple[int, int], bytes]) -> None:
+        self.known = known
+        self.new: list[tuple[int, int, bytes]] = []
+
+    def get_node(self, level: int, index: int) -> bytes:
+        return self.known[level, index]
+
+    def put_node(self, level: int, index: int, hash_: bytes) -> None:
+        self.known[level, index] = hash_
+        self.new.append((level, index, hash_))
+
+
+class Sealer:
+    """Grows the tree by a batch and signs it. One for each process; used under the write lock.
+
+    The right edge is kept in memory for the next batch. It counts only if the checkpoint in the
+    database is still the one that it belongs to: another process may have been at work, and a
+    batch may have been rolled back.
+    """
+
+    __slots__ = ("_checkpoint", "_edge", "_key", "_log")
+
+    def __init__(self, key: SigningKey) -> None:
+        self._key = key
+        self._log = 0
+        self._checkpoint = ""
+        self._edge: dict[tuple[int, int], bytes] = {}
+
+    def __call__(self, conn: Sql, entries: Sequence[NewEntry]) -> None:
+        current = log.current(conn)
+        if (self._log, self._checkpoint) != (current.number, current.checkpoint):
+            stored = log.SqlNodes(conn, current.number)
+            self._edge = {place: stored.get_node(*place) for place in _edge_of(current.size)}
+        nodes = _EdgeNodes(dict(self._edge))
+        tree = Tree(nodes, current.size)
+        first = tree.extend([entry.leaf for entry in entries])
+        note = sign_checkpoint(
+            Checkpoint(origin=current.origin, size=tree.size, root=tree.root()), self._key
+        )
+        for index, entry in enumerate(entries, first):
+            receipt = Receipt(
+                entry=entry.entry,
+                salt=entry.salt,
+                leaf_index=index,
+                inclusion=tuple(tree.inclusion(index, tree.size)),
+                checkpoint=note,
+            )
+            entry.receipt = canonicalize(receipt.to_json())
+        log.add_nodes(conn, current.number, nodes.new)
+        log.keep_receipts(conn, entries)
+        log.grow(conn, current.number, size=tree.size, checkpoint=note)
+        self._log, self._checkpoint = current.number, note
+        self._edge = {place: nodes.known[place] for place in _edge_of(tree.size)}
+
+
+def _edge_of(size: int) -> list[tuple[int, int]]:
+    """Where the complete subtrees lie that make up a tree of this size."""
+    return [(level, (size >> level) - 1) for level in range(size.bit_length()) if size >> level & 1]
+
+
+def receipt_of(conn: Sql, number: int) -> bytes:
+    """The receipt of a committed entry, as it was given."""
     return log.receipt(conn, number).encode()
 
 
-def consistency(conn: Connection, first: int, second: int) -> list[bytes]:
+def consistency(conn: Sql, first: int, second: int) -> list[bytes]:
     """The proof that the log of ``second`` entries begins with that of ``first``.
 
     Raises ValueError for sizes that the log has never had.

@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 
 from did.json import JsonObject
 from did.multikey import b64url_encode, multihash_sha256
-from pds.db import Connection
-from pds.relay import forms, ledger
+from pds.db import Sql
+from pds.relay import forms
 from pds.relay.errors import Refused
 from pds.relay.relay import Act, Relay
 from pds.relay.store import identities
 from pds.relay.store import mailboxes as table
 from pds.relay.store import packages as package_table
+from pds.relay.store.log import NewEntry
 from pds.relay.store.mailboxes import CapabilityRow, MailboxRow
 from pds.wire import RelayCode, RequestSignature, WireError, capability_hash
 
@@ -20,7 +21,7 @@ _HOUR = 3600
 _DAY = 86_400
 
 
-def owned(conn: Connection, id_: str, caller: RequestSignature) -> MailboxRow:
+def owned(conn: Sql, id_: str, caller: RequestSignature) -> MailboxRow:
     """The caller's own mailbox, ended or not; anybody else's is as unknown as one that is not."""
     row = table.mailbox(conn, id_)
     if row is None or row.owner != caller.did:
@@ -28,7 +29,7 @@ def owned(conn: Connection, id_: str, caller: RequestSignature) -> MailboxRow:
     return row
 
 
-def readable(conn: Connection, id_: str, caller: RequestSignature) -> MailboxRow:
+def readable(conn: Sql, id_: str, caller: RequestSignature) -> MailboxRow:
     """The caller's mailbox, not ended. Reading is open to every writer epoch: it is how a
     writer that came back from a backup learns that it must raise its own."""
     row = owned(conn, id_, caller)
@@ -183,44 +184,49 @@ def deposit(relay: Relay, id_: str, body: bytes, secret: str | None) -> bytes:
         raise forms.malformed()
     sha256 = multihash_sha256(body)
     with relay.write() as act:
-        capability = table.capability_by_hash(act.conn, id_, hash_)
-        if capability is None or capability.ended or capability.expires <= act.at:
-            raise Refused(RelayCode.CAPABILITY)
-        earlier = table.deposited(act.conn, id_, sha256)
-        if earlier is not None:
-            return ledger.receipt_of(act.conn, earlier)
-        if len(body) > min(capability.max_bytes, relay.limits.sealed):
-            raise Refused(RelayCode.TOO_LARGE)
-        if capability.used >= capability.max_envelopes:
-            raise Refused(RelayCode.QUOTA)
-        table.use_capability(act.conn, id_, capability.id)
-        row = table.mailbox(act.conn, id_)
-        if row is None:
-            raise Refused(RelayCode.CAPABILITY)
-        hour = act.at - act.at % _HOUR
-        logged = relay.log(
-            act,
-            {
-                "type": "deposit",
-                "mailbox": id_,
-                "ordinal": row.last_ordinal + 1,
-                "sha256": sha256,
-                "size": len(body),
-            },
-            # The hour only: when exactly somebody wrote to somebody is not the relay's to keep.
-            at=datetime.fromtimestamp(hour, UTC),
-        )
-        table.add_envelope(
-            act.conn,
-            id_,
-            ordinal=row.last_ordinal + 1,
-            sha256=sha256,
-            sealed=body,
-            entry=logged.number,
-            until=hour + relay.limits.envelope_days * _DAY,
-        )
-        check_quota(relay, act, id_)
-        return logged.receipt
+        logged = _deposit(relay, act, id_=id_, hash_=hash_, sha256=sha256, body=body)
+    return logged.receipt
+
+
+def _deposit(relay: Relay, act: Act, *, id_: str, hash_: str, sha256: str, body: bytes) -> NewEntry:
+    capability = table.capability_by_hash(act.conn, id_, hash_)
+    if capability is None or capability.ended or capability.expires <= act.at:
+        raise Refused(RelayCode.CAPABILITY)
+    earlier = table.deposited(act.conn, id_, sha256)
+    if earlier is not None:
+        return relay.logged(act, earlier)
+    if len(body) > min(capability.max_bytes, relay.limits.sealed):
+        raise Refused(RelayCode.TOO_LARGE)
+    if capability.used >= capability.max_envelopes:
+        raise Refused(RelayCode.QUOTA)
+    table.use_capability(act.conn, id_, capability.id)
+    row = table.mailbox(act.conn, id_)
+    if row is None:
+        raise Refused(RelayCode.CAPABILITY)
+    hour = act.at - act.at % _HOUR
+    logged = relay.log(
+        act,
+        {
+            "type": "deposit",
+            "mailbox": id_,
+            "ordinal": row.last_ordinal + 1,
+            "sha256": sha256,
+            "size": len(body),
+        },
+        # The hour only: when exactly somebody wrote to somebody is not the relay's to keep.
+        at=datetime.fromtimestamp(hour, UTC),
+    )
+    table.add_envelope(
+        act.conn,
+        id_,
+        ordinal=row.last_ordinal + 1,
+        sha256=sha256,
+        sealed=body,
+        entry=logged.number,
+        until=hour + relay.limits.envelope_days * _DAY,
+    )
+    check_quota(relay, act, id_)
+    return logged
 
 
 def envelopes(relay: Relay, id_: str, caller: RequestSignature, *, after: int) -> JsonObject:

@@ -9,13 +9,14 @@ from credentials.ticket import VerifiedTicket, verify_ticket
 from did.errors import DidError
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.resolve import OFFLINE
-from pds.db import Connection
-from pds.relay import forms, ledger, status
+from pds.db import Sql
+from pds.relay import forms, status
 from pds.relay.errors import Refused
 from pds.relay.mailboxes import check_quota, fence, owned, writable
 from pds.relay.relay import Act, Relay
 from pds.relay.store import log
 from pds.relay.store import packages as table
+from pds.relay.store.log import NewEntry
 from pds.relay.store.packages import ContentRow, PackageRow, TicketRow
 from pds.wire import Manifest, RelayCode, RequestSignature, WireError
 
@@ -55,71 +56,85 @@ def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> bytes:
         now=relay.clock(),
     )
     with relay.write_as(caller) as act:
-        writable(act, mailbox, caller)
-        old = table.package(act.conn, id_)
-        if old is None:
-            # 1. The first version is 1.
-            if new.seq != 1:
-                raise Refused(RelayCode.SEQ)
-            if table.count_packages(act.conn, mailbox) >= relay.limits.packages_per_mailbox:
-                raise Refused(RelayCode.QUOTA)
-        else:
-            owned(act.conn, old.mailbox, caller)
-            if old.mailbox != mailbox:
-                raise Refused(RelayCode.CONFLICT)
-            if old.state != "live" or old.not_after <= act.at:
-                raise Refused(RelayCode.ENDED)
-            # 2. An issuer keeps its packages.
-            if old.issuer != new.issuer:
-                raise Refused(RelayCode.CONFLICT)
-            # 3. The next version is one more.
-            same = _is_same(act.conn, old, new)
-            if same and not old.suspended and old.staging_entry is not None:
-                return ledger.receipt_of(act.conn, old.staging_entry)
-            if not same and not _is_next(old, new.seq):
-                raise Refused(RelayCode.SEQ)
-        # 4. Both ends of time, on our clock.
-        if new.not_after <= act.at:
-            raise Refused(RelayCode.EXPIRED)
-        # 5. The status list is there, and does not say that the grant was withdrawn.
-        reason = status.check(
-            act.conn,
-            list_=new.ticket.list,
-            index=new.ticket.list_index,
-            mailbox=mailbox,
-            issuer=new.issuer,
-            at=act.at,
-        )
-        # A list that waits for its owner after a restore stops no staging, only redemptions.
-        if reason not in (None, RelayCode.SUSPENDED):
-            raise Refused(reason)
-        logged = relay.log(
-            act,
-            {
-                "type": "staging",
-                "package": id_,
-                "seq": new.seq,
-                "ticket": new.ticket.digest,
-                "sha256": new.content.sha256,
-                "size": new.size,
-            },
-        )
-        if old is not None:
-            log.erase_entry(act.conn, old.staging_entry)
-        table.stage(
-            act.conn,
-            id_,
-            mailbox_id=mailbox,
-            issuer=new.issuer,
-            seq=new.seq,
-            not_after=new.not_after,
-            uses=uses,
-            entry=logged.number,
-            ticket=new.ticket,
-            content=new.content,
-        )
-        check_quota(relay, act, mailbox)
-        return logged.receipt
+        logged = _stage(relay, act, id_=id_, mailbox=mailbox, caller=caller, new=new, uses=uses)
+    return logged.receipt
+
+
+def _stage(
+    relay: Relay,
+    act: Act,
+    *,
+    id_: str,
+    mailbox: str,
+    caller: RequestSignature,
+    new: _Staged,
+    uses: int,
+) -> NewEntry:
+    writable(act, mailbox, caller)
+    old = table.package(act.conn, id_)
+    if old is None:
+        # 1. The first version is 1.
+        if new.seq != 1:
+            raise Refused(RelayCode.SEQ)
+        if table.count_packages(act.conn, mailbox) >= relay.limits.packages_per_mailbox:
+            raise Refused(RelayCode.QUOTA)
+    else:
+        owned(act.conn, old.mailbox, caller)
+        if old.mailbox != mailbox:
+            raise Refused(RelayCode.CONFLICT)
+        if old.state != "live" or old.not_after <= act.at:
+            raise Refused(RelayCode.ENDED)
+        # 2. An issuer keeps its packages.
+        if old.issuer != new.issuer:
+            raise Refused(RelayCode.CONFLICT)
+        # 3. The next version is one more.
+        same = _is_same(act.conn, old, new)
+        if same and not old.suspended and old.staging_entry is not None:
+            return relay.logged(act, old.staging_entry)
+        if not same and not _is_next(old, new.seq):
+            raise Refused(RelayCode.SEQ)
+    # 4. Both ends of time, on our clock.
+    if new.not_after <= act.at:
+        raise Refused(RelayCode.EXPIRED)
+    # 5. The status list is there, and does not say that the grant was withdrawn.
+    reason = status.check(
+        act.conn,
+        list_=new.ticket.list,
+        index=new.ticket.list_index,
+        mailbox=mailbox,
+        issuer=new.issuer,
+        at=act.at,
+    )
+    # A list that waits for its owner after a restore stops no staging, only redemptions.
+    if reason not in (None, RelayCode.SUSPENDED):
+        raise Refused(reason)
+    logged = relay.log(
+        act,
+        {
+            "type": "staging",
+            "package": id_,
+            "seq": new.seq,
+            "ticket": new.ticket.digest,
+            "sha256": new.content.sha256,
+            "size": new.size,
+        },
+    )
+    if old is not None:
+        log.erase_entry(act.conn, old.staging_entry)
+    table.stage(
+        act.conn,
+        id_,
+        mailbox_id=mailbox,
+        issuer=new.issuer,
+        seq=new.seq,
+        not_after=new.not_after,
+        uses=uses,
+        entry=logged.number,
+        ticket=new.ticket,
+        content=new.content,
+    )
+    check_quota(relay, act, mailbox)
+    return logged
 
 
 def describe(relay: Relay, id_: str, caller: RequestSignature) -> JsonObject:
@@ -142,11 +157,12 @@ def end(relay: Relay, id_: str, caller: RequestSignature) -> bytes:
     with relay.write_as(caller) as act:
         row = _owned_for_writing(act, id_, caller)
         if row.end_entry is not None:
-            return ledger.receipt_of(act.conn, row.end_entry)
-        logged = relay.log(act, {"type": "end", "package": id_})
-        table.end(act.conn, id_, entry=logged.number)
-        log.erase_entry(act.conn, row.staging_entry)
-        return logged.receipt
+            logged = relay.logged(act, row.end_entry)
+        else:
+            logged = relay.log(act, {"type": "end", "package": id_})
+            table.end(act.conn, id_, entry=logged.number)
+            log.erase_entry(act.conn, row.staging_entry)
+    return logged.receipt
 
 
 def events(relay: Relay, id_: str, caller: RequestSignature, *, after: int) -> JsonObject:
@@ -170,7 +186,7 @@ def erase_presentations(relay: Relay, id_: str, caller: RequestSignature, *, thr
         table.erase_presentations(act.conn, id_, through=through)
 
 
-def _owned(conn: Connection, id_: str, caller: RequestSignature) -> PackageRow:
+def _owned(conn: Sql, id_: str, caller: RequestSignature) -> PackageRow:
     row = table.package(conn, id_)
     if row is None:
         raise forms.not_found()
@@ -248,7 +264,7 @@ def _ticket_row(relay: Relay, issued: VerifiedTicket, raw: JsonObject) -> Ticket
     )
 
 
-def _is_same(conn: Connection, old: PackageRow, new: _Staged) -> bool:
+def _is_same(conn: Sql, old: PackageRow, new: _Staged) -> bool:
     """Whether this version is the one that is here, whatever its proofs look like."""
     if old.seq != new.seq or old.not_after != new.not_after:
         return False

@@ -22,6 +22,7 @@ from pds.relay.errors import Refused
 from pds.relay.relay import Act, Relay
 from pds.relay.store import marks
 from pds.relay.store import packages as table
+from pds.relay.store.log import NewEntry
 from pds.relay.store.packages import AnswerRow, ContentRow, PackageRow
 from pds.wire import SKEW, Manifest, RelayCode, RequestSignature
 
@@ -74,10 +75,13 @@ def redeem(relay: Relay, body: bytes) -> bytes:
         outcome = _decide(relay, act, said, asked)
     if isinstance(outcome, _Refusal):
         raise Refused(outcome.code, retry_after=outcome.retry_after)
-    return outcome
+    content, logged = outcome
+    return _answer(content, logged.receipt)
 
 
-def _decide(relay: Relay, act: Act, said: _Redemption, asked: Challenge) -> bytes | _Refusal:
+def _decide(
+    relay: Relay, act: Act, said: _Redemption, asked: Challenge
+) -> tuple[ContentRow, NewEntry] | _Refusal:
     conn = act.conn
     # 4. Nothing is presented twice.
     if marks.challenge_used(conn, asked.random) or table.presented(conn, said.id):
@@ -95,7 +99,7 @@ def _decide(relay: Relay, act: Act, said: _Redemption, asked: Challenge) -> byte
         _record_refusal(relay, act, said, row, verdict.code)
         return verdict
     # 12. Count, event, log entry, answer.
-    return _release(relay, act, said, row, verdict)
+    return verdict, _release(relay, act, said, row, verdict)
 
 
 def _judge(act: Act, said: _Redemption, row: PackageRow) -> ContentRow | _Refusal:
@@ -139,7 +143,7 @@ def _judge(act: Act, said: _Redemption, row: PackageRow) -> ContentRow | _Refusa
 
 def _release(
     relay: Relay, act: Act, said: _Redemption, row: PackageRow, content: ContentRow
-) -> bytes:
+) -> NewEntry:
     entry: JsonObject = {"type": "redemption", "seq": row.seq, "sha256": content.sha256}
     logged = _record(relay, act, said, row, entry)
     table.count_use(act.conn, row.id, at=act.at)
@@ -154,7 +158,7 @@ def _release(
             expires=act.at + relay.limits.answer_hours * 3600,
         ),
     )
-    return _answer(content, logged.receipt)
+    return logged
 
 
 def _record_refusal(
@@ -179,7 +183,7 @@ def _record(
     entry: JsonObject,
     *,
     keep: bool = True,
-) -> ledger.Logged:
+) -> NewEntry:
     """Log an event of a package, chained to the one before; the presentation with ``keep``."""
     ordinal = row.events + 1
     entry = {**entry, "package": row.id, "ordinal": ordinal, "redemption": said.id}
@@ -192,7 +196,7 @@ def _record(
         ordinal=ordinal,
         redemption=said.id,
         entry=logged.number,
-        leaf=logged.leaf,
+        leaf=b64url_encode(logged.leaf),
         presentation=said.octets if keep else None,
         erase_at=act.at + relay.limits.presentation_days * _DAY,
     )

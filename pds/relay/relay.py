@@ -10,11 +10,12 @@ from datetime import datetime
 
 from did.json import JsonObject
 from did.keys import SigningKey
-from pds.db import Connection
+from pds.db import Sql
 from pds.relay import ledger
 from pds.relay.errors import Refused
 from pds.relay.limits import Limits, RegistrationLimit
-from pds.relay.store import Store, marks
+from pds.relay.store import Store, log, marks
+from pds.relay.store.log import NewEntry
 from pds.wire import RelayCode, RequestSignature
 
 _SWEEP_EVERY = 60
@@ -24,7 +25,7 @@ _SWEEP_EVERY = 60
 class Act:
     """One write transaction, and the time that counts in it: taken when the lock was ours."""
 
-    conn: Connection
+    conn: Sql
     now: datetime
     at: int
     """``now`` in whole seconds."""
@@ -81,11 +82,19 @@ class Relay:
                 raise Refused(RelayCode.REPLAYED)
             yield act
 
-    def log(self, act: Act, entry: JsonObject, *, at: datetime | None = None) -> ledger.Logged:
-        """Append an entry to the log, in the transaction of the act."""
-        return ledger.append(
-            act.conn, key=self.log_key, relay=self.url, at=at or act.now, entry=entry
-        )
+    def log(self, act: Act, entry: JsonObject, *, at: datetime | None = None) -> NewEntry:
+        """Append an entry to the log, in the transaction of the act. Its receipt is there when
+        the act is durable: when ``write`` has been left."""
+        new = ledger.new_entry(act.conn, relay=self.url, at=at or act.now, entry=entry)
+        self.store.entries.append(new)
+        return new
+
+    def logged(self, act: Act, number: int) -> NewEntry:
+        """An entry of before, for its receipt: it may be of the batch that still runs."""
+        for entry in self.store.entries:
+            if entry.number == number:
+                return entry
+        return log.kept(act.conn, number)
 
     def token_fits(self, token: object) -> bool:
         """Whether this is the registration token, in constant time."""

@@ -13,21 +13,22 @@ from pds.relay.errors import RelayError
 from pds.relay.folder import DATABASE, LOG_KEY, begin_log, check_key, read_log_key
 from pds.relay.store import Store, identities, log
 from pds.relay.store import packages as table
+from pds.relay.store.engines import open_engine
 
 
-def mark_restored(data: Path) -> str:
+def mark_restored(data: Path, *, database: str | None = None) -> str:
     """Mark the data folder as restored; the new log origin. The relay must not be running.
 
     The log key stays. Raises ``RelayError`` (``relay.no_data``, ``relay.log_key``) and ``DbError``.
     """
-    if not (data / DATABASE).exists():
+    if database is None and not (data / DATABASE).exists():
         raise RelayError(
             "There is no relay in this folder.",
             code="relay.no_data",
             hint="Put relay.db and log-key back first.",
         )
     key = read_log_key(data / LOG_KEY)
-    store = Store(data / DATABASE)
+    store = Store(open_engine(data / DATABASE, database))
     try:
         with store.write() as conn:
             url = log.fact(conn, "url")

@@ -13,13 +13,14 @@ from credentials.status import (
 from did.errors import DidError
 from did.json import JsonObject, canonicalize, parse_object
 from did.multikey import b64url_encode
-from pds.db import Connection
-from pds.relay import forms, ledger
+from pds.db import Sql
+from pds.relay import forms
 from pds.relay.errors import Refused
 from pds.relay.mailboxes import owned, writable
-from pds.relay.relay import Relay
+from pds.relay.relay import Act, Relay
 from pds.relay.store import log
 from pds.relay.store import packages as table
+from pds.relay.store.log import NewEntry
 from pds.relay.store.packages import ListRow
 from pds.wire import RelayCode, RequestSignature
 
@@ -43,44 +44,57 @@ def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> bytes:
     mailbox = forms.id_(members["mailbox"])
     new = _verify(relay, id_, forms.object_(members["credential"]), now=relay.clock())
     with relay.write_as(caller) as act:
-        writable(act, mailbox, caller)
-        old = table.status_list(act.conn, id_)
-        if old is not None:
-            owned(act.conn, old.mailbox, caller)
-            # 1. A list belongs to one mailbox and one issuer for ever.
-            if old.mailbox != mailbox or old.issuer != new.issuer:
-                raise Refused(RelayCode.CONFLICT)
-            same = old.digest == new.digest
-            if same and not old.suspended:
-                return ledger.receipt_of(act.conn, old.entry)
-            # 2. The sequence rises. After a restore the very same list may be the newest: its
-            #    owner, who knows, says so by publishing it again.
-            if not same and new.sequence <= old.sequence:
-                raise Refused(RelayCode.SEQUENCE)
-            # 3. What was revoked stays revoked.
-            if not new.bits.covers(_bits(old.credential)):
-                raise Refused(RelayCode.BITS_CLEARED)
-            log.erase_entry(act.conn, old.entry)
-        elif len(table.lists_of(act.conn, mailbox)) >= relay.limits.lists_per_mailbox:
-            raise Refused(RelayCode.QUOTA)
-        logged = relay.log(
-            act,
-            {"type": "status", "list": id_, "digest": new.digest, "sequence": new.sequence},
-        )
-        table.put_list(
-            act.conn,
-            id_,
-            ListRow(
-                mailbox=mailbox,
-                issuer=new.issuer,
-                sequence=new.sequence,
-                digest=new.digest,
-                valid_until=_end(new),
-                entry=logged.number,
-                credential=new.raw,
-            ),
-        )
-        return logged.receipt
+        logged = _put(relay, act, id_=id_, mailbox=mailbox, caller=caller, new=new)
+    return logged.receipt
+
+
+def _put(
+    relay: Relay,
+    act: Act,
+    *,
+    id_: str,
+    mailbox: str,
+    caller: RequestSignature,
+    new: VerifiedStatusList,
+) -> NewEntry:
+    writable(act, mailbox, caller)
+    old = table.status_list(act.conn, id_)
+    if old is not None:
+        owned(act.conn, old.mailbox, caller)
+        # 1. A list belongs to one mailbox and one issuer for ever.
+        if old.mailbox != mailbox or old.issuer != new.issuer:
+            raise Refused(RelayCode.CONFLICT)
+        same = old.digest == new.digest
+        if same and not old.suspended:
+            return relay.logged(act, old.entry)
+        # 2. The sequence rises. After a restore the very same list may be the newest: its
+        #    owner, who knows, says so by publishing it again.
+        if not same and new.sequence <= old.sequence:
+            raise Refused(RelayCode.SEQUENCE)
+        # 3. What was revoked stays revoked.
+        if not new.bits.covers(_bits(old.credential)):
+            raise Refused(RelayCode.BITS_CLEARED)
+        log.erase_entry(act.conn, old.entry)
+    elif len(table.lists_of(act.conn, mailbox)) >= relay.limits.lists_per_mailbox:
+        raise Refused(RelayCode.QUOTA)
+    logged = relay.log(
+        act,
+        {"type": "status", "list": id_, "digest": new.digest, "sequence": new.sequence},
+    )
+    table.put_list(
+        act.conn,
+        id_,
+        ListRow(
+            mailbox=mailbox,
+            issuer=new.issuer,
+            sequence=new.sequence,
+            digest=new.digest,
+            valid_until=_end(new),
+            entry=logged.number,
+            credential=new.raw,
+        ),
+    )
+    return logged
 
 
 def get(relay: Relay, id_: str) -> tuple[bytes, str]:
@@ -110,7 +124,7 @@ def get(relay: Relay, id_: str) -> tuple[bytes, str]:
 
 
 def check(
-    conn: Connection, *, list_: str, index: int, mailbox: str, issuer: str, at: int
+    conn: Sql, *, list_: str, index: int, mailbox: str, issuer: str, at: int
 ) -> RelayCode | None:
     """Why the bit of a ticket forbids its use, or ``None`` (§6, checks 9 and 10)."""
     row = table.status_list(conn, list_)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pds.db import Connection
+from pds.db import Sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class IdentityRow:
     suspended: bool = False
 
 
-def identity(conn: Connection, id_: str) -> IdentityRow | None:
+def identity(conn: Sql, id_: str) -> IdentityRow | None:
     row = conn.execute(
         "SELECT mailbox, log, witness, entry, suspended FROM identities WHERE id = ?", (id_,)
     ).fetchone()
@@ -25,7 +25,7 @@ def identity(conn: Connection, id_: str) -> IdentityRow | None:
     return IdentityRow(**{**dict(row), "suspended": bool(row["suspended"])})
 
 
-def count(conn: Connection, mailbox_id: str) -> int:
+def count(conn: Sql, mailbox_id: str) -> int:
     """How many a mailbox hosts."""
     row = conn.execute(
         "SELECT count(*) AS n FROM identities WHERE mailbox = ? AND log IS NOT NULL", (mailbox_id,)
@@ -33,7 +33,7 @@ def count(conn: Connection, mailbox_id: str) -> int:
     return int(row["n"])
 
 
-def put(conn: Connection, id_: str, row: IdentityRow) -> None:
+def put(conn: Sql, id_: str, row: IdentityRow) -> None:
     """Put a log in the place of the one before; it waits for nobody any more."""
     # No REPLACE, which would pass by the triggers that count what a mailbox holds.
     conn.execute(
@@ -44,22 +44,22 @@ def put(conn: Connection, id_: str, row: IdentityRow) -> None:
     )
 
 
-def end(conn: Connection, id_: str) -> None:
+def end(conn: Sql, id_: str) -> None:
     """Erase a log and what is beside it."""
     _end(conn, "id = ?", id_)
 
 
-def end_all(conn: Connection, mailbox_id: str) -> None:
+def end_all(conn: Sql, mailbox_id: str) -> None:
     """Erase all that a mailbox hosts."""
     _end(conn, "mailbox = ?", mailbox_id)
 
 
-def suspend_all(conn: Connection) -> None:
+def suspend_all(conn: Sql) -> None:
     """Every log waits for its owner, who may have published a longer one since."""
     conn.execute("UPDATE identities SET suspended = 1")
 
 
-def _end(conn: Connection, which: str, value: str) -> None:
+def _end(conn: Sql, which: str, value: str) -> None:
     conn.execute(
         "DELETE FROM log_entries WHERE number IN"  # noqa: S608  one of two texts above
         f" (SELECT entry FROM identities WHERE {which})",

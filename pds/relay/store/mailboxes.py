@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pds.db import Connection
+from pds.db import Sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class RequestRow:
     sealed: bytes | None
 
 
-def mailbox(conn: Connection, id_: str) -> MailboxRow | None:
+def mailbox(conn: Sql, id_: str) -> MailboxRow | None:
     row = conn.execute(
         "SELECT id, owner, epoch, last_ordinal, ended FROM mailboxes WHERE id = ?", (id_,)
     ).fetchone()
@@ -44,21 +44,21 @@ def mailbox(conn: Connection, id_: str) -> MailboxRow | None:
     )
 
 
-def add_mailbox(conn: Connection, id_: str, *, owner: str, epoch: int) -> None:
+def add_mailbox(conn: Sql, id_: str, *, owner: str, epoch: int) -> None:
     conn.execute("INSERT INTO mailboxes (id, owner, epoch) VALUES (?, ?, ?)", (id_, owner, epoch))
 
 
-def raise_epoch(conn: Connection, id_: str, epoch: int) -> None:
+def raise_epoch(conn: Sql, id_: str, epoch: int) -> None:
     conn.execute("UPDATE mailboxes SET epoch = ? WHERE id = ?", (epoch, id_))
 
 
-def held(conn: Connection, id_: str) -> int:
+def held(conn: Sql, id_: str) -> int:
     """How many bytes lie in a mailbox: envelopes, links, packages, and what their rows take."""
     row = conn.execute("SELECT held FROM mailboxes WHERE id = ?", (id_,)).fetchone()
     return 0 if row is None else int(row["held"])
 
 
-def end_mailbox(conn: Connection, id_: str) -> None:
+def end_mailbox(conn: Sql, id_: str) -> None:
     """Erase what lies in a mailbox; only its id, owner and epoch stay."""
     conn.execute(
         "DELETE FROM log_entries WHERE number IN (SELECT entry FROM envelopes WHERE mailbox = ?)",
@@ -73,7 +73,7 @@ def end_mailbox(conn: Connection, id_: str) -> None:
 # --- capabilities
 
 
-def capability(conn: Connection, mailbox_id: str, cid: str) -> CapabilityRow | None:
+def capability(conn: Sql, mailbox_id: str, cid: str) -> CapabilityRow | None:
     return _capability(
         conn.execute(
             "SELECT * FROM capabilities WHERE mailbox = ? AND id = ?", (mailbox_id, cid)
@@ -81,7 +81,7 @@ def capability(conn: Connection, mailbox_id: str, cid: str) -> CapabilityRow | N
     )
 
 
-def capability_by_hash(conn: Connection, mailbox_id: str, hash_: str) -> CapabilityRow | None:
+def capability_by_hash(conn: Sql, mailbox_id: str, hash_: str) -> CapabilityRow | None:
     return _capability(
         conn.execute(
             "SELECT * FROM capabilities WHERE mailbox = ? AND hash = ?", (mailbox_id, hash_)
@@ -103,7 +103,7 @@ def _capability(row: Any) -> CapabilityRow | None:
     )
 
 
-def add_capability(conn: Connection, mailbox_id: str, row: CapabilityRow) -> None:
+def add_capability(conn: Sql, mailbox_id: str, row: CapabilityRow) -> None:
     conn.execute(
         "INSERT INTO capabilities (mailbox, id, hash, max_envelopes, max_bytes, expires)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -111,19 +111,19 @@ def add_capability(conn: Connection, mailbox_id: str, row: CapabilityRow) -> Non
     )
 
 
-def end_capability(conn: Connection, mailbox_id: str, cid: str) -> None:
+def end_capability(conn: Sql, mailbox_id: str, cid: str) -> None:
     conn.execute(
         "UPDATE capabilities SET ended = 1 WHERE mailbox = ? AND id = ?", (mailbox_id, cid)
     )
 
 
-def use_capability(conn: Connection, mailbox_id: str, cid: str) -> None:
+def use_capability(conn: Sql, mailbox_id: str, cid: str) -> None:
     conn.execute(
         "UPDATE capabilities SET used = used + 1 WHERE mailbox = ? AND id = ?", (mailbox_id, cid)
     )
 
 
-def count_capabilities(conn: Connection, mailbox_id: str, *, now: int) -> int:
+def count_capabilities(conn: Sql, mailbox_id: str, *, now: int) -> int:
     """How many of a mailbox's capabilities still let somebody in."""
     row = conn.execute(
         "SELECT count(*) AS n FROM capabilities WHERE mailbox = ? AND ended = 0 AND expires > ?",
@@ -135,7 +135,7 @@ def count_capabilities(conn: Connection, mailbox_id: str, *, now: int) -> int:
 # --- envelopes
 
 
-def deposited(conn: Connection, mailbox_id: str, sha256: str) -> int | None:
+def deposited(conn: Sql, mailbox_id: str, sha256: str) -> int | None:
     """The log entry of an earlier deposit of the same octets."""
     row = conn.execute(
         "SELECT entry FROM envelopes WHERE mailbox = ? AND sha256 = ?", (mailbox_id, sha256)
@@ -144,7 +144,7 @@ def deposited(conn: Connection, mailbox_id: str, sha256: str) -> int | None:
 
 
 def add_envelope(
-    conn: Connection,
+    conn: Sql,
     mailbox_id: str,
     *,
     ordinal: int,
@@ -162,7 +162,7 @@ def add_envelope(
 
 
 def envelopes(
-    conn: Connection, mailbox_id: str, *, after: int, limit: int, max_bytes: int
+    conn: Sql, mailbox_id: str, *, after: int, limit: int, max_bytes: int
 ) -> tuple[list[tuple[int, bytes]], bool]:
     """The next envelopes in order, and whether there are more. At least one, if there is one."""
     found: list[tuple[int, bytes]] = []
@@ -180,7 +180,7 @@ def envelopes(
     return found, False
 
 
-def delete_envelope(conn: Connection, mailbox_id: str, ordinal: int, *, until: int) -> None:
+def delete_envelope(conn: Sql, mailbox_id: str, ordinal: int, *, until: int) -> None:
     """Erase an envelope; its receipt stays until ``until`` for a sender that asks again."""
     conn.execute(
         "UPDATE envelopes SET sealed = NULL, until = ?"
@@ -192,7 +192,7 @@ def delete_envelope(conn: Connection, mailbox_id: str, ordinal: int, *, until: i
 # --- request links
 
 
-def request(conn: Connection, id_: str) -> RequestRow | None:
+def request(conn: Sql, id_: str) -> RequestRow | None:
     row = conn.execute(
         "SELECT mailbox, expires, sealed FROM requests WHERE id = ?", (id_,)
     ).fetchone()
@@ -202,20 +202,18 @@ def request(conn: Connection, id_: str) -> RequestRow | None:
     return RequestRow(row["mailbox"], row["expires"], None if sealed is None else bytes(sealed))
 
 
-def add_request(
-    conn: Connection, id_: str, *, mailbox_id: str, sealed: bytes, expires: int
-) -> None:
+def add_request(conn: Sql, id_: str, *, mailbox_id: str, sealed: bytes, expires: int) -> None:
     conn.execute(
         "INSERT INTO requests (id, mailbox, expires, sealed) VALUES (?, ?, ?, ?)",
         (id_, mailbox_id, expires, sealed),
     )
 
 
-def end_request(conn: Connection, id_: str) -> None:
+def end_request(conn: Sql, id_: str) -> None:
     conn.execute("UPDATE requests SET sealed = NULL WHERE id = ?", (id_,))
 
 
-def count_requests(conn: Connection, mailbox_id: str, *, now: int) -> int:
+def count_requests(conn: Sql, mailbox_id: str, *, now: int) -> int:
     row = conn.execute(
         "SELECT count(*) AS n FROM requests"
         " WHERE mailbox = ? AND sealed IS NOT NULL AND expires > ?",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pds.db import Connection
+from pds.db import Sql
 from pds.relay.store import packages
 
 _DAY: Final = 86_400
@@ -11,25 +11,25 @@ _NONCE_GRACE: Final = 120
 """Seconds that a nonce is kept beyond the end of its signature, in case a clock is set back."""
 
 
-def use_nonce(conn: Connection, signer: str, nonce: str, *, expires: int) -> bool:
+def use_nonce(conn: Sql, signer: str, nonce: str, *, expires: int) -> bool:
     """Mark a nonce of a signer as used; whether it was new."""
     added: int = conn.execute(
-        "INSERT OR IGNORE INTO nonces (signer, nonce, expires) VALUES (?, ?, ?)",
+        "INSERT INTO nonces (signer, nonce, expires) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (signer, nonce, expires),
     ).rowcount
     return added == 1
 
 
-def challenge_used(conn: Connection, random: bytes) -> bool:
+def challenge_used(conn: Sql, random: bytes) -> bool:
     row = conn.execute("SELECT 1 FROM challenges WHERE random = ?", (random,)).fetchone()
     return row is not None
 
 
-def use_challenge(conn: Connection, random: bytes, *, expires: int) -> None:
+def use_challenge(conn: Sql, random: bytes, *, expires: int) -> None:
     conn.execute("INSERT INTO challenges (random, expires) VALUES (?, ?)", (random, expires))
 
 
-def sweep(conn: Connection, now: int, *, presentation_days: int) -> None:
+def sweep(conn: Sql, now: int, *, presentation_days: int) -> None:
     """Erase what is over: a bounded number of rows of each kind, found by index."""
     conn.execute(
         "DELETE FROM nonces WHERE (signer, nonce) IN"
@@ -57,16 +57,19 @@ def sweep(conn: Connection, now: int, *, presentation_days: int) -> None:
     _sweep_packages(conn, now, forget=now - presentation_days * _DAY)
 
 
-def _sweep_envelopes(conn: Connection, now: int) -> None:
+def _sweep_envelopes(conn: Sql, now: int) -> None:
     rows = conn.execute(
-        "SELECT rowid, entry FROM envelopes WHERE until <= ? LIMIT ?", (now, _AT_ONCE)
+        "SELECT mailbox, ordinal, entry FROM envelopes WHERE until <= ? LIMIT ?", (now, _AT_ONCE)
     ).fetchall()
     for row in rows:
         conn.execute("DELETE FROM log_entries WHERE number = ?", (row["entry"],))
-        conn.execute("DELETE FROM envelopes WHERE rowid = ?", (row["rowid"],))
+        conn.execute(
+            "DELETE FROM envelopes WHERE mailbox = ? AND ordinal = ?",
+            (row["mailbox"], row["ordinal"]),
+        )
 
 
-def _sweep_answers(conn: Connection, now: int) -> None:
+def _sweep_answers(conn: Sql, now: int) -> None:
     rows = conn.execute(
         "SELECT redemption, package FROM answers WHERE expires <= ? LIMIT ?", (now, _AT_ONCE)
     ).fetchall()
@@ -74,7 +77,7 @@ def _sweep_answers(conn: Connection, now: int) -> None:
         packages.delete_answer(conn, row["redemption"], row["package"])
 
 
-def _sweep_packages(conn: Connection, now: int, *, forget: int) -> None:
+def _sweep_packages(conn: Sql, now: int, *, forget: int) -> None:
     rows = conn.execute(
         "SELECT id FROM packages WHERE state = 'live' AND not_after <= ? LIMIT ?", (now, _AT_ONCE)
     ).fetchall()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pds.db import Connection
+from pds.db import Sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +68,19 @@ class ListRow:
     suspended: bool = False
 
 
-def package(conn: Connection, id_: str) -> PackageRow | None:
+def package(conn: Sql, id_: str) -> PackageRow | None:
     row = conn.execute("SELECT * FROM packages WHERE id = ?", (id_,)).fetchone()
     if row is None:
         return None
     return PackageRow(**{**dict(row), "suspended": bool(row["suspended"])})
 
 
-def of_mailbox(conn: Connection, mailbox_id: str) -> list[PackageRow]:
+def of_mailbox(conn: Sql, mailbox_id: str) -> list[PackageRow]:
     rows = conn.execute("SELECT * FROM packages WHERE mailbox = ? ORDER BY id", (mailbox_id,))
     return [PackageRow(**{**dict(row), "suspended": bool(row["suspended"])}) for row in rows]
 
 
-def count_packages(conn: Connection, mailbox_id: str) -> int:
+def count_packages(conn: Sql, mailbox_id: str) -> int:
     row = conn.execute(
         "SELECT count(*) AS n FROM packages WHERE mailbox = ?", (mailbox_id,)
     ).fetchone()
@@ -88,7 +88,7 @@ def count_packages(conn: Connection, mailbox_id: str) -> int:
 
 
 def stage(
-    conn: Connection,
+    conn: Sql,
     id_: str,
     *,
     mailbox_id: str,
@@ -106,14 +106,19 @@ def stage(
         "INSERT INTO packages (id, mailbox, issuer, seq, not_after, uses, staging_entry)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, not_after = excluded.not_after,"
-        " uses = max(uses, excluded.uses),"
+        " uses = CASE WHEN packages.uses < excluded.uses THEN excluded.uses ELSE packages.uses END,"
         " staging_entry = excluded.staging_entry, suspended = 0",
         (id_, mailbox_id, issuer, seq, not_after, uses, entry),
     )
     conn.execute(
-        "INSERT OR REPLACE INTO tickets (package, digest, ticket, holder, grant_digest,"
+        "INSERT INTO tickets (package, digest, ticket, holder, grant_digest,"
         " valid_from, valid_until, max_uses, min_interval, list, list_index)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (package) DO UPDATE SET digest = excluded.digest, ticket = excluded.ticket,"
+        " holder = excluded.holder, grant_digest = excluded.grant_digest,"
+        " valid_from = excluded.valid_from, valid_until = excluded.valid_until,"
+        " max_uses = excluded.max_uses, min_interval = excluded.min_interval,"
+        " list = excluded.list, list_index = excluded.list_index",
         (
             id_,
             ticket.digest,
@@ -138,17 +143,17 @@ def stage(
     drop_unneeded(conn, id_)
 
 
-def drop_unneeded(conn: Connection, id_: str) -> None:
+def drop_unneeded(conn: Sql, id_: str) -> None:
     """Erase the older versions of a package that no open answer needs."""
     conn.execute(
-        "DELETE FROM contents WHERE package = ?1"
-        " AND seq <> (SELECT seq FROM packages WHERE id = ?1)"
-        " AND seq NOT IN (SELECT seq FROM answers WHERE package = ?1)",
+        "DELETE FROM contents WHERE package = ?"
+        " AND seq <> (SELECT seq FROM packages WHERE id = contents.package)"
+        " AND seq NOT IN (SELECT seq FROM answers WHERE answers.package = contents.package)",
         (id_,),
     )
 
 
-def ticket(conn: Connection, id_: str) -> TicketRow | None:
+def ticket(conn: Sql, id_: str) -> TicketRow | None:
     row = conn.execute(
         "SELECT digest, ticket, holder, grant_digest, valid_from, valid_until, max_uses,"
         " min_interval, list, list_index FROM tickets WHERE package = ?",
@@ -157,21 +162,21 @@ def ticket(conn: Connection, id_: str) -> TicketRow | None:
     return None if row is None else TicketRow(**dict(row))
 
 
-def content(conn: Connection, id_: str, seq: int) -> ContentRow | None:
+def content(conn: Sql, id_: str, seq: int) -> ContentRow | None:
     row = conn.execute(
         "SELECT sha256, manifest, sealed FROM contents WHERE package = ? AND seq = ?", (id_, seq)
     ).fetchone()
     return None if row is None else ContentRow(**dict(row))
 
 
-def manifest(conn: Connection, id_: str, seq: int) -> bytes | None:
+def manifest(conn: Sql, id_: str, seq: int) -> bytes | None:
     row = conn.execute(
         "SELECT manifest FROM contents WHERE package = ? AND seq = ?", (id_, seq)
     ).fetchone()
     return None if row is None else bytes(row["manifest"])
 
 
-def end(conn: Connection, id_: str, *, entry: int | None) -> None:
+def end(conn: Sql, id_: str, *, entry: int | None) -> None:
     """Erase ciphertext, manifest, ticket and answers; the id, the count and the events stay."""
     conn.execute("DELETE FROM contents WHERE package = ?", (id_,))
     conn.execute("DELETE FROM tickets WHERE package = ?", (id_,))
@@ -182,7 +187,7 @@ def end(conn: Connection, id_: str, *, entry: int | None) -> None:
     )
 
 
-def expire(conn: Connection, id_: str) -> None:
+def expire(conn: Sql, id_: str) -> None:
     """Erase the contents of a package past its end. The ticket stays for a while, so that a late
     redemption hears that it is over, and not that its owner ended it."""
     conn.execute("DELETE FROM contents WHERE package = ?", (id_,))
@@ -190,7 +195,7 @@ def expire(conn: Connection, id_: str) -> None:
     conn.execute("UPDATE packages SET state = 'over' WHERE id = ?", (id_,))
 
 
-def suspend_all(conn: Connection) -> None:
+def suspend_all(conn: Sql) -> None:
     """Every live package and every status list waits for its owner; no answer of before is given
     again."""
     conn.execute("UPDATE packages SET suspended = 1 WHERE state <> 'ended'")
@@ -201,14 +206,14 @@ def suspend_all(conn: Connection) -> None:
 # --- events and answers
 
 
-def presented(conn: Connection, redemption: str) -> bool:
+def presented(conn: Sql, redemption: str) -> bool:
     """Whether this redemption id is used up."""
     row = conn.execute("SELECT 1 FROM events WHERE redemption = ?", (redemption,)).fetchone()
     return row is not None
 
 
 def add_event(
-    conn: Connection,
+    conn: Sql,
     id_: str,
     *,
     ordinal: int,
@@ -226,18 +231,18 @@ def add_event(
     conn.execute("UPDATE packages SET events = ?, last_leaf = ? WHERE id = ?", (ordinal, leaf, id_))
 
 
-def count_use(conn: Connection, id_: str, *, at: int) -> None:
+def count_use(conn: Sql, id_: str, *, at: int) -> None:
     conn.execute("UPDATE packages SET uses = uses + 1, last_use = ? WHERE id = ?", (at, id_))
 
 
-def count_refusal(conn: Connection, id_: str, *, day: int, count: int) -> None:
+def count_refusal(conn: Sql, id_: str, *, day: int, count: int) -> None:
     conn.execute(
         "UPDATE packages SET refusal_day = ?, refusals = ? WHERE id = ?", (day, count, id_)
     )
 
 
 def events(
-    conn: Connection, id_: str, *, after: int, limit: int, max_bytes: int
+    conn: Sql, id_: str, *, after: int, limit: int, max_bytes: int
 ) -> tuple[list[tuple[int, str, bytes | None]], bool]:
     """The next events as (ordinal, receipt, presentation), and whether there are more."""
     found: list[tuple[int, str, bytes | None]] = []
@@ -259,7 +264,7 @@ def events(
     return found, False
 
 
-def erase_presentations(conn: Connection, id_: str, *, through: int) -> None:
+def erase_presentations(conn: Sql, id_: str, *, through: int) -> None:
     conn.execute(
         "UPDATE events SET presentation = NULL"
         " WHERE package = ? AND ordinal <= ? AND presentation IS NOT NULL",
@@ -267,7 +272,7 @@ def erase_presentations(conn: Connection, id_: str, *, through: int) -> None:
     )
 
 
-def add_answer(conn: Connection, redemption: str, row: AnswerRow) -> None:
+def add_answer(conn: Sql, redemption: str, row: AnswerRow) -> None:
     conn.execute(
         "INSERT INTO answers (redemption, package, seq, holder, entry, expires)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -275,7 +280,7 @@ def add_answer(conn: Connection, redemption: str, row: AnswerRow) -> None:
     )
 
 
-def answer(conn: Connection, redemption: str) -> AnswerRow | None:
+def answer(conn: Sql, redemption: str) -> AnswerRow | None:
     row = conn.execute(
         "SELECT package, seq, holder, entry, expires FROM answers WHERE redemption = ?",
         (redemption,),
@@ -283,7 +288,7 @@ def answer(conn: Connection, redemption: str) -> AnswerRow | None:
     return None if row is None else AnswerRow(**dict(row))
 
 
-def delete_answer(conn: Connection, redemption: str, id_: str) -> None:
+def delete_answer(conn: Sql, redemption: str, id_: str) -> None:
     conn.execute("DELETE FROM answers WHERE redemption = ?", (redemption,))
     drop_unneeded(conn, id_)
 
@@ -291,7 +296,7 @@ def delete_answer(conn: Connection, redemption: str, id_: str) -> None:
 # --- status lists
 
 
-def status_list(conn: Connection, id_: str) -> ListRow | None:
+def status_list(conn: Sql, id_: str) -> ListRow | None:
     row = conn.execute(
         "SELECT mailbox, issuer, sequence, digest, valid_until, entry, credential, suspended"
         " FROM status_lists WHERE id = ?",
@@ -302,19 +307,23 @@ def status_list(conn: Connection, id_: str) -> ListRow | None:
     return ListRow(**{**dict(row), "suspended": bool(row["suspended"])})
 
 
-def lists_of(conn: Connection, mailbox_id: str) -> list[tuple[str, int]]:
+def lists_of(conn: Sql, mailbox_id: str) -> list[tuple[str, int]]:
     rows = conn.execute(
         "SELECT id, sequence FROM status_lists WHERE mailbox = ? ORDER BY id", (mailbox_id,)
     )
     return [(row["id"], row["sequence"]) for row in rows]
 
 
-def put_list(conn: Connection, id_: str, row: ListRow) -> None:
+def put_list(conn: Sql, id_: str, row: ListRow) -> None:
     """Put a list in the place of the one before; it waits for nobody any more."""
     conn.execute(
-        "INSERT OR REPLACE INTO status_lists"
+        "INSERT INTO status_lists"
         " (id, mailbox, issuer, sequence, digest, valid_until, entry, credential)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET mailbox = excluded.mailbox, issuer = excluded.issuer,"
+        " sequence = excluded.sequence, digest = excluded.digest,"
+        " valid_until = excluded.valid_until, entry = excluded.entry,"
+        " credential = excluded.credential, suspended = 0",
         (
             id_,
             row.mailbox,

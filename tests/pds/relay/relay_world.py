@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from credentials.contexts import PROFILE_CONTEXT
 from credentials.presentation import sign_presentation
 from credentials.proof import sign_object
@@ -333,10 +335,22 @@ class InProcess:
         return self.world.send(method, url.removeprefix(self.world.url), headers, body)
 
 
+@dataclass
+class Engine:
+    """Where the relays of a test keep their rows: a PostgreSQL's conninfo, or None for a file."""
+
+    database: str | None = None
+
+
+ENGINE = Engine()
+FILE_ONLY = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+"""For what concerns the file and its folder."""
+
+
 def make_world(data: Path, *, clock: Clock | None = None, **settings: Any) -> World:
     """A relay in this process, and a holder and a company at it."""
     clock = clock or Clock()
-    app = create_app(data, url=URL, clock=clock, **settings)
+    app = create_app(data, url=URL, clock=clock, database=ENGINE.database, **settings)
     return World(send=flask_send(app), clock=clock, app=app)
 
 
@@ -347,6 +361,6 @@ def close(world: World) -> None:
 def reopen(world: World, data: Path, **settings: Any) -> World:
     """The same people after the relay was stopped and started again."""
     close(world)
-    app = create_app(data, url=URL, clock=world.clock, **settings)
+    app = create_app(data, url=URL, clock=world.clock, database=ENGINE.database, **settings)
     world.app, world.send = app, flask_send(app)
     return world

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from relay_world import URL, Clock, World, close, flask_send, make_world, reopen
+from relay_world import ENGINE, FILE_ONLY, URL, Clock, World, close, flask_send, make_world, reopen
 
 from credentials.contexts import PDS_V1, context_bytes
 from did.keys import SigningKey, VerifyKey
@@ -280,6 +280,7 @@ def test_a_busy_database_is_503(world: World, monkeypatch: pytest.MonkeyPatch) -
     assert world.create().status == 201
 
 
+@FILE_ONLY
 def test_the_data_folder_is_private_and_whole(world: World, data: Path) -> None:
     """Database and log key are readable by their owner only; no other file is left."""
     world.create()
@@ -301,10 +302,10 @@ def test_a_restart_keeps_log_and_key(world: World, data: Path) -> None:
 
 
 def test_a_folder_is_of_one_address_and_one_key(world: World, data: Path) -> None:
-    """Another address, another key or none, and a foreign database are refused, with a reason."""
+    """Another address, another key or none are refused, with a reason."""
     close(world)
     with pytest.raises(RelayError) as refused:
-        create_app(data, url="https://other.example")
+        create_app(data, url="https://other.example", database=ENGINE.database)
     assert refused.value.code == "relay.other_address"
     key = (data / "log-key").read_bytes()
     for content in (os.urandom(32), b"short", None):
@@ -314,9 +315,15 @@ def test_a_folder_is_of_one_address_and_one_key(world: World, data: Path) -> Non
         else:
             (data / "log-key").unlink(missing_ok=True)
         with pytest.raises(RelayError) as refused:
-            create_app(data, url=URL)
+            create_app(data, url=URL, database=ENGINE.database)
         assert refused.value.code == "relay.log_key"
         (data / "log-key").write_bytes(key)
+
+
+@FILE_ONLY
+def test_another_programs_file_is_refused(world: World, data: Path) -> None:
+    """What lies at relay.db and is no database of ours stays as it is."""
+    close(world)
     (data / "relay.db").write_bytes(b"not a database at all" * 500)
     with pytest.raises(DbError):
         create_app(data, url=URL)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from relay_world import Clock, Reply, World, close, flask_send, make_world
+from relay_world import ENGINE, Clock, Reply, World, close, flask_send, make_world
 
 from credentials.webvh import PROOFS
 from did.identifier import Did
@@ -339,7 +339,7 @@ def test_a_relay_from_a_backup_waits_for_the_owner(world: World, data: Path) -> 
     person.put(log)
     other.put(same)
     close(world)
-    mark_restored(data)
+    mark_restored(data, database=ENGINE.database)
     app = create_app(data, url=URL, clock=world.clock)
     world.app, world.send = app, flask_send(app)
     waiting = person.get()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from relay_world import START, World, close, make_world
+from relay_world import ENGINE, START, World, close, make_world
 
 from did.multikey import b64url_decode, b64url_encode
 from did.time import format_time
@@ -15,7 +15,7 @@ from pds.relay import challenge, forms
 from pds.relay.errors import Refused, RelayError
 from pds.relay.limits import Limits, RegistrationLimit, address_prefix
 from pds.relay.restore import mark_restored
-from pds.relay.store import connections, schema
+from pds.relay.store import Store, engines, schema
 from pds.wire import new_id
 
 KEY = bytes(32)
@@ -98,7 +98,7 @@ def test_a_number_is_read_only_in_its_own_spelling(text: str) -> None:
     assert str(value) == text
 
 
-def _rows(world: World, table: str, where: str = "1") -> int:
+def _rows(world: World, table: str, where: str = "1 = 1") -> int:
     with world.app.extensions["relay"].store.read() as conn:
         return int(conn.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0])
 
@@ -243,8 +243,8 @@ def test_a_database_of_before_counts_what_it_holds(
 ) -> None:
     """The migration counts what was there."""
     with monkeypatch.context() as patch:
-        patch.setattr(connections, "MIGRATIONS", schema.MIGRATIONS[:1])
-        store = connections.Store(data)
+        patch.setattr(engines, "MIGRATIONS", schema.MIGRATIONS[:1])
+        store = Store(engines.SqliteEngine(data))
         with store.write() as conn:
             for mailbox in ("a", "b"):
                 conn.execute("INSERT INTO mailboxes VALUES (?, 'o', 0, 0, 0)", (mailbox,))
@@ -257,7 +257,7 @@ def test_a_database_of_before_counts_what_it_holds(
             )
             conn.execute("INSERT INTO contents VALUES ('p', 1, 's', x'01', x'01020304')")
         store.close()
-    store = connections.Store(data)
+    store = Store(engines.SqliteEngine(data))
     with store.read() as conn:
         rows = conn.execute("SELECT id, held FROM mailboxes ORDER BY id").fetchall()
     store.close()
@@ -274,5 +274,5 @@ def test_marking_a_restore_needs_a_relay(tmp_path: Path) -> None:
     close(world)
     (tmp_path / "relay" / "log-key").unlink()
     with pytest.raises(RelayError) as refused:
-        mark_restored(tmp_path / "relay")
+        mark_restored(tmp_path / "relay", database=ENGINE.database)
     assert refused.value.code == "relay.log_key"

@@ -9,6 +9,7 @@ import pytest
 
 from pds.db import Connection, DbBusy, DbError, open_plain
 from pds.relay.store import Store, log
+from pds.relay.store.engines import SqliteEngine
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
-    made = Store(path)
+    made = Store(SqliteEngine(path))
     yield made
     made.close()
 
@@ -93,8 +94,8 @@ def test_an_act_is_durable_when_the_block_is_left(store: Store, path: Path) -> N
 def test_acts_that_wait_share_a_commit(store: Store, path: Path) -> None:
     """Who waits while an act runs joins it; all return, and all is there."""
     commits: list[str] = []
-    store._writer = _Watched(  # type: ignore[assignment]
-        store._writer, lambda sql: commits.append(sql) if sql == "COMMIT" else None
+    store.engine._writer = _Watched(  # type: ignore[assignment]
+        store.engine._writer, lambda sql: commits.append(sql) if sql == "COMMIT" else None
     )
     assert _queue_up(store, [_put(f"fact {n}") for n in range(8)]) == [None] * 9
     assert _facts(path) == {"first", *(f"fact {n}" for n in range(8))}
@@ -119,7 +120,7 @@ def test_a_commit_that_fails_fails_all_of_it(store: Store, path: Path) -> None:
         if sql == "COMMIT" and broken:
             raise DbError("The disk is full.", code="db.full")
 
-    store._writer = _Watched(store._writer, before)  # type: ignore[assignment]
+    store.engine._writer = _Watched(store.engine._writer, before)  # type: ignore[assignment]
     ends = _queue_up(store, [_put("one"), _fail, _put("two")])
     codes = [end.code if isinstance(end, DbError) else type(end).__name__ for end in ends]
     assert sorted(codes) == ["ZeroDivisionError", "db.full", "db.full", "db.full"]
