@@ -3,13 +3,17 @@
 import os
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
 from pds.cli.output import Settings, pass_settings
+
+if TYPE_CHECKING:
+    from pds.serve import ServeSettings, WsgiApp
 
 
 @click.group()
@@ -41,7 +45,12 @@ def relay() -> None:
     "--dev-tls", is_flag=True, help="Use a throwaway CA and certificate, made in DATA/tls."
 )
 @click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True,
-              help="Requests that are worked on at the same time.")  # fmt: skip
+              help="Requests that one worker works on at the same time.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
+              help="Processes behind the one port.")  # fmt: skip
+@click.option("--database", envvar="PDS_RELAY_DATABASE", metavar="CONNINFO",
+              help="A PostgreSQL instead of DATA/relay.db: postgresql://host/name, without the"
+              " password, which libpq takes from its own files. Also PDS_RELAY_DATABASE.")  # fmt: skip
 @pass_settings
 def serve(
     settings: Settings,
@@ -54,8 +63,10 @@ def serve(
     registrations_per_hour: int,
     dev_tls: bool,
     threads: int,
+    workers: int,
+    database: str | None,
 ) -> None:
-    """Run a relay in the foreground until SIGTERM or Ctrl-C.
+    """Run a relay in the foreground until SIGTERM or Ctrl-C; SIGHUP reloads it.
 
     Behind a TLS proxy, --url is the public https address, and --host and --port are where the
     proxy forwards to. With --registration token, the token is in DATA/registration-token.
@@ -63,10 +74,7 @@ def serve(
     For development, --dev-tls serves an https --url without a proxy. Sandbox vaults then find it
     by --dev-trust NAME=127.0.0.1:PORT,DATA/tls/ca.pem.
     """
-    from pds.relay.app import create_app
-    from pds.relay.limits import Limits
-    from pds.serve import ServeSettings
-    from pds.serve import serve as run
+    from pds.serve import ServeSettings, supervise
     from pds.wire import parse_relay_url
 
     url = parse_relay_url(url)
@@ -84,13 +92,6 @@ def serve(
         if parts.scheme != "https":
             raise click.UsageError("--dev-tls goes with an https --url.")
         tls = make_development_tls(data / "tls", [parts.hostname or ""], now=utc_now())
-    app = create_app(
-        data,
-        url=url,
-        registration=registration,
-        token=token,
-        limits=Limits(registrations_per_hour=registrations_per_hour),
-    )
     hosts = {parts.netloc, f"{host}:{listen}", f"localhost:{listen}", f"127.0.0.1:{listen}"}
 
     def ready(actual: int) -> None:
@@ -101,9 +102,23 @@ def serve(
             click.echo(f'{{"listening": {actual}}}')
             sys.stdout.flush()
 
-    run(
-        app,
-        ServeSettings(
+    def load() -> "tuple[Callable[[], WsgiApp], ServeSettings]":
+        def make() -> "WsgiApp":
+            # Only in a worker: the process above them stays small.
+            from pds.relay.app import create_app
+            from pds.relay.limits import Limits
+
+            app: WsgiApp = create_app(
+                data,
+                url=url,
+                database=database,
+                registration=registration,
+                token=token,
+                limits=Limits(registrations_per_hour=registrations_per_hour),
+            )
+            return app
+
+        return make, ServeSettings(
             host=host,
             port=listen,
             threads=threads,
@@ -111,10 +126,9 @@ def serve(
             tls_key=None if tls is None else tls.key,
             allowed_hosts=frozenset(hosts),
             pass_address=True,
-        ),
-        on_ready=ready,
-        lock_dir=data,
-    )
+        )
+
+    supervise(load, workers=workers, on_ready=ready, lock_dir=data)
 
 
 def _token(data: Path) -> str:

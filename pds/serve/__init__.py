@@ -17,5 +17,7 @@ Not done here: routing, rate limits, authentication, trust in ``X-Forwarded-*``.
 
 from pds.serve.run import serve
 from pds.serve.settings import ServeError, ServeSettings
+from pds.serve.supervisor import supervise
+from pds.serve.wsgi import WsgiApp
 
-__all__ = ["ServeError", "ServeSettings", "serve"]
+__all__ = ["ServeError", "ServeSettings", "WsgiApp", "serve", "supervise"]

@@ -51,12 +51,12 @@ def serve(
     """
     if threading.current_thread() is not threading.main_thread():
         raise ServeError("A server must be run in the main thread.", code="serve.failed")
-    with nullcontext() if lock_dir is None else _locked(lock_dir):
-        _check_tls(settings)
+    with nullcontext() if lock_dir is None else locked(lock_dir):
+        check_tls(settings)
         before = _foreign_threads()
         try:
-            with _listening(settings) as listener:
-                asyncio.run(_run(wsgi_app, settings, listener, on_ready))
+            with listening(settings) as listener:
+                asyncio.run(run(wsgi_app, settings, listener, on_ready))
         finally:
             # granian's threads say goodbye to Python a moment after the server has ended. If the
             # interpreter goes down under them they panic, which may abort the process.
@@ -65,12 +65,13 @@ def serve(
                 time.sleep(0.001)
 
 
-async def _run(
+async def run(
     wsgi_app: WsgiApp,
     settings: ServeSettings,
     listener: socket.socket,
     on_ready: Callable[[int], None] | None,
 ) -> None:
+    """Serve on ``listener`` until SIGTERM or SIGINT; ``serve`` says what holds meanwhile."""
     loop = asyncio.get_running_loop()
     port: int = listener.getsockname()[1]
     started, stop = asyncio.Event(), asyncio.Event()
@@ -186,7 +187,7 @@ def _foreign_threads() -> set[int]:
 
 
 @contextmanager
-def _listening(settings: ServeSettings) -> Iterator[socket.socket]:
+def listening(settings: ServeSettings) -> Iterator[socket.socket]:
     """A listening socket on a port that nobody else listens on, and nobody else can join."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
@@ -212,7 +213,7 @@ def _listening(settings: ServeSettings) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold ``folder/lock``. The system lets go of it when the process ends, however it ends."""
     try:
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -236,7 +237,8 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _check_tls(settings: ServeSettings) -> None:
+def check_tls(settings: ServeSettings) -> None:
+    """Return if the certificate and the key can be used. Raises ``ServeError`` ``serve.tls``."""
     if settings.tls_cert is None or settings.tls_key is None:
         return
     try:

@@ -29,7 +29,7 @@ HOST = "relay.example"
 
 def make(data: Path, **settings: Any) -> World:
     clock = Clock()
-    app = create_app(data, url=URL, clock=clock, **settings)
+    app = create_app(data, url=URL, clock=clock, database=ENGINE.database, **settings)
     return World(send=flask_send(app), clock=clock, url=URL, app=app)
 
 
@@ -340,7 +340,7 @@ def test_a_relay_from_a_backup_waits_for_the_owner(world: World, data: Path) -> 
     other.put(same)
     close(world)
     mark_restored(data, database=ENGINE.database)
-    app = create_app(data, url=URL, clock=world.clock)
+    app = create_app(data, url=URL, clock=world.clock, database=ENGINE.database)
     world.app, world.send = app, flask_send(app)
     waiting = person.get()
     assert (waiting.status, waiting.code) == (503, "relay.suspended")
