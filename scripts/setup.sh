@@ -4,6 +4,7 @@
 #   setup_venv base   what the product needs
 #   setup_venv dev    and what the checks need besides
 #   setup_browser     a Chromium
+#   setup_postgres    a PostgreSQL server
 
 setup_venv() {
     local want="$1" python="${PYTHON:-python3}" stamp have log
@@ -89,4 +90,26 @@ setup_browser() {
 _has_browser() {
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
         command -v google-chrome >/dev/null
+}
+
+# A PostgreSQL server, for the relay's tests on it. One that is there is used; root has it installed.
+# Returns 1, having said what to install, when it cannot be had.
+setup_postgres() {
+    _has_postgres && return 0
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "setting up PostgreSQL"
+        # The package would start a server of its own, which nobody asked for.
+        mkdir -p /etc/postgresql-common
+        [ -e /etc/postgresql-common/createcluster.conf ] ||
+            echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+        (timeout 300 apt-get update && DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install \
+            --yes --no-install-recommends postgresql) >/dev/null 2>&1 </dev/null
+        _has_postgres && return 0
+    fi
+    echo "PostgreSQL is needed. On Debian: apt-get install postgresql" >&2
+    return 1
+}
+
+_has_postgres() {
+    command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
 }

@@ -97,6 +97,8 @@ LIBRARIES = {
     "http_message_signatures": ("pds.wire.library",),
     "urllib3": ("pds.net",),
     "sqlcipher3": ("pds.db",),
+    "psycopg": ("pds.db.postgres",),
+    "psycopg_pool": ("pds.db.postgres",),
     "granian": ("pds.serve",),
     "flask": ("pds.relay", "pds.company", "pds.portal", "pds.vcapi"),
     "werkzeug": ("pds.relay", "pds.company", "pds.portal", "pds.vcapi"),

@@ -49,8 +49,8 @@ def relay() -> None:
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Processes behind the one port.")  # fmt: skip
 @click.option("--database", envvar="PDS_RELAY_DATABASE", metavar="CONNINFO",
-              help="A PostgreSQL instead of DATA/relay.db: postgresql://host/name, without the"
-              " password, which libpq takes from its own files. Also PDS_RELAY_DATABASE.")  # fmt: skip
+              help="A PostgreSQL instead of DATA/relay.db: postgresql://host/name. A password"
+              " belongs into libpq's own files. Also PDS_RELAY_DATABASE.")  # fmt: skip
 @pass_settings
 def serve(
     settings: Settings,
