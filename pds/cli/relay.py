@@ -77,6 +77,7 @@ def serve(
     from pds.serve import ServeSettings, supervise
     from pds.wire import parse_relay_url
 
+    _check_database(database)
     url = parse_relay_url(url)
     parts = urlsplit(url)
     listen = port if port is not None else parts.port
@@ -131,6 +132,18 @@ def serve(
     supervise(load, workers=workers, on_ready=ready, lock_dir=data)
 
 
+def _check_database(database: str | None) -> None:
+    """Every user of the machine can read the words of a command."""
+    if database is None or os.environ.get("PDS_RELAY_DATABASE") == database:
+        return
+    from pds.db.postgres import has_password
+
+    if has_password(database):
+        raise click.UsageError(
+            "A password has no place in a command: put it into ~/.pgpass or PDS_RELAY_DATABASE."
+        )
+
+
 def _token(data: Path) -> str:
     place = data / "registration-token"
     if not place.exists():
@@ -143,16 +156,48 @@ def _token(data: Path) -> str:
 @relay.command()
 @click.option("--data", required=True, help="The relay's folder.",
               type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
+@click.option("--database", envvar="PDS_RELAY_DATABASE", metavar="CONNINFO",
+              help="Its PostgreSQL, if it has one. Also PDS_RELAY_DATABASE.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_settings
-def restored(settings: Settings, *, data: Path, yes: bool) -> None:
+def restored(settings: Settings, *, data: Path, database: str | None, yes: bool) -> None:
     """Say that DATA came back from a backup: a new log origin begins, and every package is
     suspended until its owner stages it again."""
     from pds.relay.restore import mark_restored
 
     settings.confirm("Suspend every package and begin a new log?", yes=yes)
-    mark_restored(data)
+    _check_database(database)
+    mark_restored(data, database=database)
     settings.emit({"restored": True}, "Marked. Start the relay; owners stage again by themselves.")
+
+
+@relay.command()
+@click.option("--data", required=True, help="The relay's folder.",
+              type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
+@click.option("--from", "source", metavar="CONNINFO", help="The PostgreSQL that it leaves.")
+@click.option("--to", "target", metavar="CONNINFO", help="The PostgreSQL that it goes to.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_settings
+def migrate(
+    settings: Settings, *, data: Path, source: str | None, target: str | None, yes: bool
+) -> None:
+    """Move the stopped relay of DATA to a PostgreSQL, with --to, or back to its file, with --from.
+
+    Every row is carried over and compared, or nothing is. The old database stays as it is, but
+    cannot be started again.
+
+    \b
+    Example: pds relay migrate --data /srv/relay --to postgresql:///relay
+    """
+    from pds.relay.move import move
+
+    if source is None and target is None:
+        raise click.UsageError("Say where it goes: --to CONNINFO, or --from CONNINFO for the file.")
+    _check_database(source)
+    _check_database(target)
+    settings.confirm("Move the relay? It must be stopped.", yes=yes)
+    rows = move(data, source=source, target=target)
+    settings.emit({"rows": rows}, f"Moved {sum(rows.values())} rows. Start it at its new place.")
 
 
 @relay.command()

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from sqlcipher3 import dbapi2
 
@@ -47,6 +48,10 @@ class Connection(dbapi2.Connection):  # type: ignore[misc]  # the library has no
 
     folder: Path | None = None
     """Where the file lies; None in memory."""
+
+    def stream(self, sql: str, /) -> Iterator[Any]:
+        """The rows of a query of any length, without holding them all."""
+        return iter(self.execute(sql))
 
 
 def open_plain(path: Path | str, *, read_only: bool = False) -> Connection:

@@ -21,6 +21,7 @@ _APPLICATION: Final = "pds"
 _CONNECT_SECONDS: Final = 5
 _READERS: Final = 8
 _READER_SECONDS: Final = 10.0
+_STREAMED: Final = 500
 _KEEP_ALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
 
 
@@ -72,6 +73,13 @@ class PostgresConnection:
         cursor = self.raw.cursor()
         cursor.executemany(_translated(sql), rows)
         return cursor
+
+    def stream(self, sql: str, /) -> Iterator[Row]:
+        """The rows of a query of any length, without holding them all; within a transaction."""
+        with self.raw.cursor(name="pds_stream") as cursor:
+            cursor.itersize = _STREAMED
+            cursor.execute(_translated(sql), ())
+            yield from cursor
 
     def script(self, sql: str) -> None:
         """Several statements at once, without parameters."""

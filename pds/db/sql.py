@@ -22,3 +22,6 @@ class Sql(Protocol):
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Any:
         """Run one statement for each of the rows."""
+
+    def stream(self, sql: str, /) -> Iterable[Any]:
+        """The rows of a query of any length, without holding them all."""

@@ -17,6 +17,8 @@ from pds.relay.store.engines import open_engine
 
 DATABASE = "relay.db"
 LOG_KEY = "log-key"
+MOVED = "moved"
+"""The fact that this relay lives on in another database."""
 
 
 def open_folder(data: Path, *, url: str, database: str | None = None) -> tuple[Store, SigningKey]:
@@ -41,6 +43,7 @@ def open_folder(data: Path, *, url: str, database: str | None = None) -> tuple[S
                 log.set_fact(conn, "challenge-key", secrets.token_bytes(32))
                 begin_log(conn, url=url, key=key)
             else:
+                check_not_moved(conn)
                 check_key(conn, key)
                 if known != url.encode():
                     raise RelayError(
@@ -66,6 +69,16 @@ def check_key(conn: Sql, key: SigningKey) -> None:
     """The key in the folder is the one that signed this log."""
     if log.fact(conn, "log-key") != key.verify_key.bytes:
         raise _wrong_key("The log key is not the one that belongs to this database.")
+
+
+def check_not_moved(conn: Sql) -> None:
+    """The relay lives here. Raises ``RelayError`` ``relay.moved``."""
+    if log.fact(conn, MOVED) is not None:
+        raise RelayError(
+            "This relay has moved to another database.",
+            code="relay.moved",
+            hint="Start it with --database, or without if it moved back to its folder.",
+        )
 
 
 def read_log_key(path: Path) -> SigningKey:

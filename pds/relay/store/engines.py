@@ -44,6 +44,9 @@ class Engine(Protocol):
     def read(self) -> AbstractContextManager[Sql]:
         """One consistent view of what is committed; waits for no writer. For any thread."""
 
+    def rows_came(self, conn: Sql) -> None:
+        """Rows were put in with the numbers that they had elsewhere: go on after the highest."""
+
     def close(self) -> None: ...
 
 
@@ -121,6 +124,9 @@ class SqliteEngine:
                 self._readers.add(conn)
         with transaction(conn, immediate=False):
             yield conn
+
+    def rows_came(self, conn: Sql) -> None:
+        """SQLite's own numbers always go on after the highest."""
 
     def close(self) -> None:
         with self._readers_lock:
@@ -205,6 +211,12 @@ class PostgresEngine:
 
     def read(self) -> AbstractContextManager[Sql]:
         return self._readers.read()
+
+    def rows_came(self, conn: Sql) -> None:
+        conn.execute(
+            "SELECT setval(pg_get_serial_sequence('log_entries', 'number'),"
+            " (SELECT coalesce(max(number), 0) + 1 FROM log_entries), false)"
+        )
 
     def close(self) -> None:
         self._readers.close()

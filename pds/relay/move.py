@@ -1,0 +1,109 @@
+"""Moving a relay from a file to a PostgreSQL, or back, without losing a row.
+
+The source is not changed but for one word: that it has moved, so that it can never be started
+again beside its successor and count what that one counts.
+"""
+
+from pathlib import Path
+
+from did.errors import DidError
+from did.keys import SigningKey, VerifyKey
+from pds.db import Sql
+from pds.log.checkpoint import open_checkpoint
+from pds.log.errors import LogError
+from pds.log.tree import Tree
+from pds.relay.errors import RelayError
+from pds.relay.folder import DATABASE, LOG_KEY, MOVED, check_key, read_log_key
+from pds.relay.store import log, transfer
+from pds.relay.store.engines import Engine, open_engine
+
+
+def move(data: Path, *, source: str | None, target: str | None) -> dict[str, int]:
+    """Carry the relay in the folder ``data`` over; how many rows there were, by table.
+
+    ``source`` and ``target`` are the conninfo of a PostgreSQL, or None for ``relay.db`` in the
+    folder; the log key stays where it is. The relay must not be running. All rows arrive, or none:
+    they are compared before they count. Called again after it was interrupted, it finishes.
+
+    Raises ``RelayError`` (``relay.no_data``, ``relay.moved``, ``relay.log_key``,
+    ``relay.target_in_use``, ``relay.incomplete``) and ``DbError``.
+    """
+    if source == target:
+        raise RelayError("Source and target are the same.", code="relay.settings")
+    if source is None and not (data / DATABASE).exists():
+        raise RelayError("There is no relay in this folder.", code="relay.no_data")
+    key = read_log_key(data / LOG_KEY)
+    old = open_engine(data / DATABASE, source)
+    try:
+        new = open_engine(data / DATABASE, target)
+        try:
+            return _move(old, new, key)
+        finally:
+            new.close()
+    finally:
+        old.close()
+
+
+def _move(old: Engine, new: Engine, key: SigningKey) -> dict[str, int]:
+    try:
+        with old.translate():
+            source = old.begin()
+            if log.fact(source, "url") is None:
+                raise RelayError("There is no relay in this database.", code="relay.no_data")
+            if log.fact(source, MOVED) is not None:
+                raise RelayError("This relay has moved already.", code="relay.moved")
+            check_key(source, key)
+            counts = _copy(source, new, key)
+            log.set_fact(source, MOVED, new.name.encode())
+            old.commit()
+    finally:
+        old.rollback()
+    return counts
+
+
+def _copy(source: Sql, new: Engine, key: SigningKey) -> dict[str, int]:
+    try:
+        with new.translate():
+            target = new.begin()
+            if transfer.is_empty(target):
+                counts = transfer.carry_over(source, target, new)
+            elif _is_copy(source, target):
+                counts = {}
+            else:
+                raise RelayError(
+                    "Another relay is in the target database.",
+                    code="relay.target_in_use",
+                    hint="Give this one a database of its own. Nothing was changed.",
+                )
+            wrong = transfer.differences(source, target)
+            if wrong or not _is_whole(target, key.verify_key):
+                raise RelayError(
+                    "Not everything arrived; nothing was changed.",
+                    code="relay.incomplete",
+                    hint="Check the source first: is its disk in order?",
+                )
+            new.commit()
+    finally:
+        new.rollback()
+    return counts
+
+
+def _is_copy(source: Sql, target: Sql) -> bool:
+    """Whether the target is what an earlier attempt left, that was stopped before its last word."""
+    names = ("url", "log-key", "challenge-key")
+    return (
+        all(log.fact(source, name) == log.fact(target, name) for name in names)
+        and log.current(source) == log.current(target)
+        and log.fact(target, MOVED) is None
+    )
+
+
+def _is_whole(conn: Sql, key: VerifyKey) -> bool:
+    """Whether the nodes of the log lead to the root that was signed last."""
+    current = log.current(conn)
+    try:
+        signed = open_checkpoint(current.checkpoint, origin=current.origin, key=key)
+        tree = Tree(log.SqlNodes(conn, current.number), current.size)
+    except (LogError, DidError, LookupError):
+        return False
+    return (signed.size, signed.root) == (tree.size, tree.root())
