@@ -84,7 +84,8 @@ class Door:
             protocol.response_empty(response.status, headers)
 
     def stop(self) -> None:
-        """Give up every body that is still being read, and every request that comes after."""
+        """Give up every body that is still on its way. A request that is complete is answered: the
+        server closes its connection after it, and takes no new ones."""
         self._stopping = True
         now = asyncio.get_running_loop().time()
         for timeout in self._reading:
@@ -96,8 +97,6 @@ class Door:
         try:
             if length:
                 body, held = await self._read(protocol, length)
-            if self._stopping:
-                raise _stopping()
             environ = environ_of(
                 method=scope.method,
                 path=scope.path,

@@ -140,11 +140,14 @@ class _Supervisor:
 
     def _start(self) -> _Worker:
         reading, writing = os.pipe()
+        # Until the worker has its own handlers, a signal to it would be told to its parent.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid == 0:
             os.close(reading)
             os.close(self._life)
             _work(self._load, self._listener, alive=self._alive, say=writing)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.close(writing)
         worker = _Worker(pid, reading)
         self._selector.register(reading, selectors.EVENT_READ, worker)
@@ -283,6 +286,7 @@ def _work(load: Load, listener: socket.socket, *, alive: int, say: int) -> NoRet
             signal.signal(number, signal.SIG_DFL)
         # Not asked to reload: the parent answers that with new workers.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
         make, settings = load()
         check_tls(settings)
