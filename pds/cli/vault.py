@@ -45,15 +45,24 @@ def unlock(settings: Settings, *, fresh: bool = False, older: bool = False) -> "
 
     process.harden()
     check_vault(settings.vault)  # before anybody types a passphrase
+    passphrase = kit = kept = None
     if settings.use_kit:
-        return Vault.open(settings.vault, kit=settings.kit(), heads=settings.heads, older=older)
-    if not fresh and not settings.passphrase_given:
+        kit = settings.kit()
+    elif not fresh and not settings.passphrase_given:
         kept = _kept(settings)
-        if kept is not None:
-            return Vault.open(settings.vault, data_key=kept, heads=settings.heads, older=older)
-    return Vault.open(
-        settings.vault, passphrase=settings.passphrase(), heads=settings.heads, older=older
+    if kit is None and kept is None:
+        passphrase = settings.passphrase()
+    vault = Vault.open(
+        settings.vault,
+        passphrase=passphrase,
+        kit=kit,
+        data_key=kept,
+        heads=settings.heads,
+        older=older,
     )
+    if vault.reading_only is not None:
+        settings.say(f"The vault is open for reading only, because {vault.reading_only}.")
+    return vault
 
 
 def _kept(settings: Settings) -> "DataKey | None":
@@ -158,7 +167,7 @@ def init(
 def status(settings: Settings) -> None:
     """Unlock the vault once and say how it is."""
     with unlock(settings) as vault:
-        shown = vault.status()
+        shown, reading_only = vault.status(), vault.reading_only
     from did.time import format_time
 
     def when(at: "datetime | None") -> str | None:
@@ -175,6 +184,7 @@ def status(settings: Settings) -> None:
             "liveGrants": shown.live_grants,
             "waiting": shown.waiting,
             "restoring": shown.restoring,
+            "readingOnly": reading_only,
             "lastSync": when(shown.last_sync),
             "lastBackup": when(shown.last_backup),
             "lastRehearsal": when(shown.last_rehearsal),

@@ -5,6 +5,7 @@ from pds.db.connection import (
     Connection,
     IntegrityError,
     open_encrypted,
+    open_for_reading,
     open_plain,
     set_cache,
     transaction,
@@ -12,7 +13,7 @@ from pds.db.connection import (
 )
 from pds.db.errors import DbBusy, DbDamaged, DbError
 from pds.db.maintenance import Compacted, check, compact, copy_encrypted
-from pds.db.migrations import Migration, migrate
+from pds.db.migrations import Migration, migrate, prove_current
 from pds.db.salvage import Salvage, TableReport
 from pds.db.tables import Tables
 
@@ -33,7 +34,9 @@ __all__ = [
     "copy_encrypted",
     "migrate",
     "open_encrypted",
+    "open_for_reading",
     "open_plain",
+    "prove_current",
     "set_cache",
     "transaction",
     "translate",

@@ -10,7 +10,17 @@ from pathlib import Path
 
 from did.multikey import b64url_encode
 from did.time import format_time
-from pds.db import Connection, DbDamaged, Migration, migrate, open_encrypted, transaction
+from pds.db import (
+    Connection,
+    DbDamaged,
+    DbError,
+    Migration,
+    migrate,
+    open_encrypted,
+    open_for_reading,
+    prove_current,
+    transaction,
+)
 from pds.net import DevTrust
 from pds.vault import keyslots
 from pds.vault.derive import Root
@@ -28,6 +38,7 @@ from pds.vault.store.schema import EXCHANGE_SQL
 from pds.wire import parse_relay_url
 
 SLOTS, DATABASE, ATTACHMENTS = "slots.json", "vault.db", "attachments"
+NEXT = "next.db"  # the database under a new key, for as long as ``rotation`` takes
 APPLICATION_ID = 0x50445356  # "PDSV"
 MIGRATIONS = (
     Migration(1, RECORDS_SQL + EXCHANGE_SQL + HISTORY_SQL),
@@ -150,12 +161,43 @@ def open_database(folder: Path, data_key: DataKey) -> Connection:
             conn.close()
             raise
     except DbDamaged as error:
-        raise DbDamaged(
-            str(error),
-            hint="Restore a backup with 'pds restore'. Without one, save what can be read: "
-            "pds vault check --salvage FOLDER",
-        ) from error
+        raise _damaged(error) from error
     return conn
+
+
+def read_database(folder: Path, data_key: DataKey, *, alone: bool) -> Connection:
+    """The database where nothing can be written, neither it nor anything beside it; ``alone`` as
+    ``open_for_reading`` has it.
+
+    Raises as ``open_database``, and ``DbError`` (``db.outdated``).
+    """
+    key = data_key.derive("database")
+    try:
+        try:
+            conn = open_for_reading(folder / DATABASE, key, alone=alone)
+        except DbError as error:
+            # A change of the data key that was cut off before its last step.
+            if error.code != "db.wrong_key_or_damaged" or not (folder / NEXT).exists():
+                raise
+            conn = open_for_reading(folder / NEXT, key, alone=alone)
+        try:
+            prove_current(conn, MIGRATIONS, application_id=APPLICATION_ID)
+            known = int(ExchangeStore(conn).setting("slots_epoch") or "0")
+            keyslots.check_epoch(folder / SLOTS, data_key, at_least=known)
+        except BaseException:
+            conn.close()
+            raise
+    except DbDamaged as error:
+        raise _damaged(error) from error
+    return conn
+
+
+def _damaged(error: DbDamaged) -> DbDamaged:
+    return DbDamaged(
+        str(error),
+        hint="Restore a backup with 'pds restore'. Without one, save what can be read: "
+        "pds vault check --salvage FOLDER",
+    )
 
 
 def sync_folder(folder: Path) -> None:

@@ -59,6 +59,14 @@ class FolderLock:
                 return True
         return False
 
+    def alone_if_free(self) -> bool:
+        """``alone``, and whether it is; if not, it goes on taking part."""
+        try:
+            self.alone()
+        except VaultError:
+            return False
+        return True
+
     def together(self) -> None:
         """Let others take part again."""
         self._take(fcntl.LOCK_SH, wait=True)

@@ -71,6 +71,7 @@ class Keys:
     ) -> WayIn:
         """Another passphrase beside the others. Raises ``vault.passphrase``,
         ``vault.too_many_slots``."""
+        self._ctx.may_write()
         _check_name(name)
         slot_id = keyslots.add_passphrase(
             self._path, self._data_key, passphrase, params=params or Argon2Params()
@@ -79,6 +80,7 @@ class Keys:
 
     def add_keyring(self, *, name: str = "") -> WayIn:
         """A random secret that the keyring of the operating system keeps (``vault.keyring``)."""
+        self._ctx.may_write()
         _check_name(name)
         slot_id = osring.add(self._path, self._data_key, random=self._ctx.random)
         return self._added(slot_id, name)
@@ -87,6 +89,7 @@ class Keys:
         self, new: str, *, slot_id: str | None = None, params: Argon2Params | None = None
     ) -> None:
         """Replace one passphrase, or **all** of them when none is named."""
+        self._ctx.may_write()
         params = params or Argon2Params()
         if slot_id is None:
             self._log("passphrase changed")
@@ -106,6 +109,7 @@ class Keys:
         raises, the old kit is the kit.
         """
 
+        self._ctx.may_write()
         def keep_and_log(words: str) -> None:
             keep(words)
             self._log("kit replaced")
@@ -117,6 +121,7 @@ class Keys:
     def remove(self, slot_id: str, *, without_kit: bool = False) -> None:
         """Take a way in away. Raises ``vault.last_slot`` for the last one that is in a person's
         head or hand, ``vault.last_kit`` for the kit unless ``without_kit``."""
+        self._ctx.may_write()
         way = self.find(slot_id)
         left = [other for other in self.list() if other.id != way.id]
         if left and all(other.kind == "keyring" for other in left):

@@ -71,6 +71,7 @@ from pds.vault.imports.plan import About, Applied
 from pds.vault.inuse import FolderLock
 from pds.vault.keys import Keys
 from pds.vault.keyslots import Argon2Params, DataKey, Keep
+from pds.vault.opening import open_folder
 from pds.vault.outbox import PushReport
 from pds.vault.records import ALWAYS, Page, Query, Record, Undone, Validity
 from pds.vault.rehearsal import Rehearsal, rehearse
@@ -200,6 +201,9 @@ class Vault:
         ``heads`` is a folder, not the vault's, where this machine remembers how far it has seen
         each vault: with it a vault that was put back to an earlier state is refused
         (``vault.rolled_back``). ``older`` takes it all the same; it then counts as restored.
+
+        On a full disk, or where nothing may be written, it opens for reading only:
+        ``reading_only`` says why, and every verb that writes refuses (``pds.vault.opening``).
         """
         files.check_vault(folder)
         lock = FolderLock(folder)
@@ -208,10 +212,15 @@ class Vault:
                 key = files.unlock(folder, passphrase=passphrase, kit=kit)
             else:
                 key = data_key.copy()  # which ends with this vault
-            rotation.settle(folder, key, lock)
-            conn = files.open_database(folder, key)
+            conn, reading_only = open_folder(folder, key, lock)
             try:
-                ctx = Context(conn, folder / files.ATTACHMENTS, clock=clock, random=random)
+                ctx = Context(
+                    conn,
+                    folder / files.ATTACHMENTS,
+                    clock=clock,
+                    random=random,
+                    reading_only=reading_only,
+                )
                 ctx.attachments.tidy()
                 vault = cls(
                     folder,
@@ -336,6 +345,12 @@ class Vault:
     ) -> None:
         self.close()
 
+    @property
+    def reading_only(self) -> str | None:
+        """Why nothing can be written, as a half-sentence; None as a rule."""
+        why = self._ctx.reading_only
+        return None if why is None else why.reason
+
     def status(self) -> Status:
         store = self._ctx.exchange
         last = self._ctx.exchange.setting("last_sync")
@@ -384,6 +399,7 @@ class Vault:
     def compact(self) -> Compacted:
         """Write the database anew without gaps, if it is sound (else ``vault.damaged``); raises
         ``DbError`` as ``pds.db.compact``."""
+        self._ctx.may_write()
         if self.check():
             raise VaultError(
                 "the vault is not sound, and is left as it is",
@@ -416,6 +432,7 @@ class Vault:
         secrets opens the vault.
         """
         ctx = self._ctx
+        ctx.may_write()
         try:
             self._lock.alone()
 
@@ -646,6 +663,7 @@ class Vault:
         there. Raises ``AttachmentError`` (``unreadable``, ``too_large``, ``no_space``,
         ``not_allowed``) and ``RecordError``.
         """
+        self._ctx.may_write()
         self._ctx.records.get(record_id)  # before a gigabyte is read
         if isinstance(source, Path):
             with opened(source) as stream:
@@ -842,21 +860,19 @@ class Vault:
         done = write_export(
             self._ctx, target, categories=categories, company=company, progress=progress
         )
-        with self._ctx.transaction():
-            self._ctx.log("exported", "vault", {"items": done.items})
+        self._note("exported", {"items": done.items})
         return done
 
     def import_export(self, archive: Path) -> TakenIn:
         """Take in the records of an archive that ``export`` wrote; as ``exports.take_in``."""
+        self._ctx.may_write()
         return take_in(self._ctx, archive)
 
     # backups
     def backup(self, target: Path) -> int:
         """Write an encrypted backup; returns its size in bytes."""
         size = backups.write_backup(self._folder, self._ctx, self._data_key, target)
-        with self._ctx.transaction():
-            self._ctx.exchange.set_setting("last_backup", format_time(self._ctx.now()))
-            self._ctx.log("backed up", "vault")
+        self._note("backed up", {}, last_backup=format_time(self._ctx.now()))
         return size
 
     def rehearse(self, backup: Path, *, kit: str) -> Rehearsal:
@@ -867,10 +883,23 @@ class Vault:
         """
         found = rehearse(backup, kit=kit, work=self._folder.parent, clock=self._ctx.clock)
         if found.vault == self.keys.vault_id:
-            with self._ctx.transaction():
-                self._ctx.exchange.set_setting("last_rehearsal", format_time(self._ctx.now()))
-                self._ctx.log("rehearsed", "vault", {"items": found.total})
+            now = format_time(self._ctx.now())
+            self._note("rehearsed", {"items": found.total}, last_rehearsal=now)
         return found
+
+    def _note(self, kind: str, detail: JsonObject, **settings: str) -> None:
+        """Write down what was done elsewhere. A vault that cannot be written is no reason to call a
+        backup or an archive failed that lies there whole."""
+        if self._ctx.reading_only is not None:
+            return
+        try:
+            with self._ctx.transaction():
+                for name, value in settings.items():
+                    self._ctx.exchange.set_setting(name, value)
+                self._ctx.log(kind, "vault", detail)
+        except DbError as error:
+            if error.code not in ("db.full", "db.read_only", "db.io"):
+                raise
 
     def reconcile(self) -> ReconcileReport:
         """Bring a restored vault up to what its relay knows; nothing is written before."""

@@ -231,6 +231,10 @@ class Attachments:
         """Hold the folder until ``settling`` ends: no program removes a file meanwhile."""
         if self._held is not None:
             return
+        if self._conn.read_only:
+            # Where there is no folder there is no file, and none comes.
+            self._held = self._folder.hold() if self._folder.path.exists() else None
+            return
         if not self._swept:
             self._swept = True
             self.sweep()
@@ -238,6 +242,8 @@ class Attachments:
 
     def sweep(self) -> None:
         """Remove files without a row, which killed programs left; not while others write."""
+        if self._conn.read_only:
+            return
         with suppress(OSError), self._folder.alone() as alone:
             if alone:
                 kept = self._store.files()
@@ -245,6 +251,8 @@ class Attachments:
 
     def tidy(self) -> None:
         """Remove the files of deleted rows; not while others write or copy, but some time later."""
+        if self._conn.read_only:
+            return
         with suppress(OSError, DbError):
             litter = self._store.litter()
             if not litter:
