@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from pds.cli import process
+from pds.cli.damage import damaged_json, damaged_lines
 from pds.cli.output import Settings, count, pass_settings
 
 if TYPE_CHECKING:
@@ -209,11 +210,15 @@ def backup(settings: Settings, *, file: Path, rehearse: bool) -> None:
 
     With --rehearse it is restored with the recovery kit, into a folder that is removed again: then
     you know that paper and file give everything back. The first backup asks for that.
+
+    An attached file that cannot be read any more is left out and named; the exit code is then 1,
+    and all the rest is in the backup.
     """
     if rehearse:
         settings.may_have_kit()
     with unlock(settings) as vault:
-        size = vault.backup(file)
+        done = vault.backup(file)
+        told = damaged_lines(vault, done.left_out)
         first = vault.status().last_rehearsal is None
         if first and not rehearse and settings.can_ask:
             rehearse = click.confirm(
@@ -222,14 +227,20 @@ def backup(settings: Settings, *, file: Path, rehearse: bool) -> None:
                 err=True,
             )
         found = vault.rehearse(file, kit=settings.kit()) if rehearse else None
-    data = {"file": str(file), "bytes": size}
-    text = f"Backed up: {file} ({size:,} bytes)."
+    data = {"file": str(file), "bytes": done.size, "leftOut": damaged_json(done.left_out)}
+    text = f"Backed up: {file} ({done.size:,} bytes)."
     if found is not None:
         settings.emit(data | {"rehearsal": _rehearsed(found)}, f"{text}\n{_told(found)}")
-        return
-    settings.emit(data, text)
-    if first:
-        settings.say(f"No restore was ever rehearsed: pds restore --rehearse {file}")
+    else:
+        settings.emit(data, text)
+        if first:
+            settings.say(f"No restore was ever rehearsed: pds restore --rehearse {file}")
+    if told:
+        settings.say(
+            f"It is without {count(len(done.left_out), 'attached file')} that cannot be read:\n"
+            + "\n".join(told)
+        )
+        raise click.exceptions.Exit(1)
 
 
 def _rehearsed(found: "Rehearsal") -> dict[str, object]:
@@ -240,6 +251,7 @@ def _rehearsed(found: "Rehearsal") -> dict[str, object]:
         "relationships": found.relationships,
         "grants": found.grants,
         "history": found.history,
+        "without": found.without,
         "newest": None if found.newest is None else format_time(found.newest),
     }
 
@@ -254,6 +266,11 @@ def _told(found: "Rehearsal") -> str:
         + (f" ({kinds})" if kinds else "")
         + f", {count(found.relationships, 'company')}, {count(found.grants, 'grant')}.{newest} "
         "Every page was read; nothing was sent, and the copy is removed."
+        + (
+            f" It is without {count(found.without, 'attached file')}, damaged when it was made."
+            if found.without
+            else ""
+        )
     )
 
 
@@ -414,12 +431,20 @@ def vault_check(settings: Settings, *, salvage: Path | None) -> None:
         _salvage(settings, salvage)
         return
     with unlock(settings) as opened:
-        found = opened.check()
+        found, damaged = opened.look_over()
         lost = opened.losses() if found else []
+        told = damaged_lines(opened, damaged)
     settings.emit(
-        {"sound": not found, "problems": found, "lost": lost},
-        "\n".join([*found, *(f"Lost: {one}" for one in lost)]) or "The vault is sound.",
+        {
+            "sound": not (found or damaged),
+            "problems": [*found, *map(str, damaged)],
+            "lost": lost,
+            "attachments": damaged_json(damaged),
+        },
+        "\n".join([*found, *(f"Lost: {one}" for one in lost), *told]) or "The vault is sound.",
     )
+    if damaged:
+        raise click.exceptions.Exit(1)
     if found:
         settings.say(
             "Restore a backup with 'pds restore'. Without one, save what can be read: "

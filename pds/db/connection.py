@@ -281,9 +281,7 @@ def use_hmac(conn: Connection, database: str) -> None:
     conn.execute(f"PRAGMA {database}.cipher_hmac_algorithm = HMAC_SHA256")
 
 
-def _open_keyed(
-    file: Path, hex_key: str, *, may_be_empty: bool, how: str = "rw"
-) -> Connection:
+def _open_keyed(file: Path, hex_key: str, *, may_be_empty: bool, how: str = "rw") -> Connection:
     conn = connect_keyed(file, hex_key, how=how)
     try:
         conn.read_only = how != "rw"

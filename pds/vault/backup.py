@@ -5,6 +5,7 @@ attachments that it names as one run (``attachments.archive``). It opens with th
 recovery kit of the day it was made.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -17,11 +18,11 @@ from tempfile import TemporaryDirectory
 from zipfile import ZipInfo
 
 from credentials.status import BitString, verify_status_list
-from pds.db import copy_encrypted, open_encrypted
+from pds.db import copy_encrypted, open_encrypted, transaction
 from pds.mailbox import MailboxInfo, PackageState, RelayError
 from pds.messages.package import verify_manifest
 from pds.vault import files
-from pds.vault.attachments import AttachmentError
+from pds.vault.attachments import AttachmentError, Damaged
 from pds.vault.attachments.stream import Source
 from pds.vault.context import Context, HomeRelay
 from pds.vault.errors import VaultError
@@ -29,21 +30,32 @@ from pds.vault.hosting import recover as recover_identities
 from pds.vault.keyslots import DataKey
 from pds.vault.report import SyncReport
 from pds.vault.staging import status_url
+from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.rows import Relationship, StoredGrant
 from pds.vault.watch import PackageWatch
 
 GAP = 100
 JUMP = 1000
 _FILES = (files.SLOTS, files.DATABASE)
+_LEFT_OUT = "attachments_left_out"  # in the database of a backup only
 _MEMBERS = (*_FILES, files.ATTACHMENTS)
 
 
-def write_backup(folder: Path, ctx: Context, data_key: DataKey, target: Path) -> int:
-    """Write a backup to ``target``, whole or not at all. Returns its size in bytes.
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """A backup's size in bytes, and the attachments that are not in it, because they cannot be read
+    whole: all else is."""
 
-    Every attachment is read with its key while it is copied: what cannot be restored is no backup.
-    Raises ``VaultError`` (``backup.exists``), ``DbError``, and ``AttachmentError``
-    (``attachment.missing``, ``attachment.damaged``).
+    size: int
+    left_out: tuple[Damaged, ...]
+
+
+def write_backup(folder: Path, ctx: Context, data_key: DataKey, target: Path) -> BackedUp:
+    """Write a backup to ``target``, whole or not at all.
+
+    Every attachment is read with its key while it is copied: what could not be restored is left
+    out, and the backup knows it. On the day when a disk begins to fail nobody should have to mend
+    a vault before it can be saved. Raises ``VaultError`` (``backup.exists``), ``DbError``.
     """
     if target.exists():
         raise VaultError(
@@ -66,18 +78,32 @@ def write_backup(folder: Path, ctx: Context, data_key: DataKey, target: Path) ->
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as out:
             with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+                with closing(open_encrypted(work / files.DATABASE, key)) as copy:
+                    with archive.open(ZipInfo(files.ATTACHMENTS), "w", force_zip64=True) as run:
+                        damaged, left_out = ctx.attachments.pack(copy, run)
+                    if left_out:
+                        with transaction(copy):
+                            ExchangeStore(copy).set_setting(_LEFT_OUT, json.dumps(left_out))
                 for name in _FILES:
                     archive.write(work / name, name)
-                with (
-                    closing(open_encrypted(work / files.DATABASE, key)) as copy,
-                    archive.open(ZipInfo(files.ATTACHMENTS), "w", force_zip64=True) as run,
-                ):
-                    ctx.attachments.pack(copy, run)
             out.flush()
             os.fsync(out.fileno())
         os.rename(draft, target)
         files.sync_folder(target.parent)
-        return target.stat().st_size
+        return BackedUp(target.stat().st_size, tuple(damaged))
+
+
+def unpack_attachments(ctx: Context, run: Source) -> frozenset[str]:
+    """Lay out the attachments of a database that came out of a backup; returns the ids of those
+    that were left out of it, and have a row all the same. Raises ``attachment.damaged``."""
+    told = ctx.exchange.setting(_LEFT_OUT)
+    left_out: dict[str, int] = {} if told is None else json.loads(told)
+    ctx.attachments.unpack(run, left_out)
+    if told is None:
+        return frozenset()
+    with ctx.transaction():
+        ctx.exchange.remove_setting(_LEFT_OUT)
+    return frozenset(one.attachment.id for one in ctx.attachments.damaged())
 
 
 def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path, Source], None]) -> None:

@@ -110,6 +110,7 @@ class Keys:
         """
 
         self._ctx.may_write()
+
         def keep_and_log(words: str) -> None:
             keep(words)
             self._log("kit replaced")

@@ -1,5 +1,5 @@
-"""Opening a vault's database, also on a bad day: with a full disk, on one that can only be read, in a
-folder of somebody else.
+"""Opening a vault's database, also on a bad day: with a full disk, on one that can only be read, in
+a folder of somebody else.
 
 Ordinary opening writes: beside the database its log and the log's index, in it what a newer release
 or a cut-off change left to do. Where that cannot be, all that was ever committed can still be read,

@@ -42,10 +42,10 @@ from pds.vault import (
     withdraw,
 )
 from pds.vault.activity import Activity, Sharing, activity, sharing
-from pds.vault.attachments import Attachment
+from pds.vault.attachments import Attachment, Damaged
 from pds.vault.attachments.keeper import opened
 from pds.vault.attachments.stream import Progress, Source
-from pds.vault.backup import ReconcileReport
+from pds.vault.backup import BackedUp, ReconcileReport
 from pds.vault.checkup import checkup
 from pds.vault.consent import Answer, PurposeView
 from pds.vault.context import Context
@@ -287,7 +287,7 @@ class Vault:
                         code="backup.damaged",
                         hint="Use another copy. Nothing was restored.",
                     )
-                vault._ctx.attachments.unpack(attachments)
+                backups.unpack_attachments(vault._ctx, attachments)
                 with vault._ctx.transaction():
                     vault._ctx.exchange.set_setting("restoring", "1")
 
@@ -374,7 +374,13 @@ class Vault:
     def check(self) -> list[str]:
         """Every page, the history, each row against it, and every attachment to its end; an empty
         list means sound."""
-        return checkup(self._ctx) or self._ctx.attachments.damaged()
+        problems, damaged = self.look_over()
+        return problems + [str(one) for one in damaged]
+
+    def look_over(self) -> tuple[list[str], list[Damaged]]:
+        """As ``check``, the attachments apart; these are looked at where all else is sound."""
+        problems = checkup(self._ctx)
+        return problems, [] if problems else self._ctx.attachments.damaged()
 
     def losses(self) -> list[str]:
         """What cannot be read, once ``check`` has found damaged pages, a sentence each."""
@@ -869,11 +875,11 @@ class Vault:
         return take_in(self._ctx, archive)
 
     # backups
-    def backup(self, target: Path) -> int:
-        """Write an encrypted backup; returns its size in bytes."""
-        size = backups.write_backup(self._folder, self._ctx, self._data_key, target)
+    def backup(self, target: Path) -> BackedUp:
+        """Write an encrypted backup of everything that can be read."""
+        done = backups.write_backup(self._folder, self._ctx, self._data_key, target)
         self._note("backed up", {}, last_backup=format_time(self._ctx.now()))
-        return size
+        return done
 
     def rehearse(self, backup: Path, *, kit: str) -> Rehearsal:
         """Prove that a backup restores with the kit, and remember when that was done.

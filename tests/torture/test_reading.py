@@ -310,4 +310,3 @@ def test_it_is_said_once(template: Any, work: Path, out: Path) -> None:
     assert added.returncode == 1
     assert "[db.read_only]" in added.stderr
     shutil.rmtree(folder)
-
