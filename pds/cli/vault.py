@@ -313,30 +313,57 @@ def restore(settings: Settings, *, file: Path | None, finish: bool, rehearse: bo
             file, settings.vault, passphrase=settings.passphrase(), heads=settings.heads
         )
     with vault:
-        if finish and not vault.status().restoring:
+        shown = vault.status()
+        if finish and not shown.restoring:
             raise click.UsageError("This vault is not waiting for the end of a restore.")
+        data, text = _restored(settings, vault)
         try:
             report = vault.reconcile()
         except Exception:
             settings.say(
-                "The data is restored. The vault sends nothing until it has been compared with "
-                "its relay: run 'pds restore --finish' when that is possible."
+                f"{text}\nThe vault sends nothing until it has been compared with its relay: run "
+                "'pds restore --finish' when that is possible."
             )
             raise
+    compared = (
+        f"{count(report.mailboxes, 'relationship')} found at the relay, "
+        f"{count(report.ended, 'grant')} ended since the backup"
+        + (
+            f", and {count(report.unknown, 'relationship')} newer than the backup."
+            if report.unknown
+            else "."
+        )
+    )
     settings.emit(
-        {
+        data
+        | {
             "mailboxes": report.mailboxes,
             "endedSince": report.ended,
             "unknownRelationships": report.unknown,
             "nextIndex": report.next_index,
         },
-        f"Restored into {settings.vault}. {count(report.mailboxes, 'relationship')} found at the "
-        f"relay, {count(report.ended, 'grant')} ended since the backup"
-        + (
-            f", and {count(report.unknown, 'relationship')} newer than the backup."
-            if report.unknown
-            else "."
-        ),
+        f"{text}\n{'It has no relay to be compared with.' if shown.relay is None else compared}",
+    )
+
+
+def _restored(settings: Settings, vault: "Vault") -> tuple[dict[str, object], str]:
+    """What came back, up to which day, and what opens it now."""
+    from did.time import format_time
+    from pds.cli.keys import way_line
+
+    items, ways, last = vault.status().items, vault.keys.list(), vault.activity(limit=1)
+    data = {
+        "vault": str(settings.vault),
+        "items": items,
+        "newest": format_time(last[0].at) if last else None,
+        "opensWith": [{"kind": way.kind, "name": way.name} for way in ways],
+    }
+    newest = f", the newest entry of {last[0].at:%Y-%m-%d %H:%M} UTC" if last else ""
+    return data, (
+        f"Restored into {settings.vault}: {count(items, 'item')}{newest}.\n"
+        "It opens with what opened it then, even if that was replaced since: "
+        + "; ".join(way_line(way) for way in ways)
+        + "."
     )
 
 
@@ -465,13 +492,23 @@ def _salvage(settings: Settings, target: Path) -> None:
     else:
         report = Vault.salvage(settings.vault, target, passphrase=settings.passphrase())
     settings.emit(
-        {"vault": str(target), "items": report.items, "lost": report.lost},
+        {
+            "vault": str(target),
+            "items": report.items,
+            "lost": report.lost,
+            "restoring": report.restoring,
+        },
         f"Saved into {target}: {count(report.items, 'item')}."
         + "".join(f"\nLost: {one}" for one in report.lost),
     )
+    after = (
+        f"Before it sends anything: pds --vault {target} restore --finish"
+        if report.restoring
+        else f"It is ready for use: pds --vault {target} status"
+    )
     settings.say(
-        f"It opens with the same passphrase. Next: pds --vault {target} restore --finish\n"
-        "The damaged vault is as it was."
+        "It opens with the same passphrases and the same recovery kit. The damaged vault is as it "
+        f"was.\n{after}"
     )
 
 

@@ -27,8 +27,9 @@ from pds.vault.attachments.stream import Source
 from pds.vault.context import Context, HomeRelay
 from pds.vault.errors import VaultError
 from pds.vault.hosting import recover as recover_identities
-from pds.vault.keyslots import DataKey
+from pds.vault.keyslots import DataKey, KeyslotError, wrong_for_backup
 from pds.vault.report import SyncReport
+from pds.vault.slotfile import Kind
 from pds.vault.staging import status_url
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.rows import Relationship, StoredGrant
@@ -106,13 +107,16 @@ def unpack_attachments(ctx: Context, run: Source) -> frozenset[str]:
     return frozenset(one.attachment.id for one in ctx.attachments.damaged())
 
 
-def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path, Source], None]) -> None:
+def unpack(
+    backup: Path, folder: Path, *, by: Kind, prepare: Callable[[Path, Source], None]
+) -> None:
     """Lay a backup out as a vault folder, which must not exist or be empty.
 
     Exactly the three known members are taken, by name; sizes are bounded. ``prepare`` works on the
     folder before it comes to its place, and reads the run of attachments to its end; if it raises,
-    nothing is left. Raises ``VaultError`` (``backup.damaged``, ``backup.missing``,
-    ``vault.exists``).
+    nothing is left. ``by`` is what it opens the backup with. Raises ``VaultError``
+    (``backup.damaged``, ``backup.missing``, ``vault.exists``), KeyslotError
+    (``vault.wrong_secret``).
     """
     files.check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -151,6 +155,11 @@ def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path, Source], None
             code="backup.damaged",
             hint="Use another copy. Nothing was restored.",
         ) from error
+    except KeyslotError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if error.code == "vault.wrong_secret":
+            raise wrong_for_backup(by) from error
+        raise
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise

@@ -47,6 +47,7 @@ __all__ = [
     "unlock_kit",
     "unlock_passphrase",
     "vault_id",
+    "wrong_for_backup",
 ]
 
 Keep = Callable[[str], None]
@@ -316,6 +317,17 @@ def _unlock(path: Path, kind: Kind, secret: bytes, *, slot_id: str | None = None
         f"This {_NAMES[kind]} does not open the vault.",
         code="vault.wrong_secret",
         hint="If you are sure of it, the slot file may be damaged or of another vault.",
+        exit_code=3,
+    )
+
+
+def wrong_for_backup(kind: Kind) -> KeyslotError:
+    """The same of a backup, which has the slots of its day."""
+    return KeyslotError(
+        f"This {_NAMES[kind]} does not open the backup.",
+        code="vault.wrong_secret",
+        hint="A backup opens with the passphrases and the recovery kit of the day it was made, "
+        "even if they were replaced since. Or is it a backup of another vault?",
         exit_code=3,
     )
 

@@ -74,7 +74,7 @@ def rehearse(backup: Path, *, kit: str, work: Path, clock: Callable[[], datetime
     place = Path(mkdtemp(prefix=_PREFIX, dir=work))
     lock = FolderLock(place)
     try:
-        unpack(backup, place / "vault", prepare=look)
+        unpack(backup, place / "vault", by="recovery", prepare=look)
     finally:
         shutil.rmtree(place, ignore_errors=True)
         lock.release()

@@ -49,9 +49,11 @@ _REBUILT = ("history", "history_node", "record_counts")
 
 @dataclass(slots=True)
 class SalvageReport:
-    """Items that a new vault holds, and a sentence for each thing that was lost."""
+    """Items that a new vault holds, and a sentence for each thing that was lost. ``restoring``: it
+    has to be compared with its relay before it sends anything."""
 
     items: int = 0
+    restoring: bool = False
     lost: list[str] = field(default_factory=list)
 
 
@@ -79,8 +81,8 @@ def salvage(
     random: Callable[[int], bytes] = os.urandom,
 ) -> SalvageReport:
     """Make a vault in ``target`` of what can be read of the one in ``folder``, which stays as it
-    is. It opens with the same passphrase and kit, and is marked as a restored one: nothing is sent
-    before its relay has been looked at.
+    is. It opens with the same passphrases and kit. If it has a relay it is marked as a restored
+    one: nothing is sent before that has been looked at.
 
     The history begins anew with the entries that were read, in their order; the search index is
     made anew. Rows that point to lost ones go too. Where the settings are lost, only the items with
@@ -144,7 +146,9 @@ def _fill(
         records = Records(conn, clock=lambda: now)
         records.index_again()
         report.items = sum(records.counts().values())
-        exchange.set_setting("restoring", "1")
+        # Without a relay nobody knows more of it than it does itself.
+        report.restoring = exchange.setting("relay") is not None
+        exchange.set_setting("restoring", "1" if report.restoring else "0")
         history = HistoryStore(conn)
         for name, sentence in dict(older_than_history(history, Survey(conn))).items():
             if not any(name in told for told in report.lost):

@@ -79,6 +79,7 @@ from pds.vault.relation import Relation, relation
 from pds.vault.report import SyncReport
 from pds.vault.salvage import SalvageReport
 from pds.vault.schemas import Catalogue, Category
+from pds.vault.slotfile import Kind
 from pds.vault.store.rows import StoredRequest
 from pds.vault.store.survey import Survey
 from pds.vault.sync import sync
@@ -200,7 +201,8 @@ class Vault:
 
         ``heads`` is a folder, not the vault's, where this machine remembers how far it has seen
         each vault: with it a vault that was put back to an earlier state is refused
-        (``vault.rolled_back``). ``older`` takes it all the same; it then counts as restored.
+        (``vault.rolled_back``), and one that went another way since it was copied
+        (``vault.diverged``). ``older`` takes it all the same; it then counts as restored.
 
         On a full disk, or where nothing may be written, it opens for reading only:
         ``reading_only`` says why, and every verb that writes refuses (``pds.vault.opening``).
@@ -247,20 +249,36 @@ class Vault:
                 grown = known is None or self._ctx.history.grew_from(known.size, known.root)
         except DbDamaged:
             return  # ``check`` has more to say of it, and nothing is to be remembered
-        if not grown:
+        if not grown and known is not None:
+            refusal = self._not_that_one(known)
             if not older:
-                raise VaultError(
-                    "this vault is older than when this computer last used it: an earlier copy "
-                    "was put back",
-                    code="vault.rolled_back",
-                    hint="Find the newer copy. If there is none, 'pds restore --finish' goes on "
-                    "with this one.",
-                )
+                raise refusal
             with self._ctx.transaction():
                 self._ctx.exchange.set_setting("restoring", "1")
-                self._ctx.log("problem", "vault", {"code": "vault.rolled_back"})
-            head.note(Head(*self._ctx.history.root()), older=True)
+                self._ctx.log("problem", "vault", {"code": refusal.code})
+            head.note(_newest(self._ctx), older=True)
         self._head = head
+
+    def _not_that_one(self, known: Head) -> VaultError:
+        """Older than what is known, or gone another way: there is as much, or something later."""
+        newest = _newest(self._ctx)
+        later = known.at is not None and newest.at is not None and newest.at > known.at
+        if newest.size >= known.size or later:
+            return VaultError(
+                "this vault went another way than the one that this computer last used: both were "
+                "changed since one was copied from the other",
+                code="vault.diverged",
+                hint="Find the other one, and choose. 'pds restore --finish' goes on with this "
+                "one; what is in the other alone can be taken over: 'pds export' there, 'pds "
+                "import' here.",
+            )
+        return VaultError(
+            "this vault is older than when this computer last used it: an earlier copy was put "
+            "back",
+            code="vault.rolled_back",
+            hint="Find the newer copy. If there is none, 'pds restore --finish' goes on with this "
+            "one.",
+        )
 
     @classmethod
     def restore(
@@ -291,7 +309,8 @@ class Vault:
                 with vault._ctx.transaction():
                     vault._ctx.exchange.set_setting("restoring", "1")
 
-        backups.unpack(backup, folder, prepare=fill)
+        by: Kind = "passphrase" if kit is None else "recovery"
+        backups.unpack(backup, folder, by=by, prepare=fill)
         return cls.open(
             folder,
             passphrase=passphrase,
@@ -310,7 +329,7 @@ class Vault:
             if self._head is not None:
                 # What cannot be remembered is a weaker guard next time, no reason to fail now.
                 with suppress(DbError, OSError), translate():
-                    self._head.note(Head(*ctx.history.root()))
+                    self._head.note(_newest(ctx))
             ctx.transport.close()
             ctx.conn.close()
         self._data_key.wipe()
@@ -922,6 +941,11 @@ class Vault:
 
     def _ready(self) -> None:
         self._ctx.ready()
+
+
+def _newest(ctx: Context) -> Head:
+    last = ctx.history.entries(limit=1)
+    return Head(*ctx.history.root(), last[0].at if last else None)
 
 
 def purpose_words(iri: str) -> str:
