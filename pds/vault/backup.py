@@ -73,8 +73,7 @@ def write_backup(folder: Path, ctx: Context, data_key: DataKey, target: Path) ->
     ):
         work = Path(beside)
         ctx.attachments.hold()  # no file goes while the copy names it
-        copy_encrypted(ctx.conn, work / files.DATABASE, key)
-        shutil.copyfile(folder / files.SLOTS, work / files.SLOTS)
+        _copy_both(folder, ctx, key, work)
         draft = work / "backup"
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as out:
@@ -92,6 +91,18 @@ def write_backup(folder: Path, ctx: Context, data_key: DataKey, target: Path) ->
         os.rename(draft, target)
         files.sync_folder(target.parent)
         return BackedUp(target.stat().st_size, tuple(damaged))
+
+
+def _copy_both(folder: Path, ctx: Context, key: bytes, work: Path) -> None:
+    """Database and slots. If the slots are changed meanwhile the database is copied again: what a
+    slot file has had done to it stands in the history beside it (``pds.vault.slotchange``)."""
+    while True:
+        before = (folder / files.SLOTS).read_bytes()
+        copy_encrypted(ctx.conn, work / files.DATABASE, key)
+        shutil.copyfile(folder / files.SLOTS, work / files.SLOTS)
+        if (work / files.SLOTS).read_bytes() == before:
+            return
+        (work / files.DATABASE).unlink()
 
 
 def unpack_attachments(ctx: Context, run: Source) -> frozenset[str]:

@@ -37,6 +37,7 @@ from pds.vault import (
     outbox,
     rotation,
     salvage,
+    slotchange,
     staging,
     unlocked,
     withdraw,
@@ -223,6 +224,8 @@ class Vault:
                     random=random,
                     reading_only=reading_only,
                 )
+                if reading_only is None:
+                    slotchange.settle(ctx, folder / files.SLOTS, key)
                 ctx.attachments.tidy()
                 vault = cls(
                     folder,
