@@ -448,17 +448,24 @@ def vault() -> None:
 @pass_settings
 def vault_check(settings: Settings, *, salvage: Path | None) -> None:
     """Read every page and every attached file; hold the history against its log, and the data
-    against the history.
+    against the history, and the search index against the data: that one is made anew if it does
+    not fit.
 
     \b
     Example: pds vault check
              pds vault check --salvage /media/disk/saved
     """
+    from pds.vault.checkup import DERIVED
+
     if salvage is not None:
         _salvage(settings, salvage)
         return
     with unlock(settings) as opened:
         found, damaged = opened.look_over()
+        mended = bool(found) and DERIVED.issuperset(found) and opened.reading_only is None
+        if mended:
+            opened.mend()
+            found, damaged = opened.look_over()
         lost = opened.losses() if found else []
         told = damaged_lines(opened, damaged)
     settings.emit(
@@ -466,10 +473,13 @@ def vault_check(settings: Settings, *, salvage: Path | None) -> None:
             "sound": not (found or damaged),
             "problems": [*found, *map(str, damaged)],
             "lost": lost,
+            "mended": mended,
             "attachments": damaged_json(damaged),
         },
         "\n".join([*found, *(f"Lost: {one}" for one in lost), *told]) or "The vault is sound.",
     )
+    if mended:
+        settings.say("The search index did not fit the items, and was made anew from them.")
     if damaged:
         raise click.exceptions.Exit(1)
     if found:

@@ -404,6 +404,12 @@ class Vault:
         problems = checkup(self._ctx)
         return problems, [] if problems else self._ctx.attachments.damaged()
 
+    def mend(self) -> None:
+        """Make anew what is made from the items: the search index, and how many there are."""
+        with self._ctx.transaction():
+            self._ctx.records.index_again()
+            self._ctx.log("index made anew", "vault")
+
     def losses(self) -> list[str]:
         """What cannot be read, once ``check`` has found damaged pages, a sentence each."""
         return salvage.losses(self._folder, self._data_key)

@@ -287,7 +287,7 @@ def test_nothing_has_happened_yet(tmp_path: Path, pds: Callable[..., Any], passp
 def test_a_sound_vault_is_sound(cli: Any) -> None:
     """Every page and the history."""
     assert cli.json("vault", "check") == {
-        "sound": True, "problems": [], "lost": [], "attachments": []
+        "sound": True, "problems": [], "lost": [], "mended": False, "attachments": []
     }  # fmt: skip
     assert cli("vault", "check").out == "The vault is sound.\n"
 
@@ -599,3 +599,21 @@ def test_saving_what_damage_left(cli: Any, tmp_path: Path) -> None:
         cli.json("vault", "check", "--salvage", str(tmp_path), expect=1)["code"] == "vault.exists"
     )
     assert cli.json("vault", "compact", expect=1)["code"] == "vault.damaged"
+
+
+def test_the_search_is_mended(cli: Any) -> None:
+    """A word that the index lost is found again after a check, which says so; nothing else is."""
+    item = cli.json("data", "add", "note", "text=needle")["id"]
+    conn = _database(cli)
+    conn.execute(
+        "INSERT INTO record_index (record_index, rowid, words) SELECT 'delete', rowid, 'needle'"
+        " FROM record_index WHERE record_index MATCH 'needle'"
+    )
+    conn.close()
+    assert cli.json("data", "search", "needle") == []
+    ran = cli("vault", "check")
+    assert "The vault is sound." in ran.out
+    assert "made anew" in ran.err
+    assert [one["id"] for one in cli.json("data", "search", "needle")] == [item]
+    assert not cli.json("vault", "check")["mended"]
+    assert "made anew" in cli("activity").out
