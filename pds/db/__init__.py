@@ -12,6 +12,7 @@ from pds.db.connection import (
     translate,
 )
 from pds.db.errors import DbBusy, DbDamaged, DbError
+from pds.db.firstpage import FirstPage, first_page, is_kept, keep_first_page, put_back
 from pds.db.maintenance import Compacted, check, compact, copy_encrypted
 from pds.db.migrations import Migration, migrate, prove_current
 from pds.db.salvage import Salvage, TableReport
@@ -24,6 +25,7 @@ __all__ = [
     "DbBusy",
     "DbDamaged",
     "DbError",
+    "FirstPage",
     "IntegrityError",
     "Migration",
     "Salvage",
@@ -32,11 +34,15 @@ __all__ = [
     "check",
     "compact",
     "copy_encrypted",
+    "first_page",
+    "is_kept",
+    "keep_first_page",
     "migrate",
     "open_encrypted",
     "open_for_reading",
     "open_plain",
     "prove_current",
+    "put_back",
     "set_cache",
     "transaction",
     "translate",

@@ -111,7 +111,7 @@ def open_encrypted(path: Path | str, key: bytes, *, create: bool = False) -> Con
                 file.unlink()
                 raise
             may_be_empty = False
-        elif not _is_open_here(file):
+        elif not is_open_here(file):
             _check_file(file)
         conn = _open_keyed(file, hex_key, may_be_empty=may_be_empty)
         _remember(conn, file)
@@ -135,7 +135,7 @@ def open_for_reading(path: Path | str, key: bytes, *, alone: bool) -> Connection
     with _opening, translate(file.parent):
         if not file.exists():
             raise _missing()
-        if not _is_open_here(file):
+        if not is_open_here(file):
             _check_file(file)
         log = Path(f"{file}-wal")
         if not alone:
@@ -437,7 +437,8 @@ def _remember(conn: Connection, file: Path) -> None:
     _live.setdefault(_inode(file), weakref.WeakSet()).add(conn)
 
 
-def _is_open_here(file: Path) -> bool:
+def is_open_here(file: Path) -> bool:
+    """Whether a connection of this process has the file open; for this package."""
     return any(map(_is_open, _live.get(_inode(file), ())))
 
 

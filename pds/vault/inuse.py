@@ -25,6 +25,7 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         """Take part; waits a little for one that is alone. Raises ``VaultError`` (``vault.busy``),
         OSError."""
+        self.is_alone = False
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             if not self._take(fcntl.LOCK_SH, wait=True):
@@ -43,6 +44,7 @@ class FolderLock:
             if not self._take(fcntl.LOCK_SH, wait=True):
                 raise _busy("Another program is changing this vault's key.")
             raise _busy("Another program has this vault open.")
+        self.is_alone = True
 
     def alone_while(self, needed: Callable[[], bool]) -> bool:
         """Become the only one as soon as that can be, for as long as it is still needed; whether it
@@ -69,6 +71,7 @@ class FolderLock:
 
     def together(self) -> None:
         """Let others take part again."""
+        self.is_alone = False
         self._take(fcntl.LOCK_SH, wait=True)
 
     def release(self) -> None:

@@ -23,7 +23,8 @@ from pds.vault.errors import VaultError
 from pds.vault.inuse import FolderLock
 from pds.vault.wrapping import DataKey
 
-_NEEDS_WRITING = frozenset({"db.full", "db.read_only", "db.cannot_open", "db.io"})
+NEEDS_WRITING = frozenset({"db.full", "db.read_only", "db.cannot_open", "db.io"})
+"""With these an ordinary opening fails where nothing can be written."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _WAIT_SECONDS = 5.0
@@ -92,7 +93,7 @@ def _read(folder: Path, data_key: DataKey, lock: FolderLock) -> Connection:
             return files.read_database(folder, data_key, alone=False)
         except DbError as error:
             # Others come or go this moment: their index is not there yet, or no more.
-            if error.code not in _NEEDS_WRITING or time.monotonic() >= until:
+            if error.code not in NEEDS_WRITING or time.monotonic() >= until:
                 raise
             time.sleep(_STEP)
     return files.read_database(folder, data_key, alone=True)
@@ -110,6 +111,6 @@ def _reason(error: DbError | OSError) -> ReadingOnly | None:
         if error.errno in _FULL:
             return _DISK_FULL
         return _NOT_YOURS if error.errno in _CLOSED else None
-    if error.code not in _NEEDS_WRITING:
+    if error.code not in NEEDS_WRITING:
         return None
     return {"db.full": _DISK_FULL, "db.io": _DISK_BROKEN}.get(error.code, _NOT_YOURS)

@@ -334,9 +334,21 @@ class Vault:
                 with suppress(DbError, OSError), translate():
                     self._head.note(_newest(ctx))
             ctx.transport.close()
+            with suppress(Exception):  # of a damaged database anything may come
+                self._close_database(ctx)
             ctx.conn.close()
         self._data_key.wipe()
         self._lock.release()
+
+    def _close_database(self, ctx: Context) -> None:
+        """Where the first page is another one now, a copy of it is kept: nothing but a guard
+        against damage, and so of no account when it cannot be made."""
+        if ctx.reading_only is not None:
+            return
+        mark = files.mark_first_page(self._folder, ctx.conn)
+        ctx.conn.close()
+        if mark is not None and self._lock.alone_if_free():
+            files.keep_page(self._folder, self._data_key.derive("database"), mark)
 
     def lock_if_idle(self) -> bool:
         """Lock if nobody has used the vault for ``auto_lock_after``; whether it is locked now."""
@@ -412,7 +424,7 @@ class Vault:
 
     def losses(self) -> list[str]:
         """What cannot be read, once ``check`` has found damaged pages, a sentence each."""
-        return salvage.losses(self._folder, self._data_key)
+        return salvage.losses(self._folder, self._data_key, self._lock)
 
     @staticmethod
     def salvage(

@@ -310,3 +310,26 @@ def test_it_is_said_once(template: Any, work: Path, out: Path) -> None:
     assert added.returncode == 1
     assert "[db.read_only]" in added.stderr
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("page", [1, 40])
+def test_what_is_damaged_there_can_be_saved(
+    page: int, template: Any, work: Path, out: Path
+) -> None:
+    """A page of a database that can only be read is damaged: it is named, and the rest becomes a
+    new vault on another disk."""
+    folder = work / "vault"
+    prepare(template, folder, log="closed")
+    content = bytearray((folder / "vault.db").read_bytes())
+    content[(page - 1) * PAGE + 700] ^= 1
+    (folder / "vault.db").write_bytes(content)
+    with read_only(folder):
+        if page > 1:
+            with Vault.open(folder, kit=template.kit) as vault:
+                assert vault.check()
+                vault.losses()
+        report = Vault.salvage(folder, out / "saved", kit=template.kit)
+    assert report.items > 0
+    with Vault.open(out / "saved", kit=template.kit) as vault:
+        assert vault.status().items == report.items
+        assert vault.reading_only is None
