@@ -13,6 +13,7 @@ Where others have it open already, their log is read beside them.
 
 import errno
 import os
+import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from pathlib import Path
 from pds.db import Connection, DbError
 from pds.vault import files, rotation
 from pds.vault.errors import VaultError
-from pds.vault.inuse import FolderLock
+from pds.vault.inuse import FolderLock, busy
 from pds.vault.wrapping import DataKey
 
 NEEDS_WRITING = frozenset({"db.full", "db.read_only", "db.cannot_open", "db.io"})
@@ -28,7 +29,7 @@ NEEDS_WRITING = frozenset({"db.full", "db.read_only", "db.cannot_open", "db.io"}
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _WAIT_SECONDS = 5.0
-_STEP = 0.05
+_STEP = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +93,13 @@ def _read(folder: Path, data_key: DataKey, lock: FolderLock) -> Connection:
         try:
             return files.read_database(folder, data_key, alone=False)
         except DbError as error:
-            # Others come or go this moment: their index is not there yet, or no more.
-            if error.code not in NEEDS_WRITING or time.monotonic() >= until:
+            if error.code not in NEEDS_WRITING:
                 raise
-            time.sleep(_STEP)
+            if time.monotonic() >= until:
+                raise busy("Another program has this vault open.") from error
+        # Others come or go this moment, or want to be alone as well: let one of them.
+        lock.step_aside()
+        time.sleep(_STEP * (1 + secrets.randbelow(4)))
     return files.read_database(folder, data_key, alone=True)
 
 

@@ -333,3 +333,19 @@ def test_what_is_damaged_there_can_be_saved(
     with Vault.open(out / "saved", kit=template.kit) as vault:
         assert vault.status().items == report.items
         assert vault.reading_only is None
+
+
+def test_two_at_once_take_turns(template: Any, work: Path, out: Path) -> None:
+    """Programs that only read, at the same moment: each comes to it, none is in the other's way."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    folder = work / "vault"
+    prepare(template, folder, log="copied")
+
+    def read() -> list[Any]:
+        with Vault.open(folder, kit=template.kit) as vault:
+            return [len(vault.search("committed last"))]
+
+    with read_only(folder), ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda _: in_child(read), range(8)))
+    assert told == [[1]] * 8
