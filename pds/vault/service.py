@@ -927,7 +927,9 @@ class Vault:
         See :func:`pds.vault.rehearsal.rehearse`. A backup of another vault is rehearsed as well,
         and not remembered here.
         """
-        found = rehearse(backup, kit=kit, work=self._folder.parent, clock=self._ctx.clock)
+        # Where the vault's own disk is full or closed, the backup's is not.
+        beside = self._folder if self._ctx.reading_only is None else backup
+        found = rehearse(backup, kit=kit, work=beside.parent, clock=self._ctx.clock)
         if found.vault == self.keys.vault_id:
             now = format_time(self._ctx.now())
             self._note("rehearsed", {"items": found.total}, last_rehearsal=now)

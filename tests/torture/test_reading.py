@@ -61,6 +61,8 @@ def everything(folder: Path, kit: str, out: Path) -> list[Any]:
             read()
         assert vault.export(out / "export.zip").items == vault.status().items
         vault.backup(out / "backup")
+        if vault.reading_only is not None:
+            assert vault.rehearse(out / "backup", kit=kit).total == vault.status().items
         assert vault.check() == []
         told = [vault.reading_only, vault.status().items]
         if vault.reading_only is not None:
