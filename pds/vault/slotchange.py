@@ -55,6 +55,8 @@ def recorded(ctx: Context, path: Path, data_key: DataKey, change: Change) -> Aro
             "name": change.name,
             "at": format_time(ctx.now()),
         }
+        if ctx.exchange.setting(_INTENT) is not None:  # there was no room for the last one's line
+            _finish(ctx, path, data_key)
         with ctx.transaction():
             ctx.exchange.set_setting(_INTENT, canonicalize(intent).decode())
         try:

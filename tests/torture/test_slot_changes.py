@@ -129,6 +129,15 @@ def test_without_room_at_each_commit(
         else:
             CHANGES[change](vault)
     monkeypatch.setattr(Context, "may_write", may_write)
+    if change == "add" and at == 2:  # the next change does not take its line away
+        with Vault.open(work / "vault", data_key=key) as vault:
+            ctx = vault._ctx
+            monkeypatch.setattr(slotchange, "_finish", lambda *_: None)
+            vault.keys.add_passphrase(NEW, params=QUICK)
+            monkeypatch.undo()
+            vault.keys.remove(vault.keys.list()[-1].id)
+            assert ctx.exchange.setting(slotchange._INTENT) is None
+        lines += 2
     now, told, _ = state(work / "vault", key)
     assert (now != slots) == (at == 2)
     assert told - lines == at - 1
