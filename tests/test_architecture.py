@@ -93,6 +93,7 @@ LIBRARIES = {
         "pds.vault.wrapping",
         "pds.vault.derive",
         "pds.company.tls",
+        "pds.db.firstpage",
     ),
     "http_message_signatures": ("pds.wire.library",),
     "urllib3": ("pds.net",),

@@ -1,10 +1,11 @@
 """``pds data attach | attachments | save | detach``: the files of an item."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from pds.cli.damage import attachment_json
 from pds.cli.names import whole
 from pds.cli.output import Settings, pass_settings
 from pds.cli.vault import unlock
@@ -14,21 +15,6 @@ if TYPE_CHECKING:
     from pds.vault.service import Vault
 
 _ID = 22
-
-
-def _json(attachment: "Attachment") -> dict[str, Any]:
-    from did.time import format_time
-
-    return {
-        "id": attachment.id,
-        "item": attachment.record_id,
-        "name": attachment.name,
-        "mediaType": attachment.media_type,
-        "size": attachment.size,
-        "sha256": attachment.sha256,
-        "added": format_time(attachment.added),
-        "imported": attachment.imported,
-    }
 
 
 def _line(attachment: "Attachment") -> str:
@@ -65,7 +51,7 @@ def attach(settings: Settings, *, item: str, file: Path, name: str | None) -> No
         settings.progress("Encrypting", file.stat().st_size) as progress,
     ):
         kept = vault.attach(whole_id(vault, item), file, name=name, progress=progress)
-    settings.emit(_json(kept), lambda: _line(kept))
+    settings.emit(attachment_json(kept), lambda: _line(kept))
 
 
 @click.command("attachments")
@@ -78,7 +64,7 @@ def list_(settings: Settings, *, item: str) -> None:
     with unlock(settings) as vault:
         found = vault.attachments(whole_id(vault, item))
     settings.emit(
-        [_json(one) for one in found],
+        [attachment_json(one) for one in found],
         lambda: "\n".join(_line(one) for one in found) or "No files.",
     )
 
@@ -98,7 +84,9 @@ def save(settings: Settings, *, attachment: str, target: Path) -> None:
         place = target / found.name if target.is_dir() else target
         with settings.progress("Decrypting", found.size) as progress:
             vault.save_attachment(found.id, place, progress=progress)
-    settings.emit(_json(found) | {"file": str(place)}, f"Saved: {place} ({found.size:,} bytes).")
+    settings.emit(
+        attachment_json(found) | {"file": str(place)}, f"Saved: {place} ({found.size:,} bytes)."
+    )
 
 
 @click.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pds.cli.damage import damaged_json, damaged_lines
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.vault import unlock
 
@@ -36,6 +37,9 @@ def export(
 
     --category can be given several times, and with --company: the archive then holds what is named
     and nothing else. 'pds import' takes an archive in again.
+
+    What is damaged is left out and named, in the archive too; the exit code is then 1, and all the
+    rest is in it.
     """
     question = "The archive is not encrypted: whoever has it can read everything in it. Write it?"
     settings.may_confirm(question, yes=yes)
@@ -45,6 +49,7 @@ def export(
             done = vault.export(
                 target, categories=categories or None, company=company, progress=progress
             )
+        told = damaged_lines(vault, done.left_out)
     settings.emit(
         {
             "archive": str(target),
@@ -52,10 +57,24 @@ def export(
             "counts": done.counts,
             "files": done.files,
             "bytes": done.size,
+            "leftOut": damaged_json(done.left_out),
+            "undescribed": done.undescribed,
         },
         f"{count(done.items, 'item')} in {count(done.files, 'file')}, {done.size} bytes: {target}",
     )
     settings.say("It is not encrypted. Unpack it and open index.html in a browser.")
+    for name in done.undescribed:
+        settings.say(
+            f"The description of the category {name} is lost: its items are in it as they are. "
+            "Add the description again: pds data category add"
+        )
+    if told:
+        settings.say(
+            f"It is without {count(len(done.left_out), 'attached file')} that cannot be read:\n"
+            + "\n".join(told)
+        )
+    if told or done.undescribed:
+        raise click.exceptions.Exit(1)
 
 
 @click.command("import")

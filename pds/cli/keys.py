@@ -216,11 +216,11 @@ def key_list(settings: Settings) -> None:
             }
             for n, way in enumerate(ways, start=1)
         ],
-        lambda: "\n".join(f"{n}. {_line(way)}" for n, way in enumerate(ways, start=1)),
+        lambda: "\n".join(f"{n}. {way_line(way)}" for n, way in enumerate(ways, start=1)),
     )
 
 
-def _line(way: "WayIn") -> str:
+def way_line(way: "WayIn") -> str:
     name = f' "{way.name}"' if way.name else ""
     since = "" if way.added is None else f", since {way.added.date().isoformat()}"
     cost = "" if way.memory_kib is None else f", {way.memory_kib // 1024} MiB"
@@ -257,7 +257,7 @@ def key_add(
             new = _new_passphrase(settings, new_passphrase_fd, weak=weak_passphrase)
             params = Argon2Params(memory_kib=kdf_memory * 1024)
             way = vault.keys.add_passphrase(new, name=name, params=params)
-    settings.emit({"id": way.id, "kind": way.kind}, f"Added: {_line(way)}.")
+    settings.emit({"id": way.id, "kind": way.kind}, f"Added: {way_line(way)}.")
 
 
 @key.command("change")
@@ -303,10 +303,10 @@ def key_remove(settings: Settings, *, way: str, without_kit: bool, yes: bool) ->
     settings.may_confirm("Take this way in away?", yes=yes)
     with open_vault(settings, fresh=True) as vault:
         found = vault.keys.find(way)
-        settings.confirm(f"Take this way in away: {_line(found)}?", yes=yes)
+        settings.confirm(f"Take this way in away: {way_line(found)}?", yes=yes)
         vault.keys.remove(found.id, without_kit=without_kit)
     settings.emit(
-        {"removed": found.id}, f"It opens this vault no more: {_line(found)}. {_OLD_BACKUPS}"
+        {"removed": found.id}, f"It opens this vault no more: {way_line(found)}. {_OLD_BACKUPS}"
     )
 
 

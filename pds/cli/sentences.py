@@ -151,6 +151,8 @@ class Sentences:
                 return "You gave the vault a new data key, a new passphrase and a new kit."
             case "backed up":
                 return "You wrote a backup."
+            case "index made anew":
+                return "The search index did not fit the items, and was made anew from them."
             case "rehearsed":
                 return "You rehearsed a restore with the recovery kit."
             case "restored":

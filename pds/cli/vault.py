@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from pds.cli import process
+from pds.cli.damage import damaged_json, damaged_lines
 from pds.cli.output import Settings, count, pass_settings
 
 if TYPE_CHECKING:
@@ -45,15 +46,24 @@ def unlock(settings: Settings, *, fresh: bool = False, older: bool = False) -> "
 
     process.harden()
     check_vault(settings.vault)  # before anybody types a passphrase
+    passphrase = kit = kept = None
     if settings.use_kit:
-        return Vault.open(settings.vault, kit=settings.kit(), heads=settings.heads, older=older)
-    if not fresh and not settings.passphrase_given:
+        kit = settings.kit()
+    elif not fresh and not settings.passphrase_given:
         kept = _kept(settings)
-        if kept is not None:
-            return Vault.open(settings.vault, data_key=kept, heads=settings.heads, older=older)
-    return Vault.open(
-        settings.vault, passphrase=settings.passphrase(), heads=settings.heads, older=older
+    if kit is None and kept is None:
+        passphrase = settings.passphrase()
+    vault = Vault.open(
+        settings.vault,
+        passphrase=passphrase,
+        kit=kit,
+        data_key=kept,
+        heads=settings.heads,
+        older=older,
     )
+    if vault.reading_only is not None:
+        settings.say(f"The vault is open for reading only, because {vault.reading_only}.")
+    return vault
 
 
 def _kept(settings: Settings) -> "DataKey | None":
@@ -158,7 +168,7 @@ def init(
 def status(settings: Settings) -> None:
     """Unlock the vault once and say how it is."""
     with unlock(settings) as vault:
-        shown = vault.status()
+        shown, reading_only = vault.status(), vault.reading_only
     from did.time import format_time
 
     def when(at: "datetime | None") -> str | None:
@@ -175,6 +185,7 @@ def status(settings: Settings) -> None:
             "liveGrants": shown.live_grants,
             "waiting": shown.waiting,
             "restoring": shown.restoring,
+            "readingOnly": reading_only,
             "lastSync": when(shown.last_sync),
             "lastBackup": when(shown.last_backup),
             "lastRehearsal": when(shown.last_rehearsal),
@@ -199,11 +210,15 @@ def backup(settings: Settings, *, file: Path, rehearse: bool) -> None:
 
     With --rehearse it is restored with the recovery kit, into a folder that is removed again: then
     you know that paper and file give everything back. The first backup asks for that.
+
+    An attached file that cannot be read any more is left out and named; the exit code is then 1,
+    and all the rest is in the backup.
     """
     if rehearse:
         settings.may_have_kit()
     with unlock(settings) as vault:
-        size = vault.backup(file)
+        done = vault.backup(file)
+        told = damaged_lines(vault, done.left_out)
         first = vault.status().last_rehearsal is None
         if first and not rehearse and settings.can_ask:
             rehearse = click.confirm(
@@ -212,14 +227,20 @@ def backup(settings: Settings, *, file: Path, rehearse: bool) -> None:
                 err=True,
             )
         found = vault.rehearse(file, kit=settings.kit()) if rehearse else None
-    data = {"file": str(file), "bytes": size}
-    text = f"Backed up: {file} ({size:,} bytes)."
+    data = {"file": str(file), "bytes": done.size, "leftOut": damaged_json(done.left_out)}
+    text = f"Backed up: {file} ({done.size:,} bytes)."
     if found is not None:
         settings.emit(data | {"rehearsal": _rehearsed(found)}, f"{text}\n{_told(found)}")
-        return
-    settings.emit(data, text)
-    if first:
-        settings.say(f"No restore was ever rehearsed: pds restore --rehearse {file}")
+    else:
+        settings.emit(data, text)
+        if first:
+            settings.say(f"No restore was ever rehearsed: pds restore --rehearse {file}")
+    if told:
+        settings.say(
+            f"It is without {count(len(done.left_out), 'attached file')} that cannot be read:\n"
+            + "\n".join(told)
+        )
+        raise click.exceptions.Exit(1)
 
 
 def _rehearsed(found: "Rehearsal") -> dict[str, object]:
@@ -230,6 +251,7 @@ def _rehearsed(found: "Rehearsal") -> dict[str, object]:
         "relationships": found.relationships,
         "grants": found.grants,
         "history": found.history,
+        "without": found.without,
         "newest": None if found.newest is None else format_time(found.newest),
     }
 
@@ -244,6 +266,11 @@ def _told(found: "Rehearsal") -> str:
         + (f" ({kinds})" if kinds else "")
         + f", {count(found.relationships, 'company')}, {count(found.grants, 'grant')}.{newest} "
         "Every page was read; nothing was sent, and the copy is removed."
+        + (
+            f" It is without {count(found.without, 'attached file')}, damaged when it was made."
+            if found.without
+            else ""
+        )
     )
 
 
@@ -286,30 +313,57 @@ def restore(settings: Settings, *, file: Path | None, finish: bool, rehearse: bo
             file, settings.vault, passphrase=settings.passphrase(), heads=settings.heads
         )
     with vault:
-        if finish and not vault.status().restoring:
+        shown = vault.status()
+        if finish and not shown.restoring:
             raise click.UsageError("This vault is not waiting for the end of a restore.")
+        data, text = _restored(settings, vault)
         try:
             report = vault.reconcile()
         except Exception:
             settings.say(
-                "The data is restored. The vault sends nothing until it has been compared with "
-                "its relay: run 'pds restore --finish' when that is possible."
+                f"{text}\nThe vault sends nothing until it has been compared with its relay: run "
+                "'pds restore --finish' when that is possible."
             )
             raise
+    compared = (
+        f"{count(report.mailboxes, 'relationship')} found at the relay, "
+        f"{count(report.ended, 'grant')} ended since the backup"
+        + (
+            f", and {count(report.unknown, 'relationship')} newer than the backup."
+            if report.unknown
+            else "."
+        )
+    )
     settings.emit(
-        {
+        data
+        | {
             "mailboxes": report.mailboxes,
             "endedSince": report.ended,
             "unknownRelationships": report.unknown,
             "nextIndex": report.next_index,
         },
-        f"Restored into {settings.vault}. {count(report.mailboxes, 'relationship')} found at the "
-        f"relay, {count(report.ended, 'grant')} ended since the backup"
-        + (
-            f", and {count(report.unknown, 'relationship')} newer than the backup."
-            if report.unknown
-            else "."
-        ),
+        f"{text}\n{'It has no relay to be compared with.' if shown.relay is None else compared}",
+    )
+
+
+def _restored(settings: Settings, vault: "Vault") -> tuple[dict[str, object], str]:
+    """What came back, up to which day, and what opens it now."""
+    from did.time import format_time
+    from pds.cli.keys import way_line
+
+    items, ways, last = vault.status().items, vault.keys.list(), vault.activity(limit=1)
+    data = {
+        "vault": str(settings.vault),
+        "items": items,
+        "newest": format_time(last[0].at) if last else None,
+        "opensWith": [{"kind": way.kind, "name": way.name} for way in ways],
+    }
+    newest = f", the newest entry of {last[0].at:%Y-%m-%d %H:%M} UTC" if last else ""
+    return data, (
+        f"Restored into {settings.vault}: {count(items, 'item')}{newest}.\n"
+        "It opens with what opened it then, even if that was replaced since: "
+        + "; ".join(way_line(way) for way in ways)
+        + "."
     )
 
 
@@ -394,22 +448,40 @@ def vault() -> None:
 @pass_settings
 def vault_check(settings: Settings, *, salvage: Path | None) -> None:
     """Read every page and every attached file; hold the history against its log, and the data
-    against the history.
+    against the history, and the search index against the data: that one is made anew if it does
+    not fit.
 
     \b
     Example: pds vault check
              pds vault check --salvage /media/disk/saved
     """
+    from pds.vault.checkup import DERIVED
+
     if salvage is not None:
         _salvage(settings, salvage)
         return
     with unlock(settings) as opened:
-        found = opened.check()
+        found, damaged = opened.look_over()
+        mended = bool(found) and DERIVED.issuperset(found) and opened.reading_only is None
+        if mended:
+            opened.mend()
+            found, damaged = opened.look_over()
         lost = opened.losses() if found else []
+        told = damaged_lines(opened, damaged)
     settings.emit(
-        {"sound": not found, "problems": found, "lost": lost},
-        "\n".join([*found, *(f"Lost: {one}" for one in lost)]) or "The vault is sound.",
+        {
+            "sound": not (found or damaged),
+            "problems": [*found, *map(str, damaged)],
+            "lost": lost,
+            "mended": mended,
+            "attachments": damaged_json(damaged),
+        },
+        "\n".join([*found, *(f"Lost: {one}" for one in lost), *told]) or "The vault is sound.",
     )
+    if mended:
+        settings.say("The search index did not fit the items, and was made anew from them.")
+    if damaged:
+        raise click.exceptions.Exit(1)
     if found:
         settings.say(
             "Restore a backup with 'pds restore'. Without one, save what can be read: "
@@ -430,13 +502,23 @@ def _salvage(settings: Settings, target: Path) -> None:
     else:
         report = Vault.salvage(settings.vault, target, passphrase=settings.passphrase())
     settings.emit(
-        {"vault": str(target), "items": report.items, "lost": report.lost},
+        {
+            "vault": str(target),
+            "items": report.items,
+            "lost": report.lost,
+            "restoring": report.restoring,
+        },
         f"Saved into {target}: {count(report.items, 'item')}."
         + "".join(f"\nLost: {one}" for one in report.lost),
     )
+    after = (
+        f"Before it sends anything: pds --vault {target} restore --finish"
+        if report.restoring
+        else f"It is ready for use: pds --vault {target} status"
+    )
     settings.say(
-        f"It opens with the same passphrase. Next: pds --vault {target} restore --finish\n"
-        "The damaged vault is as it was."
+        "It opens with the same passphrases and the same recovery kit. The damaged vault is as it "
+        f"was.\n{after}"
     )
 
 

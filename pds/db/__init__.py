@@ -5,14 +5,16 @@ from pds.db.connection import (
     Connection,
     IntegrityError,
     open_encrypted,
+    open_for_reading,
     open_plain,
     set_cache,
     transaction,
     translate,
 )
 from pds.db.errors import DbBusy, DbDamaged, DbError
+from pds.db.firstpage import FirstPage, first_page, is_kept, keep_first_page, put_back
 from pds.db.maintenance import Compacted, check, compact, copy_encrypted
-from pds.db.migrations import Migration, migrate
+from pds.db.migrations import Migration, migrate, prove_current
 from pds.db.salvage import Salvage, TableReport
 from pds.db.sql import Sql
 from pds.db.tables import Tables
@@ -24,6 +26,7 @@ __all__ = [
     "DbBusy",
     "DbDamaged",
     "DbError",
+    "FirstPage",
     "IntegrityError",
     "Migration",
     "Salvage",
@@ -33,9 +36,15 @@ __all__ = [
     "check",
     "compact",
     "copy_encrypted",
+    "first_page",
+    "is_kept",
+    "keep_first_page",
     "migrate",
     "open_encrypted",
+    "open_for_reading",
     "open_plain",
+    "prove_current",
+    "put_back",
     "set_cache",
     "transaction",
     "translate",

@@ -7,6 +7,9 @@ file without a key is written in clear), so the opening proves each step before 
 
 SQLite loses its POSIX locks when *any* descriptor of the file is closed in the same process.
 Nothing here therefore opens a database file by hand while a connection to it is alive.
+
+Longer than other rooms, because every way of opening a file stands here, beside the proofs that
+all of them share.
 """
 
 import os
@@ -48,6 +51,9 @@ class Connection(dbapi2.Connection):  # type: ignore[misc]  # the library has no
 
     folder: Path | None = None
     """Where the file lies; None in memory."""
+
+    read_only: bool = False
+    """Opened with ``open_for_reading``."""
 
     def stream(self, sql: str, /) -> Iterator[Any]:
         """The rows of a query of any length, without holding them all."""
@@ -110,9 +116,41 @@ def open_encrypted(path: Path | str, key: bytes, *, create: bool = False) -> Con
                 file.unlink()
                 raise
             may_be_empty = False
-        elif not _is_open_here(file):
+        elif not is_open_here(file):
             _check_file(file)
         conn = _open_keyed(file, hex_key, may_be_empty=may_be_empty)
+        _remember(conn, file)
+    return conn
+
+
+def open_for_reading(path: Path | str, key: bytes, *, alone: bool) -> Connection:
+    """Open a SQLCipher database where nothing can be written: on a full disk, on one that can only
+    be read, in somebody else's folder. Not a byte beside or in the file is changed.
+
+    All that was committed is seen, also what still stands in the write-ahead log. For that SQLite
+    needs an index of the log, in a file that cannot be made here. ``alone`` promises that no other
+    program has the database open until this connection is closed: then the index is kept in
+    memory, and without a log none is needed. If it is not so, others have the file open, and their
+    index is read; without one, ``db.cannot_open``.
+
+    Raises DbError as ``open_encrypted`` does for a file that exists.
+    """
+    file = Path(path)
+    hex_key = raw_key(key)
+    with _opening, translate(file.parent):
+        if not file.exists():
+            raise _missing()
+        if not is_open_here(file):
+            _check_file(file)
+        log = Path(f"{file}-wal")
+        if not alone:
+            how = "ro"
+        elif log.exists() and log.stat().st_size:
+            # This VFS takes no locks, for which the file would have to be open for writing.
+            how = "ro&vfs=unix-none"
+        else:
+            how = "ro&immutable=1"
+        conn = _open_keyed(file, hex_key, may_be_empty=False, how=how)
         _remember(conn, file)
     return conn
 
@@ -211,13 +249,16 @@ def is_encrypted(conn: Connection) -> bool:
     return row is not None and str(row[0]) == "1"
 
 
-def connect_keyed(file: Path, hex_key: str) -> Connection:
-    """A connection whose key is set and has read the schema; no other setting is made.
+def connect_keyed(file: Path, hex_key: str, *, how: str = "rw") -> Connection:
+    """A connection whose key is set and has read the schema; no other setting is made. ``how`` is
+    SQLite's mode, and further parameters of its URI.
 
     For this package: everyone else uses ``open_encrypted``.
     """
-    conn = _connect_to(file, "rw")
+    conn = _connect_to(file, how)
     try:
+        if "vfs=unix-none" in how:  # before the first look at the file: the log's index in memory
+            conn.execute("PRAGMA main.locking_mode = EXCLUSIVE")
         # 1. SQLCipher writes its complaints to stderr by default; ours are the errors.
         conn.execute("PRAGMA cipher_log_level = NONE")
         # 2. The key, in the only form that is never taken for a passphrase.
@@ -245,11 +286,12 @@ def use_hmac(conn: Connection, database: str) -> None:
     conn.execute(f"PRAGMA {database}.cipher_hmac_algorithm = HMAC_SHA256")
 
 
-def _open_keyed(file: Path, hex_key: str, *, may_be_empty: bool) -> Connection:
-    conn = connect_keyed(file, hex_key)
+def _open_keyed(file: Path, hex_key: str, *, may_be_empty: bool, how: str = "rw") -> Connection:
+    conn = connect_keyed(file, hex_key, how=how)
     try:
+        conn.read_only = how != "rw"
         _check_length(conn, file, may_be_empty=may_be_empty)
-        _settings(conn)
+        _settings(conn, read_only=conn.read_only)
         conn.execute("PRAGMA cipher_memory_security = OFF")
     except BaseException:
         conn.close()
@@ -400,7 +442,8 @@ def _remember(conn: Connection, file: Path) -> None:
     _live.setdefault(_inode(file), weakref.WeakSet()).add(conn)
 
 
-def _is_open_here(file: Path) -> bool:
+def is_open_here(file: Path) -> bool:
+    """Whether a connection of this process has the file open; for this package."""
     return any(map(_is_open, _live.get(_inode(file), ())))
 
 

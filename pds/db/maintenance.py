@@ -27,10 +27,14 @@ def check(conn: Connection) -> list[str]:
 
     The write-ahead log is copied back first, because SQLCipher's own check reads the main file
     only. Each line names a page, table or index, never a value. Freshness is not checked: a whole
-    old page put back passes. Raises ``db.busy`` when another connection prevents the copying back.
+    old page put back passes. Where nothing can be written the log stays as it is; what is in it is
+    read all the same. Raises ``db.busy`` when another connection prevents the copying back.
     """
     with translate(conn.folder):
-        if conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
+        if (
+            not conn.read_only
+            and conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0
+        ):
             raise DbBusy("The database is in use and cannot be checked now.", hint="Try again.")
         found: list[str] = []
         if is_encrypted(conn):
@@ -131,7 +135,9 @@ def copy_encrypted(conn: Connection, path: Path | str, key: bytes) -> None:
 
 
 def _export(conn: Connection, draft: Path, hex_key: str) -> None:
-    place = f"{draft.absolute().as_uri()}?mode=rw"
+    # By name, because an attached file has its connection's: see ``open_for_reading``.
+    vfs = "&vfs=unix" if conn.read_only else ""
+    place = f"{draft.absolute().as_uri()}?mode=rw{vfs}"
     conn.execute("ATTACH DATABASE ? AS copy KEY ?", (place, f"x'{hex_key}'"))
     try:
         use_hmac(conn, "copy")

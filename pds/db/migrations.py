@@ -60,6 +60,23 @@ def migrate(conn: Connection, migrations: Sequence[Migration], *, application_id
                 conn.execute(f"PRAGMA user_version = {migration.version:d}")
 
 
+def prove_current(
+    conn: Connection, migrations: Sequence[Migration], *, application_id: int
+) -> None:
+    """Raise DbError unless the schema is that of the last of ``migrations``: ``db.outdated``,
+    and as ``migrate`` does. Reads only, for a file that cannot be written."""
+    with translate():
+        version = _recognise(conn, application_id=application_id, latest=len(migrations))
+    if version < len(migrations):
+        raise DbError(
+            "The database was made by an earlier release, and has to be written once before this "
+            "one can read it.",
+            code="db.outdated",
+            hint="Copy the whole folder to a disk with room that you may write to, and open it "
+            "there.",
+        )
+
+
 def _recognise(conn: Connection, *, application_id: int, latest: int) -> int:
     """The schema version of the file; 0 for an empty one."""
     version = int(conn.execute("PRAGMA user_version").fetchone()[0])

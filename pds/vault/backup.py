@@ -5,6 +5,7 @@ attachments that it names as one run (``attachments.archive``). It opens with th
 recovery kit of the day it was made.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -17,33 +18,45 @@ from tempfile import TemporaryDirectory
 from zipfile import ZipInfo
 
 from credentials.status import BitString, verify_status_list
-from pds.db import copy_encrypted, open_encrypted
+from pds.db import copy_encrypted, open_encrypted, transaction
 from pds.mailbox import MailboxInfo, PackageState, RelayError
 from pds.messages.package import verify_manifest
 from pds.vault import files
-from pds.vault.attachments import AttachmentError
+from pds.vault.attachments import AttachmentError, Damaged
 from pds.vault.attachments.stream import Source
 from pds.vault.context import Context, HomeRelay
 from pds.vault.errors import VaultError
 from pds.vault.hosting import recover as recover_identities
-from pds.vault.keyslots import DataKey
+from pds.vault.keyslots import DataKey, KeyslotError, wrong_for_backup
 from pds.vault.report import SyncReport
+from pds.vault.slotfile import Kind
 from pds.vault.staging import status_url
+from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.rows import Relationship, StoredGrant
 from pds.vault.watch import PackageWatch
 
 GAP = 100
 JUMP = 1000
 _FILES = (files.SLOTS, files.DATABASE)
+_LEFT_OUT = "attachments_left_out"  # in the database of a backup only
 _MEMBERS = (*_FILES, files.ATTACHMENTS)
 
 
-def write_backup(folder: Path, ctx: Context, data_key: DataKey, target: Path) -> int:
-    """Write a backup to ``target``, whole or not at all. Returns its size in bytes.
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """A backup's size in bytes, and the attachments that are not in it, because they cannot be read
+    whole: all else is."""
 
-    Every attachment is read with its key while it is copied: what cannot be restored is no backup.
-    Raises ``VaultError`` (``backup.exists``), ``DbError``, and ``AttachmentError``
-    (``attachment.missing``, ``attachment.damaged``).
+    size: int
+    left_out: tuple[Damaged, ...]
+
+
+def write_backup(folder: Path, ctx: Context, data_key: DataKey, target: Path) -> BackedUp:
+    """Write a backup to ``target``, whole or not at all.
+
+    Every attachment is read with its key while it is copied: what could not be restored is left
+    out, and the backup knows it. On the day when a disk begins to fail nobody should have to mend
+    a vault before it can be saved. Raises ``VaultError`` (``backup.exists``), ``DbError``.
     """
     if target.exists():
         raise VaultError(
@@ -60,33 +73,61 @@ def write_backup(folder: Path, ctx: Context, data_key: DataKey, target: Path) ->
     ):
         work = Path(beside)
         ctx.attachments.hold()  # no file goes while the copy names it
-        copy_encrypted(ctx.conn, work / files.DATABASE, key)
-        shutil.copyfile(folder / files.SLOTS, work / files.SLOTS)
+        _copy_both(folder, ctx, key, work)
         draft = work / "backup"
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as out:
             with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+                with closing(open_encrypted(work / files.DATABASE, key)) as copy:
+                    with archive.open(ZipInfo(files.ATTACHMENTS), "w", force_zip64=True) as run:
+                        damaged, left_out = ctx.attachments.pack(copy, run)
+                    if left_out:
+                        with transaction(copy):
+                            ExchangeStore(copy).set_setting(_LEFT_OUT, json.dumps(left_out))
                 for name in _FILES:
                     archive.write(work / name, name)
-                with (
-                    closing(open_encrypted(work / files.DATABASE, key)) as copy,
-                    archive.open(ZipInfo(files.ATTACHMENTS), "w", force_zip64=True) as run,
-                ):
-                    ctx.attachments.pack(copy, run)
             out.flush()
             os.fsync(out.fileno())
         os.rename(draft, target)
         files.sync_folder(target.parent)
-        return target.stat().st_size
+        return BackedUp(target.stat().st_size, tuple(damaged))
 
 
-def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path, Source], None]) -> None:
+def _copy_both(folder: Path, ctx: Context, key: bytes, work: Path) -> None:
+    """Database and slots. If the slots are changed meanwhile the database is copied again: what a
+    slot file has had done to it stands in the history beside it (``pds.vault.slotchange``)."""
+    while True:
+        before = (folder / files.SLOTS).read_bytes()
+        copy_encrypted(ctx.conn, work / files.DATABASE, key)
+        shutil.copyfile(folder / files.SLOTS, work / files.SLOTS)
+        if (work / files.SLOTS).read_bytes() == before:
+            return
+        (work / files.DATABASE).unlink()
+
+
+def unpack_attachments(ctx: Context, run: Source) -> frozenset[str]:
+    """Lay out the attachments of a database that came out of a backup; returns the ids of those
+    that were left out of it, and have a row all the same. Raises ``attachment.damaged``."""
+    told = ctx.exchange.setting(_LEFT_OUT)
+    left_out: dict[str, int] = {} if told is None else json.loads(told)
+    ctx.attachments.unpack(run, left_out)
+    if told is None:
+        return frozenset()
+    with ctx.transaction():
+        ctx.exchange.remove_setting(_LEFT_OUT)
+    return frozenset(one.attachment.id for one in ctx.attachments.damaged())
+
+
+def unpack(
+    backup: Path, folder: Path, *, by: Kind, prepare: Callable[[Path, Source], None]
+) -> None:
     """Lay a backup out as a vault folder, which must not exist or be empty.
 
     Exactly the three known members are taken, by name; sizes are bounded. ``prepare`` works on the
     folder before it comes to its place, and reads the run of attachments to its end; if it raises,
-    nothing is left. Raises ``VaultError`` (``backup.damaged``, ``backup.missing``,
-    ``vault.exists``).
+    nothing is left. ``by`` is what it opens the backup with. Raises ``VaultError``
+    (``backup.damaged``, ``backup.missing``, ``vault.exists``), KeyslotError
+    (``vault.wrong_secret``).
     """
     files.check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +166,11 @@ def unpack(backup: Path, folder: Path, *, prepare: Callable[[Path, Source], None
             code="backup.damaged",
             hint="Use another copy. Nothing was restored.",
         ) from error
+    except KeyslotError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if error.code == "vault.wrong_secret":
+            raise wrong_for_backup(by) from error
+        raise
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise

@@ -15,6 +15,10 @@ from pds.vault.store.survey import Survey
 
 _ALL = 2**62
 _OLD = "an old page was put back"
+_MISCOUNTED = "the numbers of items that are kept are not those of the items"
+_MISINDEXED = "the search index does not fit the items"
+DERIVED = frozenset({_MISCOUNTED, _MISINDEXED})
+"""What can be made anew from the items, and so is mended and not lost."""
 
 
 def checkup(ctx: Context) -> list[str]:
@@ -23,7 +27,7 @@ def checkup(ctx: Context) -> list[str]:
     1. every page can be read, every index fits its table, the search its words (``pds.db.check``)
     2. the history is unbroken, each entry is the one that was logged, the tree is the tree of them
     3. each item, grant and request stands where the history left it
-    4. the search knows the live items and no others
+    4. the search knows the live items by their words, and no others
     5. each item's category is described
     """
     found = check(ctx.conn)
@@ -35,9 +39,9 @@ def checkup(ctx: Context) -> list[str]:
         if not found:
             found = [sentence for _, sentence in older_than_history(ctx.history, survey)]
         if survey.miscounted():
-            found.append("the numbers of items that are kept are not those of the items")
-        if survey.unindexed():
-            found.append("the search index does not fit the items")
+            found.append(_MISCOUNTED)
+        if not ctx.records.fits_index():
+            found.append(_MISINDEXED)
         for name in survey.without_category():
             found.append(f"the description of the category {name} is lost: add it again")
     return found

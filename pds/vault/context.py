@@ -19,6 +19,7 @@ from pds.net import DevTrust, Transport
 from pds.vault.attachments import Attachments
 from pds.vault.derive import IdentityKeys, IdentityPlace, RelationshipKeys, Root
 from pds.vault.errors import ClockWrong, VaultError
+from pds.vault.opening import ReadingOnly
 from pds.vault.records import Records
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HistoryStore
@@ -46,6 +47,7 @@ class Context:
     attachments_folder: Path
     clock: Callable[[], datetime] = utc_now
     random: Callable[[int], bytes] = field(default=os.urandom, repr=False)
+    reading_only: ReadingOnly | None = None
     exchange: ExchangeStore = field(init=False)
     history: HistoryStore = field(init=False)
     identities: IdentityStore = field(init=False)
@@ -60,7 +62,8 @@ class Context:
         self.history = HistoryStore(self.conn)
         self.identities = IdentityStore(self.conn)
         self.records = Records(self.conn, clock=self.clock, random=self.random)
-        self.records.prepare_index()
+        if self.reading_only is None:
+            self.records.prepare_index()
         self.attachments = Attachments(
             self.conn,
             self.attachments_folder,
@@ -153,8 +156,16 @@ class Context:
             )
 
     # changes
+    def may_write(self) -> None:
+        """Refuse, with the reason, where the vault can only be read (``db.full``,
+        ``db.read_only``, ``db.io``)."""
+        if self.reading_only is not None:
+            raise self.reading_only.refusal()
+
     def ready(self) -> None:
-        """Refuse to write before a restored vault has looked at its relay (``vault.restoring``)."""
+        """Refuse to write before a restored vault has looked at its relay (``vault.restoring``),
+        or where nothing can be written."""
+        self.may_write()
         if self.exchange.setting("restoring") == "1":
             raise VaultError(
                 "this vault was restored from a backup and has not looked at its relay yet",
@@ -164,6 +175,7 @@ class Context:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
+        self.may_write()
         with self.attachments.settling(), transaction(self.conn):
             yield
             self.attachments.flush()

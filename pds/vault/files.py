@@ -10,7 +10,21 @@ from pathlib import Path
 
 from did.multikey import b64url_encode
 from did.time import format_time
-from pds.db import Connection, DbDamaged, Migration, migrate, open_encrypted, transaction
+from pds.db import (
+    Connection,
+    DbDamaged,
+    DbError,
+    FirstPage,
+    Migration,
+    first_page,
+    is_kept,
+    keep_first_page,
+    migrate,
+    open_encrypted,
+    open_for_reading,
+    prove_current,
+    transaction,
+)
 from pds.net import DevTrust
 from pds.vault import keyslots
 from pds.vault.derive import Root
@@ -28,6 +42,8 @@ from pds.vault.store.schema import EXCHANGE_SQL
 from pds.wire import parse_relay_url
 
 SLOTS, DATABASE, ATTACHMENTS = "slots.json", "vault.db", "attachments"
+FIRST_PAGE = "first.page"  # a copy of the database's, encrypted as it is there
+NEXT = "next.db"  # the database under a new key, for as long as ``rotation`` takes
 APPLICATION_ID = 0x50445356  # "PDSV"
 MIGRATIONS = (
     Migration(1, RECORDS_SQL + EXCHANGE_SQL + HISTORY_SQL),
@@ -99,8 +115,11 @@ def create(
             with transaction(conn):
                 for name, value in settings.items():
                     ExchangeStore(conn).set_setting(name, value)
+            mark = first_page(conn)
         finally:
             conn.close()
+        key = data_key.derive("database")
+        keep_first_page(draft / DATABASE, draft / FIRST_PAGE, key, mark)
         if folder.exists():
             folder.rmdir()
         os.rename(draft, folder)
@@ -149,13 +168,58 @@ def open_database(folder: Path, data_key: DataKey) -> Connection:
         except BaseException:
             conn.close()
             raise
-    except DbDamaged as error:
-        raise DbDamaged(
-            str(error),
-            hint="Restore a backup with 'pds restore'. Without one, save what can be read: "
-            "pds vault check --salvage FOLDER",
-        ) from error
+    except DbError as error:
+        _tell(error)
+        raise
     return conn
+
+
+def read_database(folder: Path, data_key: DataKey, *, alone: bool) -> Connection:
+    """The database where nothing can be written, neither it nor anything beside it; ``alone`` as
+    ``open_for_reading`` has it.
+
+    Raises as ``open_database``, and ``DbError`` (``db.outdated``).
+    """
+    key = data_key.derive("database")
+    try:
+        try:
+            conn = open_for_reading(folder / DATABASE, key, alone=alone)
+        except DbError as error:
+            # A change of the data key that was cut off before its last step.
+            if error.code != "db.wrong_key_or_damaged" or not (folder / NEXT).exists():
+                raise
+            conn = open_for_reading(folder / NEXT, key, alone=alone)
+        try:
+            prove_current(conn, MIGRATIONS, application_id=APPLICATION_ID)
+            known = int(ExchangeStore(conn).setting("slots_epoch") or "0")
+            keyslots.check_epoch(folder / SLOTS, data_key, at_least=known)
+        except BaseException:
+            conn.close()
+            raise
+    except DbError as error:
+        _tell(error)
+        raise
+    return conn
+
+
+def _tell(error: DbError) -> None:
+    """The slots gave the key: a database that it does not open is damaged."""
+    if isinstance(error, DbDamaged) or error.code == "db.wrong_key_or_damaged":
+        error.hint = (
+            "Restore a backup with 'pds restore'. Without one, save what can be read: "
+            "pds vault check --salvage FOLDER"
+        )
+
+
+def mark_first_page(folder: Path, conn: Connection) -> FirstPage | None:
+    """What is to be kept of the database that is about to be closed; None when that is done."""
+    mark = first_page(conn)
+    return None if is_kept(folder / FIRST_PAGE, mark) else mark
+
+
+def keep_page(folder: Path, key: bytes, mark: FirstPage) -> None:
+    """Keep the first page of the database, which is closed and which nobody else has open."""
+    keep_first_page(folder / DATABASE, folder / FIRST_PAGE, key, mark)
 
 
 def sync_folder(folder: Path) -> None:

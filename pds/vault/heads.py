@@ -5,7 +5,7 @@ back a whole folder, as a synchronising disk or a thief's hand may, puts back it
 the machine remembers, elsewhere, how far the history of a vault had come and its root. One small
 file for each vault and place:
 
-    {"format": "pds/v1/head", "size": n, "root": …, "mac": …}
+    {"format": "pds/v1/head", "size": n, "root": …, "at": …, "mac": …}
 
 MAC: HMAC-SHA256 under a key of the vault, over the JCS of the object without it. The file's name is
 one as well: neither says which vault or where. Written when a vault is closed, as a whole or not at
@@ -17,11 +17,13 @@ import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from did.errors import DidError
 from did.json import JsonObject, canonicalize, parse_object
 from did.multikey import b64url_decode, b64url_encode
+from did.time import format_time, parse_time
 from pds.vault.keyslots import DataKey
 
 _FORMAT = "pds/v1/head"
@@ -30,10 +32,11 @@ _MAX_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How many entries a history has, and the root over them."""
+    """How many entries a history has, the root over them, and when the newest was made."""
 
     size: int
     root: bytes
+    at: datetime | None = None
 
 
 class HeadFile:
@@ -55,12 +58,12 @@ class HeadFile:
             with self._path.open("rb") as stream:
                 document = parse_object(stream.read(_MAX_BYTES), max_bytes=_MAX_BYTES)
             mac = document.pop("mac")
-            size, root = document["size"], document["root"]
+            size, root, at = document["size"], document["root"], document.get("at")
             if not isinstance(size, int) or not isinstance(root, str) or not isinstance(mac, str):
                 return None
             if not hmac.compare_digest(b64url_decode(mac), self._mac(document)):
                 return None
-            return Head(size, b64url_decode(root))
+            return Head(size, b64url_decode(root), parse_time(at) if isinstance(at, str) else None)
         except (OSError, DidError, KeyError):
             return None
 
@@ -77,6 +80,8 @@ class HeadFile:
             "size": head.size,
             "root": b64url_encode(head.root),
         }
+        if head.at is not None:
+            document["at"] = format_time(head.at)
         document["mac"] = b64url_encode(self._mac(document))
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")

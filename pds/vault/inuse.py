@@ -1,8 +1,9 @@
 """Who has a vault's folder open: many at once, or one that changes its files themselves.
 
 Ordinary work is safe between programs by the database's own locks. Rotating the data key is not: it
-puts another file in the database's place. Everyone who opens a vault therefore holds a shared lock
-(``flock``) on the folder, and rotation an exclusive one. The system lets go of it when the process
+puts another file in the database's place; nor is reading where nothing can be written
+(``pds.vault.opening``). Everyone who opens a vault therefore holds a shared lock (``flock``) on the
+folder, and who does one of these an exclusive one. The system lets go of it when the process
 ends, however it ends.
 """
 
@@ -25,10 +26,11 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         """Take part; waits a little for one that is alone. Raises ``VaultError`` (``vault.busy``),
         OSError."""
+        self.is_alone = False
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             if not self._take(fcntl.LOCK_SH, wait=True):
-                raise _busy("Another program is changing this vault's key.")
+                raise busy("Another program has this vault for itself.")
         except BaseException:
             self.release()
             raise
@@ -41,8 +43,9 @@ class FolderLock:
         """
         if not self._take(fcntl.LOCK_EX, wait=False):
             if not self._take(fcntl.LOCK_SH, wait=True):
-                raise _busy("Another program is changing this vault's key.")
-            raise _busy("Another program has this vault open.")
+                raise busy("Another program has this vault for itself.")
+            raise busy("Another program has this vault open.")
+        self.is_alone = True
 
     def alone_while(self, needed: Callable[[], bool]) -> bool:
         """Become the only one as soon as that can be, for as long as it is still needed; whether it
@@ -59,8 +62,22 @@ class FolderLock:
                 return True
         return False
 
+    def alone_if_free(self) -> bool:
+        """``alone``, and whether it is; if not, it goes on taking part."""
+        try:
+            self.alone()
+        except VaultError:
+            return False
+        return True
+
+    def step_aside(self) -> None:
+        """Hold nothing for a moment; the next call of ``alone`` takes part again."""
+        self.is_alone = False
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
     def together(self) -> None:
         """Let others take part again."""
+        self.is_alone = False
         self._take(fcntl.LOCK_SH, wait=True)
 
     def release(self) -> None:
@@ -87,7 +104,8 @@ class FolderLock:
                 return True
 
 
-def _busy(message: str) -> VaultError:
+def busy(message: str) -> VaultError:
+    """``vault.busy``, exit code 4."""
     return VaultError(
         message, code="vault.busy", hint="Close it, or wait, then try again.", exit_code=4
     )

@@ -1,18 +1,16 @@
 """The ways into a vault, as its holder sees them: passphrases, the recovery kit, an OS keyring."""
 
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from did.json import canonicalize, parse_object
-from did.time import format_time, parse_time
-from pds.db import DbError
+from did.json import parse_object
+from did.time import parse_time
 from pds.vault import keyslots, osring
 from pds.vault.context import Context
 from pds.vault.errors import VaultError
-from pds.vault.keyslots import Argon2Params, Keep
+from pds.vault.keyslots import Argon2Params, Around, Keep
+from pds.vault.slotchange import Change, recorded
 from pds.vault.slotfile import Kind, Slot
 from pds.vault.wrapping import DataKey
 
@@ -71,33 +69,41 @@ class Keys:
     ) -> WayIn:
         """Another passphrase beside the others. Raises ``vault.passphrase``,
         ``vault.too_many_slots``."""
+        self._ctx.may_write()
         _check_name(name)
         slot_id = keyslots.add_passphrase(
-            self._path, self._data_key, passphrase, params=params or Argon2Params()
+            self._path,
+            self._data_key,
+            passphrase,
+            params=params or Argon2Params(),
+            around=self._recorded(Change("way in added", name=name)),
         )
-        return self._added(slot_id, name)
+        return self.find(slot_id)
 
     def add_keyring(self, *, name: str = "") -> WayIn:
         """A random secret that the keyring of the operating system keeps (``vault.keyring``)."""
+        self._ctx.may_write()
         _check_name(name)
-        slot_id = osring.add(self._path, self._data_key, random=self._ctx.random)
-        return self._added(slot_id, name)
+        around = self._recorded(Change("way in added", name=name))
+        slot_id = osring.add(self._path, self._data_key, random=self._ctx.random, around=around)
+        return self.find(slot_id)
 
     def change_passphrase(
         self, new: str, *, slot_id: str | None = None, params: Argon2Params | None = None
     ) -> None:
         """Replace one passphrase, or **all** of them when none is named."""
+        self._ctx.may_write()
         params = params or Argon2Params()
         if slot_id is None:
-            self._log("passphrase changed")
-            keyslots.change_passphrase(self._path, self._data_key, new, params=params)
-            self._note_epoch()
-        else:
-            known = self.find(slot_id)
-            made = keyslots.replace_passphrase(
-                self._path, self._data_key, slot_id, new, params=params
+            around = self._recorded(Change("passphrase changed", subject="vault"))
+            keyslots.change_passphrase(
+                self._path, self._data_key, new, params=params, around=around
             )
-            self._added(made, known.name, verb="passphrase changed")
+            return
+        around = self._recorded(Change("passphrase changed", name=self.find(slot_id).name))
+        keyslots.replace_passphrase(
+            self._path, self._data_key, slot_id, new, params=params, around=around
+        )
 
     def new_kit(self, *, keep: Keep = lambda _words: None) -> str:
         """Replace the recovery kit; the old words open nothing any more, except old backups.
@@ -106,17 +112,15 @@ class Keys:
         raises, the old kit is the kit.
         """
 
-        def keep_and_log(words: str) -> None:
-            keep(words)
-            self._log("kit replaced")
+        self._ctx.may_write()
 
-        words = keyslots.replace_kit(self._path, self._data_key, keep=keep_and_log)
-        self._note_epoch()
-        return words
+        around = self._recorded(Change("kit replaced", subject="vault"))
+        return keyslots.replace_kit(self._path, self._data_key, keep=keep, around=around)
 
     def remove(self, slot_id: str, *, without_kit: bool = False) -> None:
         """Take a way in away. Raises ``vault.last_slot`` for the last one that is in a person's
         head or hand, ``vault.last_kit`` for the kit unless ``without_kit``."""
+        self._ctx.may_write()
         way = self.find(slot_id)
         left = [other for other in self.list() if other.id != way.id]
         if left and all(other.kind == "keyring" for other in left):
@@ -132,8 +136,8 @@ class Keys:
                 hint="'pds kit' replaces a kit that was lost or seen. To have none at all, say "
                 "--without-kit.",
             )
-        keyslots.remove_slot(self._path, self._data_key, way.id)
-        self._remember("way in removed", slot=way.id, kind=way.kind)
+        around = self._recorded(Change("way in removed", kind=way.kind))
+        keyslots.remove_slot(self._path, self._data_key, way.id, around=around)
         if way.kind == "keyring":
             osring.forget(way.id)
 
@@ -149,41 +153,8 @@ class Keys:
             memory_kib=None if slot.params is None else slot.params.memory_kib,
         )
 
-    def _added(self, slot_id: str, name: str, *, verb: str = "way in added") -> WayIn:
-        told = canonicalize({"name": name, "added": format_time(self._ctx.now())}).decode()
-        self._remember(
-            verb, slot=slot_id, more=lambda: self._ctx.exchange.set_setting(f"slot:{slot_id}", told)
-        )
-        return self.find(slot_id)
-
-    def _log(self, verb: str) -> None:
-        """The history's line before the slots are changed: what can be refused is refused while
-        the old secret still opens the vault."""
-        with self._ctx.transaction():
-            self._ctx.log("slots changed", "vault", {"verb": verb, "kind": None})
-
-    def _note_epoch(self) -> None:
-        """Nothing may fail here: the caller has to learn what the new secret is. An epoch that
-        cannot be noted now is noted by the next opening."""
-        with suppress(DbError, keyslots.KeyslotError):
-            epoch = keyslots.epoch(self._path, self._data_key)
-            with self._ctx.transaction():
-                self._ctx.exchange.set_setting("slots_epoch", str(epoch))
-
-    def _remember(
-        self,
-        verb: str,
-        *,
-        slot: str = "vault",
-        kind: str | None = None,
-        more: Callable[[], None] = lambda: None,
-    ) -> None:
-        """The epoch that the slot file has now, and the history's line, in one transaction."""
-        epoch = keyslots.epoch(self._path, self._data_key)
-        with self._ctx.transaction():
-            self._ctx.exchange.set_setting("slots_epoch", str(epoch))
-            more()
-            self._ctx.log("slots changed", slot, {"verb": verb, "kind": kind})
+    def _recorded(self, change: Change) -> Around:
+        return recorded(self._ctx, self._path, self._data_key, change)
 
 
 def _check_name(name: str) -> None:

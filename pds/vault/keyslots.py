@@ -18,6 +18,7 @@ changes at once both are kept.
 import os
 import unicodedata
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from pds.vault.wrapping import DataKey, Random, unwrap, wrap
 
 __all__ = [
     "Argon2Params",
+    "Around",
     "DataKey",
     "KeyslotError",
     "Slot",
@@ -47,10 +49,20 @@ __all__ = [
     "unlock_kit",
     "unlock_passphrase",
     "vault_id",
+    "wrong_for_backup",
 ]
 
 Keep = Callable[[str], None]
 """Takes the words of a new kit: to paper, to a file, to a screen."""
+
+Around = Callable[[int, str], AbstractContextManager[None]]
+"""What belongs to a change, entered before the slot file is written and left after, under its lock:
+gets the epoch that the file will have, and the id of the slot that comes or goes."""
+
+
+def _nothing(_epoch: int, _slot_id: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
 
 DEFAULT_PARAMS = Argon2Params()
 _NAMES = {
@@ -118,6 +130,7 @@ def change_passphrase(
     *,
     params: Argon2Params = DEFAULT_PARAMS,
     random: Random = os.urandom,
+    around: Around = _nothing,
 ) -> None:
     """Replace **all** passphrases by one new one; the data is not rewritten.
 
@@ -131,6 +144,7 @@ def change_passphrase(
         secret=_passphrase_bytes(new),
         params=params,
         random=random,
+        around=around,
         place=_for_its_kind,
     )
 
@@ -141,6 +155,7 @@ def replace_kit(
     *,
     keep: Keep = lambda _words: None,
     random: Random = os.urandom,
+    around: Around = _nothing,
 ) -> str:
     """Replace all recovery kits by a new one and return its 24 words; older kits open nothing.
 
@@ -150,7 +165,16 @@ def replace_kit(
     kit = random(slotfile.KEY_BYTES)
     words = kit_words(kit)
     keep(words)
-    _change(path, data_key, "recovery", secret=kit, params=None, random=random, place=_for_its_kind)
+    _change(
+        path,
+        data_key,
+        "recovery",
+        secret=kit,
+        params=None,
+        random=random,
+        around=around,
+        place=_for_its_kind,
+    )
     return words
 
 
@@ -161,21 +185,41 @@ def add_passphrase(
     *,
     params: Argon2Params = DEFAULT_PARAMS,
     random: Random = os.urandom,
+    around: Around = _nothing,
 ) -> str:
     """Add a passphrase beside the others; returns the slot's id. At most 8 slots in all:
     ``vault.too_many_slots``."""
     secret = _passphrase_bytes(passphrase)
     return _change(
-        path, data_key, "passphrase", secret=secret, params=params, random=random, place=_beside
+        path,
+        data_key,
+        "passphrase",
+        secret=secret,
+        params=params,
+        random=random,
+        around=around,
+        place=_beside,
     )
 
 
 def add_keyring(
-    path: Path, data_key: DataKey, secret: bytes, *, random: Random = os.urandom
+    path: Path,
+    data_key: DataKey,
+    secret: bytes,
+    *,
+    random: Random = os.urandom,
+    around: Around = _nothing,
 ) -> str:
     """Add a slot for 32 random bytes that an OS keyring keeps; returns the slot's id."""
     return _change(
-        path, data_key, "keyring", secret=secret, params=None, random=random, place=_beside
+        path,
+        data_key,
+        "keyring",
+        secret=secret,
+        params=None,
+        random=random,
+        around=around,
+        place=_beside,
     )
 
 
@@ -193,6 +237,7 @@ def replace_passphrase(
     *,
     params: Argon2Params = DEFAULT_PARAMS,
     random: Random = os.urandom,
+    around: Around = _nothing,
 ) -> str:
     """Put a new passphrase in the place of one, the others stay; returns the new slot's id.
     Raises ``vault.slot_unknown`` unless there is a passphrase of that id."""
@@ -209,6 +254,7 @@ def replace_passphrase(
         secret=_passphrase_bytes(new),
         params=params,
         random=random,
+        around=around,
         place=instead,
     )
 
@@ -242,7 +288,7 @@ def rekey(
     return file.epoch + 1
 
 
-def remove_slot(path: Path, data_key: DataKey, slot_id: str) -> None:
+def remove_slot(path: Path, data_key: DataKey, slot_id: str, *, around: Around = _nothing) -> None:
     """Remove one slot; ``vault.slot_unknown``, or ``vault.last_slot`` if it is the only one."""
     with slotfile.changing(path):
         file = _read_authentic(path, data_key)
@@ -255,7 +301,8 @@ def remove_slot(path: Path, data_key: DataKey, slot_id: str) -> None:
                 code="vault.last_slot",
                 hint="Add another way of opening the vault first.",
             )
-        _write_next(path, file, remaining, data_key)
+        with around(file.epoch + 1, slot_id):
+            _write_next(path, file, remaining, data_key)
 
 
 def list_slots(path: Path, data_key: DataKey) -> tuple[Slot, ...]:
@@ -320,6 +367,17 @@ def _unlock(path: Path, kind: Kind, secret: bytes, *, slot_id: str | None = None
     )
 
 
+def wrong_for_backup(kind: Kind) -> KeyslotError:
+    """The same of a backup, which has the slots of its day."""
+    return KeyslotError(
+        f"This {_NAMES[kind]} does not open the backup.",
+        code="vault.wrong_secret",
+        hint="A backup opens with the passphrases and the recovery kit of the day it was made, "
+        "even if they were replaced since. Or is it a backup of another vault?",
+        exit_code=3,
+    )
+
+
 def _change(
     path: Path,
     data_key: DataKey,
@@ -328,6 +386,7 @@ def _change(
     secret: bytes,
     params: Argon2Params | None,
     random: Random,
+    around: Around,
     place: Callable[[tuple[Slot, ...], Slot], tuple[Slot, ...]],
 ) -> str:
     """Make a slot and write it where ``place`` puts it among those there are; its id."""
@@ -336,7 +395,10 @@ def _change(
         slot = wrap(
             file.vault, kind, secret=secret, params=params, data_key=data_key, random=random
         )
-        _write_next(path, file, place(file.slots, slot), data_key)
+        slots = place(file.slots, slot)
+        slotfile.check_count(slots)
+        with around(file.epoch + 1, slot.id):
+            _write_next(path, file, slots, data_key)
     return slot.id
 
 

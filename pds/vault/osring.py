@@ -6,11 +6,12 @@ vault has such a slot. Whoever can use the person's unlocked session can then op
 
 from binascii import Error as BadHex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pds.vault import keyslots, slotfile
+from pds.vault.keyslots import Around
 from pds.vault.slotfile import KEY_BYTES, KeyslotError
 from pds.vault.wrapping import DataKey, Random
 
@@ -19,18 +20,27 @@ SERVICE = "personal-data-store"
 _RECOMMENDED = 1
 
 
-def add(path: Path, data_key: DataKey, *, random: Random) -> str:
-    """Add a slot whose secret lies in the keyring; returns its id. Raises ``vault.keyring``."""
+def add(path: Path, data_key: DataKey, *, random: Random, around: Around) -> str:
+    """Add a slot whose secret lies in the keyring; returns its id. Raises ``vault.keyring``.
+
+    The secret is there before the slot is, so that no slot stands for what nobody keeps.
+    """
     check()
     secret = random(KEY_BYTES)
-    slot_id = keyslots.add_keyring(path, data_key, secret, random=random)
-    try:
+
+    @contextmanager
+    def kept(epoch: int, slot_id: str) -> Iterator[None]:
         with _errors() as keyring:
             keyring.set_password(SERVICE, slot_id, secret.hex())
-    except BaseException:
-        keyslots.remove_slot(path, data_key, slot_id)
-        raise
-    return slot_id
+        try:
+            with around(epoch, slot_id):
+                yield
+        except BaseException:
+            with suppress(KeyslotError):
+                forget(slot_id)
+            raise
+
+    return keyslots.add_keyring(path, data_key, secret, random=random, around=kept)
 
 
 def unlock(path: Path) -> DataKey | None:

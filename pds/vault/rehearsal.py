@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 
 from pds.vault import files, keyslots
 from pds.vault.attachments.stream import Source
-from pds.vault.backup import unpack
+from pds.vault.backup import unpack, unpack_attachments
 from pds.vault.checkup import checkup
 from pds.vault.context import Context
 from pds.vault.errors import VaultError
@@ -22,7 +22,8 @@ _PREFIX = ".rehearsal-"
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
     """What is in a backup, seen by opening it. ``newest`` is the time of the last thing that its
-    history knows, ``vault`` the id of the vault it is of."""
+    history knows, ``vault`` the id of the vault it is of, ``without`` how many attachments were
+    damaged when it was made and are not in it."""
 
     vault: str
     items: dict[str, int]
@@ -30,6 +31,7 @@ class Rehearsal:
     grants: int
     history: int
     newest: datetime | None
+    without: int
 
     @property
     def total(self) -> int:
@@ -52,14 +54,16 @@ def rehearse(backup: Path, *, kit: str, work: Path, clock: Callable[[], datetime
         try:
             ctx = Context(conn, folder / files.ATTACHMENTS, clock=clock)
             try:
-                ctx.attachments.unpack(attachments)
-                if checkup(ctx) or ctx.attachments.damaged():
+                without = unpack_attachments(ctx, attachments)
+                harmed = {one.attachment.id for one in ctx.attachments.damaged()}
+                if checkup(ctx) or harmed - without:
                     raise VaultError(
                         "the backup opens, but not all of it is as it was written",
                         code="backup.damaged",
                         hint="Make another, on another disk, and rehearse that.",
                     )
-                found.append(_read(ctx, keyslots.vault_id(folder / files.SLOTS, data_key)))
+                vault = keyslots.vault_id(folder / files.SLOTS, data_key)
+                found.append(_read(ctx, vault, without=len(without)))
             finally:
                 ctx.transport.close()
         finally:
@@ -70,14 +74,14 @@ def rehearse(backup: Path, *, kit: str, work: Path, clock: Callable[[], datetime
     place = Path(mkdtemp(prefix=_PREFIX, dir=work))
     lock = FolderLock(place)
     try:
-        unpack(backup, place / "vault", prepare=look)
+        unpack(backup, place / "vault", by="recovery", prepare=look)
     finally:
         shutil.rmtree(place, ignore_errors=True)
         lock.release()
     return found[0]
 
 
-def _read(ctx: Context, vault: str) -> Rehearsal:
+def _read(ctx: Context, vault: str, *, without: int) -> Rehearsal:
     last = ctx.history.entries(limit=1)
     return Rehearsal(
         vault=vault,
@@ -86,6 +90,7 @@ def _read(ctx: Context, vault: str) -> Rehearsal:
         grants=len(ctx.exchange.grants()),
         history=ctx.history.root()[0],
         newest=last[0].at if last else None,
+        without=without,
     )
 
 

@@ -26,11 +26,11 @@ from pathlib import Path
 
 from pds.db import Connection, DbError, copy_encrypted, open_encrypted
 from pds.vault import files, keyslots
+from pds.vault.files import NEXT
 from pds.vault.inuse import FolderLock
 from pds.vault.keyslots import Argon2Params, Keep
 from pds.vault.wrapping import DataKey, Random
 
-NEXT = "next.db"
 _SIDE = ("-wal", "-shm", "-journal")
 
 

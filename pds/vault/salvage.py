@@ -1,7 +1,8 @@
 """What damage took from a vault, and a new vault of all that can still be read.
 
-For the time when there is no backup, or the backup is old. Only the first page of the database and
-the slot file have no substitute: without them nothing opens.
+For the time when there is no backup, or the backup is old. Of the first page a copy is kept
+(``pds.db.firstpage``). Only the slot file has no substitute, and the pages with the names of the
+tables: without them nothing opens.
 """
 
 import os
@@ -16,11 +17,23 @@ from pathlib import Path
 from did.json import JsonObject
 from did.multikey import b64url_encode
 from did.time import format_time
-from pds.db import Connection, DbError, Salvage, TableReport, migrate, open_encrypted, transaction
+from pds.db import (
+    Connection,
+    DbError,
+    Salvage,
+    TableReport,
+    migrate,
+    open_encrypted,
+    open_for_reading,
+    put_back,
+    transaction,
+)
 from pds.vault import files
 from pds.vault.checkup import older_than_history
 from pds.vault.derive import Root
+from pds.vault.inuse import FolderLock
 from pds.vault.keyslots import DataKey
+from pds.vault.opening import NEEDS_WRITING
 from pds.vault.records import Records
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HistoryStore
@@ -42,6 +55,7 @@ _WORDS = {
     "setting": "settings",
 }
 # What belongs to items, and is kept with them where the settings are lost.
+_LOST_PAGE = frozenset({"db.wrong_key_or_damaged", "db.damaged", "db.plaintext"})
 _OF_ITEMS = ("record", "attachment", "own_categories")
 # Made anew from what was read, or belonging to the search index.
 _REBUILT = ("history", "history_node", "record_counts")
@@ -49,16 +63,18 @@ _REBUILT = ("history", "history_node", "record_counts")
 
 @dataclass(slots=True)
 class SalvageReport:
-    """Items that a new vault holds, and a sentence for each thing that was lost."""
+    """Items that a new vault holds, and a sentence for each thing that was lost. ``restoring``: it
+    has to be compared with its relay before it sends anything."""
 
     items: int = 0
+    restoring: bool = False
     lost: list[str] = field(default_factory=list)
 
 
-def losses(folder: Path, data_key: DataKey) -> list[str]:
+def losses(folder: Path, data_key: DataKey, lock: FolderLock) -> list[str]:
     """What cannot be read of a damaged vault, a sentence each; none where only an index is
     damaged, which a new vault makes anew. Nothing is written."""
-    source, lost = Salvage(partial(_reopen, folder, data_key)), []
+    source, lost = Salvage(partial(_reopen, folder, data_key, lock)), []
     try:
         for table in _tables(source, "history", "record_counts"):
             report = TableReport()
@@ -79,21 +95,29 @@ def salvage(
     random: Callable[[int], bytes] = os.urandom,
 ) -> SalvageReport:
     """Make a vault in ``target`` of what can be read of the one in ``folder``, which stays as it
-    is. It opens with the same passphrase and kit, and is marked as a restored one: nothing is sent
-    before its relay has been looked at.
+    is. It opens with the same passphrases and kit. If it has a relay it is marked as a restored
+    one: nothing is sent before that has been looked at.
 
     The history begins anew with the entries that were read, in their order; the search index is
     made anew. Rows that point to lost ones go too. Where the settings are lost, only the items with
     their attachments and categories are kept, and the vault gets a new root: its relationships are
     over.
 
+    A database whose first page is damaged is read from a copy of its files beside ``target``, into
+    which the kept page is put back; the copy is removed again.
+
     Raises ``VaultError`` (``vault.exists``), ``DbError``; then nothing is left in ``target``.
     """
     files.check_place(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    source = Salvage(partial(_reopen, folder, data_key))
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    lock = FolderLock(folder)
+    source: Salvage | None = None
     try:
+        source = Salvage(
+            partial(_reopen, _readable(folder, data_key, beside, lock), data_key, lock)
+        )
         if source.version() > len(files.MIGRATIONS):
             raise DbError(
                 "The database was made by a newer release.",
@@ -116,8 +140,29 @@ def salvage(
         shutil.rmtree(draft, ignore_errors=True)
         raise
     finally:
-        source.close()
+        if source is not None:
+            source.close()
+        lock.release()
+        shutil.rmtree(beside, ignore_errors=True)
     return report
+
+
+def _readable(folder: Path, data_key: DataKey, beside: Path, lock: FolderLock) -> Path:
+    """The folder, or one beside with copies of the database and its log, where the first page of
+    it opens nothing any more."""
+    try:
+        _reopen(folder, data_key, lock).close()
+    except DbError as error:
+        kept = folder / files.FIRST_PAGE
+        if error.code not in _LOST_PAGE or not kept.exists():
+            raise
+        beside.mkdir(mode=0o700)
+        for name in (files.DATABASE, f"{files.DATABASE}-wal"):
+            if (folder / name).exists():
+                shutil.copyfile(folder / name, beside / name)
+        put_back(beside / files.DATABASE, kept, data_key.derive("database"))
+        return beside
+    return folder
 
 
 def _fill(
@@ -144,7 +189,9 @@ def _fill(
         records = Records(conn, clock=lambda: now)
         records.index_again()
         report.items = sum(records.counts().values())
-        exchange.set_setting("restoring", "1")
+        # Without a relay nobody knows more of it than it does itself.
+        report.restoring = exchange.setting("relay") is not None
+        exchange.set_setting("restoring", "1" if report.restoring else "0")
         history = HistoryStore(conn)
         for name, sentence in dict(older_than_history(history, Survey(conn))).items():
             if not any(name in told for told in report.lost):
@@ -203,14 +250,22 @@ def _sentences(rescue: Rescue, table: str, report: TableReport) -> list[str]:
     return [] if report.whole else [f"some of the {words}"]
 
 
-def _reopen(folder: Path, data_key: DataKey) -> Connection:
-    return open_encrypted(folder / files.DATABASE, data_key.derive("database"))
+def _reopen(folder: Path, data_key: DataKey, lock: FolderLock) -> Connection:
+    file, key = folder / files.DATABASE, data_key.derive("database")
+    try:
+        return open_encrypted(file, key)
+    except DbError as error:
+        if error.code not in NEEDS_WRITING:
+            raise
+    return open_for_reading(file, key, alone=lock.is_alone or lock.alone_if_free())
 
 
 def _copy_other_files(folder: Path, draft: Path) -> None:
     """Everything but the database: the slots, and what else belongs to a vault."""
     for entry in folder.iterdir():
-        if entry.name.startswith(files.DATABASE) or entry.name.endswith((".lock", ".tmp")):
+        if entry.name.startswith((files.DATABASE, files.FIRST_PAGE)) or entry.name.endswith(
+            (".lock", ".tmp")
+        ):
             continue
         if entry.is_dir():
             shutil.copytree(entry, draft / entry.name)

@@ -37,15 +37,16 @@ from pds.vault import (
     outbox,
     rotation,
     salvage,
+    slotchange,
     staging,
     unlocked,
     withdraw,
 )
 from pds.vault.activity import Activity, Sharing, activity, sharing
-from pds.vault.attachments import Attachment
+from pds.vault.attachments import Attachment, Damaged
 from pds.vault.attachments.keeper import opened
 from pds.vault.attachments.stream import Progress, Source
-from pds.vault.backup import ReconcileReport
+from pds.vault.backup import BackedUp, ReconcileReport
 from pds.vault.checkup import checkup
 from pds.vault.consent import Answer, PurposeView
 from pds.vault.context import Context
@@ -71,6 +72,7 @@ from pds.vault.imports.plan import About, Applied
 from pds.vault.inuse import FolderLock
 from pds.vault.keys import Keys
 from pds.vault.keyslots import Argon2Params, DataKey, Keep
+from pds.vault.opening import open_folder
 from pds.vault.outbox import PushReport
 from pds.vault.records import ALWAYS, Page, Query, Record, Undone, Validity
 from pds.vault.rehearsal import Rehearsal, rehearse
@@ -78,6 +80,7 @@ from pds.vault.relation import Relation, relation
 from pds.vault.report import SyncReport
 from pds.vault.salvage import SalvageReport
 from pds.vault.schemas import Catalogue, Category
+from pds.vault.slotfile import Kind
 from pds.vault.store.rows import StoredRequest
 from pds.vault.store.survey import Survey
 from pds.vault.sync import sync
@@ -199,7 +202,11 @@ class Vault:
 
         ``heads`` is a folder, not the vault's, where this machine remembers how far it has seen
         each vault: with it a vault that was put back to an earlier state is refused
-        (``vault.rolled_back``). ``older`` takes it all the same; it then counts as restored.
+        (``vault.rolled_back``), and one that went another way since it was copied
+        (``vault.diverged``). ``older`` takes it all the same; it then counts as restored.
+
+        On a full disk, or where nothing may be written, it opens for reading only:
+        ``reading_only`` says why, and every verb that writes refuses (``pds.vault.opening``).
         """
         files.check_vault(folder)
         lock = FolderLock(folder)
@@ -208,10 +215,17 @@ class Vault:
                 key = files.unlock(folder, passphrase=passphrase, kit=kit)
             else:
                 key = data_key.copy()  # which ends with this vault
-            rotation.settle(folder, key, lock)
-            conn = files.open_database(folder, key)
+            conn, reading_only = open_folder(folder, key, lock)
             try:
-                ctx = Context(conn, folder / files.ATTACHMENTS, clock=clock, random=random)
+                ctx = Context(
+                    conn,
+                    folder / files.ATTACHMENTS,
+                    clock=clock,
+                    random=random,
+                    reading_only=reading_only,
+                )
+                if reading_only is None:
+                    slotchange.settle(ctx, folder / files.SLOTS, key)
                 ctx.attachments.tidy()
                 vault = cls(
                     folder,
@@ -238,20 +252,36 @@ class Vault:
                 grown = known is None or self._ctx.history.grew_from(known.size, known.root)
         except DbDamaged:
             return  # ``check`` has more to say of it, and nothing is to be remembered
-        if not grown:
+        if not grown and known is not None:
+            refusal = self._not_that_one(known)
             if not older:
-                raise VaultError(
-                    "this vault is older than when this computer last used it: an earlier copy "
-                    "was put back",
-                    code="vault.rolled_back",
-                    hint="Find the newer copy. If there is none, 'pds restore --finish' goes on "
-                    "with this one.",
-                )
+                raise refusal
             with self._ctx.transaction():
                 self._ctx.exchange.set_setting("restoring", "1")
-                self._ctx.log("problem", "vault", {"code": "vault.rolled_back"})
-            head.note(Head(*self._ctx.history.root()), older=True)
+                self._ctx.log("problem", "vault", {"code": refusal.code})
+            head.note(_newest(self._ctx), older=True)
         self._head = head
+
+    def _not_that_one(self, known: Head) -> VaultError:
+        """Older than what is known, or gone another way: there is as much, or something later."""
+        newest = _newest(self._ctx)
+        later = known.at is not None and newest.at is not None and newest.at > known.at
+        if newest.size >= known.size or later:
+            return VaultError(
+                "this vault went another way than the one that this computer last used: both were "
+                "changed since one was copied from the other",
+                code="vault.diverged",
+                hint="Find the other one, and choose. 'pds restore --finish' goes on with this "
+                "one; what is in the other alone can be taken over: 'pds export' there, 'pds "
+                "import' here.",
+            )
+        return VaultError(
+            "this vault is older than when this computer last used it: an earlier copy was put "
+            "back",
+            code="vault.rolled_back",
+            hint="Find the newer copy. If there is none, 'pds restore --finish' goes on with this "
+            "one.",
+        )
 
     @classmethod
     def restore(
@@ -278,11 +308,12 @@ class Vault:
                         code="backup.damaged",
                         hint="Use another copy. Nothing was restored.",
                     )
-                vault._ctx.attachments.unpack(attachments)
+                backups.unpack_attachments(vault._ctx, attachments)
                 with vault._ctx.transaction():
                     vault._ctx.exchange.set_setting("restoring", "1")
 
-        backups.unpack(backup, folder, prepare=fill)
+        by: Kind = "passphrase" if kit is None else "recovery"
+        backups.unpack(backup, folder, by=by, prepare=fill)
         return cls.open(
             folder,
             passphrase=passphrase,
@@ -301,11 +332,23 @@ class Vault:
             if self._head is not None:
                 # What cannot be remembered is a weaker guard next time, no reason to fail now.
                 with suppress(DbError, OSError), translate():
-                    self._head.note(Head(*ctx.history.root()))
+                    self._head.note(_newest(ctx))
             ctx.transport.close()
+            with suppress(Exception):  # of a damaged database anything may come
+                self._close_database(ctx)
             ctx.conn.close()
         self._data_key.wipe()
         self._lock.release()
+
+    def _close_database(self, ctx: Context) -> None:
+        """Where the first page is another one now, a copy of it is kept: nothing but a guard
+        against damage, and so of no account when it cannot be made."""
+        if ctx.reading_only is not None:
+            return
+        mark = files.mark_first_page(self._folder, ctx.conn)
+        ctx.conn.close()
+        if mark is not None and self._lock.alone_if_free():
+            files.keep_page(self._folder, self._data_key.derive("database"), mark)
 
     def lock_if_idle(self) -> bool:
         """Lock if nobody has used the vault for ``auto_lock_after``; whether it is locked now."""
@@ -336,6 +379,12 @@ class Vault:
     ) -> None:
         self.close()
 
+    @property
+    def reading_only(self) -> str | None:
+        """Why nothing can be written, as a half-sentence; None as a rule."""
+        why = self._ctx.reading_only
+        return None if why is None else why.reason
+
     def status(self) -> Status:
         store = self._ctx.exchange
         last = self._ctx.exchange.setting("last_sync")
@@ -359,11 +408,23 @@ class Vault:
     def check(self) -> list[str]:
         """Every page, the history, each row against it, and every attachment to its end; an empty
         list means sound."""
-        return checkup(self._ctx) or self._ctx.attachments.damaged()
+        problems, damaged = self.look_over()
+        return problems + [str(one) for one in damaged]
+
+    def look_over(self) -> tuple[list[str], list[Damaged]]:
+        """As ``check``, the attachments apart; these are looked at where all else is sound."""
+        problems = checkup(self._ctx)
+        return problems, [] if problems else self._ctx.attachments.damaged()
+
+    def mend(self) -> None:
+        """Make anew what is made from the items: the search index, and how many there are."""
+        with self._ctx.transaction():
+            self._ctx.records.index_again()
+            self._ctx.log("index made anew", "vault")
 
     def losses(self) -> list[str]:
         """What cannot be read, once ``check`` has found damaged pages, a sentence each."""
-        return salvage.losses(self._folder, self._data_key)
+        return salvage.losses(self._folder, self._data_key, self._lock)
 
     @staticmethod
     def salvage(
@@ -384,6 +445,7 @@ class Vault:
     def compact(self) -> Compacted:
         """Write the database anew without gaps, if it is sound (else ``vault.damaged``); raises
         ``DbError`` as ``pds.db.compact``."""
+        self._ctx.may_write()
         if self.check():
             raise VaultError(
                 "the vault is not sound, and is left as it is",
@@ -416,6 +478,7 @@ class Vault:
         secrets opens the vault.
         """
         ctx = self._ctx
+        ctx.may_write()
         try:
             self._lock.alone()
 
@@ -646,6 +709,7 @@ class Vault:
         there. Raises ``AttachmentError`` (``unreadable``, ``too_large``, ``no_space``,
         ``not_allowed``) and ``RecordError``.
         """
+        self._ctx.may_write()
         self._ctx.records.get(record_id)  # before a gigabyte is read
         if isinstance(source, Path):
             with opened(source) as stream:
@@ -842,22 +906,20 @@ class Vault:
         done = write_export(
             self._ctx, target, categories=categories, company=company, progress=progress
         )
-        with self._ctx.transaction():
-            self._ctx.log("exported", "vault", {"items": done.items})
+        self._note("exported", {"items": done.items})
         return done
 
     def import_export(self, archive: Path) -> TakenIn:
         """Take in the records of an archive that ``export`` wrote; as ``exports.take_in``."""
+        self._ctx.may_write()
         return take_in(self._ctx, archive)
 
     # backups
-    def backup(self, target: Path) -> int:
-        """Write an encrypted backup; returns its size in bytes."""
-        size = backups.write_backup(self._folder, self._ctx, self._data_key, target)
-        with self._ctx.transaction():
-            self._ctx.exchange.set_setting("last_backup", format_time(self._ctx.now()))
-            self._ctx.log("backed up", "vault")
-        return size
+    def backup(self, target: Path) -> BackedUp:
+        """Write an encrypted backup of everything that can be read."""
+        done = backups.write_backup(self._folder, self._ctx, self._data_key, target)
+        self._note("backed up", {}, last_backup=format_time(self._ctx.now()))
+        return done
 
     def rehearse(self, backup: Path, *, kit: str) -> Rehearsal:
         """Prove that a backup restores with the kit, and remember when that was done.
@@ -865,12 +927,27 @@ class Vault:
         See :func:`pds.vault.rehearsal.rehearse`. A backup of another vault is rehearsed as well,
         and not remembered here.
         """
-        found = rehearse(backup, kit=kit, work=self._folder.parent, clock=self._ctx.clock)
+        # Where the vault's own disk is full or closed, the backup's is not.
+        beside = self._folder if self._ctx.reading_only is None else backup
+        found = rehearse(backup, kit=kit, work=beside.parent, clock=self._ctx.clock)
         if found.vault == self.keys.vault_id:
-            with self._ctx.transaction():
-                self._ctx.exchange.set_setting("last_rehearsal", format_time(self._ctx.now()))
-                self._ctx.log("rehearsed", "vault", {"items": found.total})
+            now = format_time(self._ctx.now())
+            self._note("rehearsed", {"items": found.total}, last_rehearsal=now)
         return found
+
+    def _note(self, kind: str, detail: JsonObject, **settings: str) -> None:
+        """Write down what was done elsewhere. A vault that cannot be written is no reason to call a
+        backup or an archive failed that lies there whole."""
+        if self._ctx.reading_only is not None:
+            return
+        try:
+            with self._ctx.transaction():
+                for name, value in settings.items():
+                    self._ctx.exchange.set_setting(name, value)
+                self._ctx.log(kind, "vault", detail)
+        except DbError as error:
+            if error.code not in ("db.full", "db.read_only", "db.io"):
+                raise
 
     def reconcile(self) -> ReconcileReport:
         """Bring a restored vault up to what its relay knows; nothing is written before."""
@@ -887,6 +964,11 @@ class Vault:
 
     def _ready(self) -> None:
         self._ctx.ready()
+
+
+def _newest(ctx: Context) -> Head:
+    last = ctx.history.entries(limit=1)
+    return Head(*ctx.history.root(), last[0].at if last else None)
 
 
 def purpose_words(iri: str) -> str:

@@ -206,12 +206,7 @@ def write(
     file, rename, fsync of the directory. Temporary files that killed processes left behind are
     cleared away. Raises ``vault.too_many_slots``, ``vault.slots_changed``, OSError.
     """
-    if len(slots) > MAX_SLOTS:
-        raise KeyslotError(
-            "There are as many slots as can be.",
-            code="vault.too_many_slots",
-            hint="Remove one first.",
-        )
+    check_count(slots)
     document: JsonObject = {
         "format": FORMAT,
         "vault": vault,
@@ -220,6 +215,16 @@ def write(
     }
     document["mac"] = b64url_encode(_mac(canonicalize(document), mac_key))
     _replace_durably(path, canonicalize(document) + b"\n", replaces)
+
+
+def check_count(slots: tuple[Slot, ...]) -> None:
+    """Raise ``vault.too_many_slots`` for more than fit."""
+    if len(slots) > MAX_SLOTS:
+        raise KeyslotError(
+            "There are as many slots as can be.",
+            code="vault.too_many_slots",
+            hint="Remove one first.",
+        )
 
 
 def binding(vault: str, slot: Slot) -> bytes:

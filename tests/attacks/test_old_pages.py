@@ -1,6 +1,7 @@
 """An old page of a vault's database put back in place of today's: genuine, and out of date."""
 
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,33 @@ def test_attack_48_another_history(vault: tuple[Path, str], tmp_path: Path) -> N
     shutil.copytree(before, folder)
     with pytest.raises(VaultError) as caught:
         Vault.open(folder, kit=kit, heads=heads)
-    assert caught.value.code == "vault.rolled_back"
+    assert caught.value.code == "vault.diverged"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_attack_48_a_shorter_history(hours: int, vault: tuple[Path, str], tmp_path: Path) -> None:
+    """An earlier copy that has less in it than the newest: older, unless something was done in it
+    later than anything that this machine has seen."""
+    folder, kit = vault
+    heads, before = tmp_path / "heads", tmp_path / "before"
+    shutil.copytree(folder, before)
+    with Vault.open(folder, kit=kit, heads=heads) as opened:
+        for n in range(3):
+            opened.add("note", {"title": f"newer {n}", "text": "x"})
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + timedelta(hours=hours)
+
+    with Vault.open(before, kit=kit, clock=clock) as opened:
+        opened.add("note", {"title": "other", "text": "x"})
+    shutil.rmtree(folder)
+    shutil.copytree(before, folder)
+    with pytest.raises(VaultError) as caught:
+        Vault.open(folder, kit=kit, heads=heads)
+    assert caught.value.code == ("vault.diverged" if hours > 0 else "vault.rolled_back")
+    with Vault.open(folder, kit=kit, heads=heads, older=True) as opened:
+        opened.reconcile()
+    Vault.open(folder, kit=kit, heads=heads).close()
 
 
 @pytest.mark.parametrize("spoil", ["gone", "torn", "forged", "folder"])

@@ -55,7 +55,8 @@ def test_every_page(shared: tuple[Path, str], work: Path) -> None:
             kept = {record.id: record.fields for record in saved.records(limit=1000)}
             assert kept.items() <= whole.items()
             assert report.items == len(kept)
-            assert saved.status().restoring
+            assert saved.status().restoring == (saved.status().relay is not None)
+            assert report.restoring == saved.status().restoring
             assert all(
                 any(name in one for one in report.lost) for name in whole.keys() - kept.keys()
             )

@@ -20,7 +20,7 @@ The rules, and where they are kept:
 """
 
 from pds.vault.attachments.errors import AttachmentError
-from pds.vault.attachments.keeper import MAX_BYTES, Attachment, Attachments
+from pds.vault.attachments.keeper import MAX_BYTES, Attachment, Attachments, Damaged
 from pds.vault.attachments.names import media_type, safe_name
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Attachment",
     "AttachmentError",
     "Attachments",
+    "Damaged",
     "media_type",
     "safe_name",
 ]

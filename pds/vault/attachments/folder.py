@@ -7,6 +7,7 @@ removes files: then no program is between a file and its row.
 """
 
 import fcntl
+import io
 import os
 import re
 import stat
@@ -25,6 +26,16 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Not through a link, and not waiting for a pipe that somebody laid there.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class _File(io.FileIO):
+    """A raw file; what its disk cannot read any more is damaged, like what was altered."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        try:
+            return super().read(size) or b""
+        except OSError as error:
+            raise damaged() from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,7 @@ class Folder:
         """A new file for its owner alone; durable once it, and then the folder, is synced."""
         return os.fdopen(os.open(self.path / name, _NEW, 0o600), "wb")
 
-    def open(self, name: str, *, length: int) -> BinaryIO:
+    def open(self, name: str, *, length: int) -> io.FileIO:
         """A file of exactly this length, for reading, not buffered.
 
         Raises AttachmentError ``attachment.missing`` and ``attachment.damaged``.
@@ -83,7 +94,7 @@ class Folder:
         if not stat.S_ISREG(found.st_mode) or found.st_size != length:
             os.close(descriptor)
             raise damaged()
-        return os.fdopen(descriptor, "rb", buffering=0)
+        return _File(descriptor)
 
     def names(self) -> list[str]:
         """Of the files that can be ours; what somebody else laid here is left alone."""

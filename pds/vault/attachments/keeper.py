@@ -9,7 +9,7 @@ import io
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,6 +62,18 @@ class Written:
     file: str
     sealed: Sealed
     head: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """An attachment that cannot be read whole. As text it names no value."""
+
+    attachment: Attachment
+    missing: bool
+
+    def __str__(self) -> str:
+        what = "is missing" if self.missing else "is damaged"
+        return f"attachment {self.attachment.id} of item {self.attachment.record_id} {what}"
 
 
 class Attachments:
@@ -231,6 +243,10 @@ class Attachments:
         """Hold the folder until ``settling`` ends: no program removes a file meanwhile."""
         if self._held is not None:
             return
+        if self._conn.read_only:
+            # Where there is no folder there is no file, and none comes.
+            self._held = self._folder.hold() if self._folder.path.exists() else None
+            return
         if not self._swept:
             self._swept = True
             self.sweep()
@@ -238,6 +254,8 @@ class Attachments:
 
     def sweep(self) -> None:
         """Remove files without a row, which killed programs left; not while others write."""
+        if self._conn.read_only:
+            return
         with suppress(OSError), self._folder.alone() as alone:
             if alone:
                 kept = self._store.files()
@@ -245,6 +263,8 @@ class Attachments:
 
     def tidy(self) -> None:
         """Remove the files of deleted rows; not while others write or copy, but some time later."""
+        if self._conn.read_only:
+            return
         with suppress(OSError, DbError):
             litter = self._store.litter()
             if not litter:
@@ -268,31 +288,50 @@ class Attachments:
         self.tidy()
 
     # checking, backup, restore
-    def damaged(self) -> list[str]:
-        """Which items have attachments that cannot be read whole; empty when all can."""
-        found = []
+    def damaged(self) -> list[Damaged]:
+        """Which attachments cannot be read whole; empty when all can."""
         with self.settling():
             self.sweep()
             self.hold()
-            for row in self._store.all():
-                try:
-                    with self._folder.open(row.file, length=_sealed(row).length) as source:
-                        for _ in unseal(source, _sealed(row)):
-                            pass
-                except AttachmentError as error:
-                    what = "is missing" if error.code == "attachment.missing" else "is damaged"
-                    found.append(f"attachment {row.id} of item {row.record_id} {what}")
-        return found
+            looked = ((row, self._look(row)) for row in self._store.all())
+            return [
+                Damaged(_attachment(row), missing) for row, missing in looked if missing is not None
+            ]
 
-    def pack(self, rows: Connection, out: Target) -> None:
-        """Write the files that ``rows``, a copy of the database, names; within ``hold``."""
-        archive.pack(_items(AttachmentStore(rows)), self._folder, out)
+    def look(self, attachment_id: str) -> Damaged | None:
+        """Read one to its end: what is wrong with it, if anything is."""
+        row = self._row(attachment_id)
+        missing = self._look(row)
+        return None if missing is None else Damaged(_attachment(row), missing)
 
-    def unpack(self, source: Source) -> None:
+    def _look(self, row: AttachmentRow) -> bool | None:
+        """None for one that can be read whole; else whether its file is missing."""
+        try:
+            with self._folder.open(row.file, length=_sealed(row).length) as source:
+                for _ in unseal(source, _sealed(row)):
+                    pass
+        except AttachmentError as error:
+            return error.code == "attachment.missing"
+        return None
+
+    def pack(self, rows: Connection, out: Target) -> tuple[list[Damaged], dict[str, int]]:
+        """Write the files that ``rows``, a copy of the database, names; within ``hold``. Returns
+        those that cannot be read whole, and what ``unpack`` must know of them."""
+        store = AttachmentStore(rows)
+        left_out = archive.pack(_items(store), self._folder, out)
+        there = set(self._folder.names())
+        found = [
+            Damaged(_attachment(row), row.file not in there)
+            for row in (store.all() if left_out else ())
+            if row.file in left_out
+        ]
+        return found, left_out
+
+    def unpack(self, source: Source, left_out: Mapping[str, int]) -> None:
         """Lay out the files of this database, from what ``pack`` wrote."""
         with self.settling(), written():
             self.hold()
-            archive.unpack(_items(self._store), self._folder, source)
+            archive.unpack(_items(self._store), self._folder, source, left_out)
 
     def _row(self, attachment_id: str) -> AttachmentRow:
         row = self._store.get(attachment_id)

@@ -15,7 +15,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from nacl.bindings import crypto_secretstream as sodium
 from nacl.exceptions import CryptoError
@@ -172,7 +172,7 @@ def filled(source: Source, size: int) -> bytes:
 class Reader(io.RawIOBase):
     """The content of a sealed file as a stream. Its end (``b""``) is only ever the true one."""
 
-    def __init__(self, source: BinaryIO, sealed: Sealed) -> None:
+    def __init__(self, source: io.FileIO, sealed: Sealed) -> None:
         self._source = source
         self._pieces = unseal(source, sealed)
         self._rest = memoryview(b"")

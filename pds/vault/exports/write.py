@@ -13,12 +13,16 @@ from did.json import JsonObject, canonicalize, parse_object
 from did.multikey import b64url_encode
 from did.time import format_time
 from pds.db import transaction
+from pds.vault.attachments import Damaged
 from pds.vault.context import Context
+from pds.vault.schemas import RecordError
 from pds.vault.store.exports import ExportStore
 from pds.vault.store.records import RecordStore, Row
+from pds.vault.store.survey import Survey
 
 from . import calendar, jsonld, pages, vcard
 from .archive import Archive
+from .damage import LACKING, lacking, undescribed
 from .decisions import Decisions, find_company
 from .read import FORMAT, VERSION
 from .tables import csv_file
@@ -31,12 +35,18 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export holds: live items by category, and the size of the file in bytes."""
+    """What an export holds: live items by category, and the size of the file in bytes.
+
+    ``left_out`` are attachments that cannot be read whole, and are not in it; ``undescribed`` own
+    categories whose description is lost, and whose items are in it as they are.
+    """
 
     counts: dict[str, int]
     deleted: int
     files: int
     size: int
+    left_out: tuple[Damaged, ...] = ()
+    undescribed: tuple[str, ...] = ()
 
     @property
     def items(self) -> int:
@@ -46,7 +56,7 @@ class Exported:
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """A file that belongs to a record. ``name`` is one that every system takes as a file's name;
-    ``pieces`` are read once, when it is written."""
+    ``pieces`` are read once, when it is written; of one that is ``damaged``, never."""
 
     id: str
     record: str
@@ -54,13 +64,21 @@ class Attachment:
     media_type: str
     size: int
     pieces: Iterator[bytes]
+    damaged: Damaged | None = None
 
 
 def attachments(ctx: Context) -> Iterator[Attachment]:
     """Every attachment of the vault, the oldest first."""
     for one in ctx.attachments.all():
         yield Attachment(
-            one.id, one.record_id, one.name, one.media_type, one.size, _pieces(ctx, one.id)
+            one.id,
+            one.record_id,
+            one.name,
+            one.media_type,
+            one.size,
+            _pieces(ctx, one.id),
+            # Before it is written: a part of a file would look like the file.
+            ctx.attachments.look(one.id),
         )
 
 
@@ -84,13 +102,16 @@ def write_export(
     (a DID or a name) only the decisions and the history about it; both together, both. ``progress``
     is told how many items more have been read.
 
-    Raises ``VaultError`` ``export.exists``, ``NotFound`` for a company, ``RecordError`` for a
+    What is damaged costs nothing else: see ``Exported``. The archive says so too. Raises
+    ``VaultError`` ``export.exists``, ``NotFound`` for a company, ``RecordError`` for a
     category, ``OSError`` of the disk.
     """
     everything = categories is None and company is None
     words = ctx.records.catalogue()
+    undescribed = Survey(ctx.conn).without_category()
     for name in categories or ():
-        words.category(name)
+        if name not in undescribed:
+            words.category(name)
     about = None if company is None else find_company(ctx, company)
     with (
         transaction(ctx.conn, immediate=False),  # one state of the vault from here on
@@ -106,7 +127,12 @@ def write_export(
             work.decisions(about)
         result = work.finish(partial=not everything)
     return Exported(
-        counts=result, deleted=work.deleted, files=len(archive.members), size=target.stat().st_size
+        counts=result,
+        deleted=work.deleted,
+        files=len(archive.members),
+        size=target.stat().st_size,
+        left_out=tuple(work.left_out),
+        undescribed=tuple(work.undescribed),
     )
 
 
@@ -125,6 +151,8 @@ class _Export:
         self._attached: list[tuple[str, str, int]] = []
         self._grants: list[JsonObject] = []
         self.deleted = 0
+        self.left_out: list[Damaged] = []
+        self.undescribed: list[str] = []
 
     # --- data ---------------------------------------------------------------------------------
 
@@ -144,7 +172,11 @@ class _Export:
                 self._files.append((path, what))
 
     def _category(self, name: str, live: int, deleted: int) -> None:
-        category, schema = self._words.category(name), self._words.schema_of(name)
+        try:
+            category, schema = self._words.category(name), self._words.schema_of(name)
+        except RecordError:  # one's own; what its fields were called is in the items themselves
+            self.undescribed.append(name)
+            category, schema = undescribed(name, self._store.live(name))
         path = f"data/{name}"
         with self._archive.member(f"{path}.jsonld") as out:
             out.write(jsonld.header(name, schema))
@@ -155,7 +187,8 @@ class _Export:
                 before = b",\n"
                 self._progress(1)
             out.write(jsonld.CLOSING)
-        self._archive.add(f"schemas/{name}.json", _pretty(schema))
+        if name not in self.undescribed:
+            self._archive.add(f"schemas/{name}.json", _pretty(schema))
         shown, files = [f"{path}.jsonld"], [f"{path}.jsonld"]
         if live:
             self._archive.add_all(f"{path}.csv", csv_file(self._store.live(name), schema))
@@ -190,6 +223,9 @@ class _Export:
     def attachments(self) -> None:
         lines = []
         for attached in attachments(self._ctx):
+            if attached.damaged is not None:
+                self.left_out.append(attached.damaged)
+                continue
             path = f"attachments/{attached.id}/{attached.name}"
             if not self._archive.add_all(path, attached.pieces):
                 self._archive.add(path, b"")
@@ -234,6 +270,9 @@ class _Export:
 
     def finish(self, *, partial: bool) -> dict[str, int]:
         made = format_time(self._ctx.now())
+        if self.left_out or self.undescribed:
+            self._archive.add(LACKING, lacking(self.left_out, self.undescribed))
+            self._files.insert(0, (LACKING, "What could not be read, and is not in this archive."))
         self._files += [
             ("README.txt", "How to read this archive, in plain words."),
             ("manifest.json", "Every file with its size and SHA-256."),

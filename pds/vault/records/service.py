@@ -416,6 +416,10 @@ class Records:
                         self._store.set_facts(now)
                 last = rows[-1].ordinal
 
+    def fits_index(self) -> bool:
+        """Whether the search knows each live record by its words, and nothing else."""
+        return self._store.fits_index()
+
     def prepare_index(self) -> None:
         """Make the index anew if it was made by other rules for words than those of this release.
 

@@ -19,7 +19,7 @@ given again. ``secure-delete`` makes that remove the words at once, not at some 
 The caller owns the transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
@@ -123,6 +123,12 @@ class RecordIndex(Tables):
             limit,
         )
         return [int(row[0]) for row in rows]
+
+    def contents(self) -> Iterator[tuple[bytes, int]]:
+        """Every word and label with the place of each record that has it."""
+        rows = self._conn.cursor()
+        rows.row_factory = None
+        return iter(rows.execute("SELECT CAST(term AS BLOB), doc FROM record_words"))
 
     def form(self) -> str | None:
         """The ``FORM`` that the entries have."""

@@ -24,7 +24,7 @@ from did.json import Json, JsonObject, parse_object
 from pds.db import BULK_CACHE_KIB, Connection, set_cache
 
 from .record_index import Entry, RecordIndex, ordinal_at, place_of
-from .words import ANY, FORM, index_text, label, name_key
+from .words import ANY, FORM, index_text, label, name_key, tokens
 
 RECORDS_SQL = """
 CREATE TABLE records (
@@ -410,6 +410,30 @@ class RecordStore:
                 return
             self.index.put(sorted(map(self._entry, rows)))
             last = rows[-1].ordinal
+
+    def fits_index(self) -> bool:
+        """Whether the index holds the words and labels of each live record, and nothing else.
+
+        Both sides are summed up, each pair of word and record as 64 bits of a keyed hash, so that
+        neither has to be sorted or kept.
+        """
+        expected = 0
+        tags = self._tags_of_all()
+        for found in self._conn.execute(f"SELECT {_COLUMNS} FROM records WHERE deleted = 0"):  # noqa: S608
+            row = _row(found)
+            fields = {} if row.fields is None else parse_object(row.fields)
+            place, text = entry_of(row, fields, tags.get(row.ordinal, ()))
+            for token in tokens(text):
+                expected += hash((token, place))
+        return expected == sum(map(hash, self.index.contents()))
+
+    def _tags_of_all(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for ordinal, tag in self._conn.execute(
+            "SELECT ordinal, tag FROM record_tags ORDER BY ordinal, tag"
+        ):
+            found.setdefault(ordinal, []).append(tag)
+        return found
 
     def _at(self, ordinal: int) -> Row | None:
         found = self._conn.execute(

@@ -9,9 +9,6 @@ from typing import Any
 
 from pds.db import Salvage, TableReport, Tables
 
-from .record_index import MAX_ORDINAL
-from .words import ANY
-
 Row = tuple[Any, ...]
 
 
@@ -32,17 +29,6 @@ class Survey(Tables):
             " OR (r.deleted = 1 AND count(v.fields) > 0)"
         )
         return [str(row["id"]) for row in rows]
-
-    def unindexed(self) -> int:
-        """Live records that the search does not know, and what it knows beside them."""
-        indexed = f"SELECT rowid & {MAX_ORDINAL} FROM record_index WHERE record_index MATCH ?"  # noqa: S608
-        live = "SELECT ordinal FROM records WHERE deleted = 0"
-        row = self._one(
-            f"SELECT (SELECT count(*) FROM ({live} EXCEPT {indexed}))"  # noqa: S608
-            f" + (SELECT count(*) FROM ({indexed} EXCEPT {live})) AS n",
-            *[f'"{ANY}"'] * 2,
-        )
-        return int(row["n"])
 
     def miscounted(self) -> int:
         """Categories of which another number of live records is kept than there are."""

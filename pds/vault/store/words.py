@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["ANY", "FORM", "index_text", "label", "name_key", "terms"]
+__all__ = ["ANY", "FORM", "index_text", "label", "name_key", "terms", "tokens"]
 
 # Changes with everything that makes other tokens of the same record; the index is then made anew.
 FORM = f"1 {unicodedata.unidata_version}"
@@ -32,6 +32,9 @@ _TELEPHONE = re.compile(
     r"^(?![0-9]{4}-[0-9]{2}-|[0-9]+\.[0-9]{0,2}$)\+?[0-9]+[ ()/.\-][0-9 ()/.\-]{3,30}$",
     re.MULTILINE,
 )
+# SQLite's "ascii" tokenizer with "_" as a letter: every character that is not ASCII is one too.
+_TOKEN = re.compile(rb"[^\x00-/:-@\[-^`{-\x7f]+")
+_MAX_TOKEN = 32_768
 _NO_DIGIT = re.compile(r"[^0-9]+")
 # Letters that Unicode does not take apart into a base and a mark.
 _OTHERS = {
@@ -77,6 +80,12 @@ def label(kind: str, value: str) -> str:
     """The token of a filter. ``value`` is compared exactly, unless it is given as ``name_key``."""
     digest = hashlib.sha256(f"{kind}\n{value}".encode()).hexdigest()
     return f"{ANY}{kind}{digest[:_DIGITS]}"
+
+
+def tokens(text: str) -> set[bytes]:
+    """What the index makes of an ``index_text``, each token once, as its own tokenizer does."""
+    # Of a word that is longer the index has the beginning, be it in the middle of a letter.
+    return {token[:_MAX_TOKEN] for token in _TOKEN.findall(text.encode())}
 
 
 def index_text(texts: Iterable[str], labels: str) -> str:

@@ -67,7 +67,8 @@ def test_what_is_refused(cli: Any, item: str, tmp_path: Path) -> None:
 
 
 def test_damage_is_told(cli: Any, item: str, tmp_path: Path) -> None:
-    """``vault check`` names the item; a backup is not made of what cannot be restored."""
+    """``vault check``, a backup and an archive name the item, as a person knows it, and what to
+    do; they go on without the file, and end with 1."""
     file = tmp_path / "a"
     file.write_text("text")
     made = cli.json("data", "attach", item, str(file))
@@ -76,9 +77,18 @@ def test_damage_is_told(cli: Any, item: str, tmp_path: Path) -> None:
     kept.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
     problems = cli.json("vault", "check", expect=1)["problems"]
     assert problems == [f"attachment {made['id']} of item {item} is damaged"]
-    error = cli.json("backup", str(tmp_path / "b"), expect=1)
-    assert error["code"] == "attachment.damaged"
-    assert not (tmp_path / "b").exists()
+    for words in (("backup", str(tmp_path / "b")), ("export", str(tmp_path / "e"), "--yes")):
+        told = cli.json(*words, expect=1)
+        assert [one["id"] for one in told["leftOut"]] == [made["id"]]
+        Path(words[1]).unlink()
+        ran = cli(*words, expect=1)
+        assert Path(words[1]).exists()
+        for part in (made["id"], item, "a: its file is damaged", "Note", "pds data detach"):
+            assert part in ran.err
+    ran = cli("vault", "check", expect=1)
+    for part in (made["id"], item, "Note", "pds data detach"):
+        assert part in ran.out
+    assert "salvage" not in ran.out + ran.err
     cli("data", "attach", item, str(file))
     assert cli.json("vault", "check")["sound"]
 

@@ -286,7 +286,9 @@ def test_nothing_has_happened_yet(tmp_path: Path, pds: Callable[..., Any], passp
 
 def test_a_sound_vault_is_sound(cli: Any) -> None:
     """Every page and the history."""
-    assert cli.json("vault", "check") == {"sound": True, "problems": [], "lost": []}
+    assert cli.json("vault", "check") == {
+        "sound": True, "problems": [], "lost": [], "mended": False, "attachments": []
+    }  # fmt: skip
     assert cli("vault", "check").out == "The vault is sound.\n"
 
 
@@ -442,14 +444,19 @@ def test_backup_and_restore(cli: Any, tmp_path: Path, passphrase: str) -> None:
     items = cli.json("status")["items"]
     file = tmp_path / "backup.pds"
     told = cli.json("backup", str(file))
-    assert told == {"file": str(file), "bytes": file.stat().st_size}
+    assert told == {"file": str(file), "bytes": file.stat().st_size, "leftOut": []}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     for name, more in (("by-kit", {}), ("by-passphrase", {"PDS_PASSPHRASE": passphrase})):
         place = str(tmp_path / name)
-        assert cli.json("--vault", place, "restore", str(file), **more)["mailboxes"] == 0
+        restored = cli.json("--vault", place, "restore", str(file), **more)
+        assert (restored["mailboxes"], restored["items"]) == (0, items)
+        assert restored["newest"] == cli.json("activity", "--limit", "2")[-1]["at"]
+        assert [way["kind"] for way in restored["opensWith"]] == ["passphrase", "recovery"]
         assert cli.json("--vault", place, "status")["items"] == items
     assert "Backed up" in cli("backup", str(tmp_path / "second")).out
-    assert "Restored" in cli("--vault", str(tmp_path / "third"), "restore", str(file)).out
+    told = cli("--vault", str(tmp_path / "third"), "restore", str(file)).out
+    for part in ("Restored into", f"{items} items, the newest entry of 20", "recovery kit"):
+        assert part in told
 
 
 def test_a_backup_is_never_written_over_anything(cli: Any, tmp_path: Path) -> None:
@@ -480,6 +487,8 @@ def test_what_cannot_be_restored(cli: Any, tmp_path: Path) -> None:
     assert cli.json(*new, str(half), expect=1)["code"] == "backup.damaged"
     wrong = cli.json(*new, str(file), expect=3, PDS_PASSPHRASE="wrong words")
     assert wrong["code"] == "vault.wrong_secret"
+    assert "does not open the backup" in wrong["message"]
+    assert "of the day" in wrong["hint"]
     assert cli.json(*new, str(file), expect=3, PDS_KIT="abandon")["code"] == "vault.kit_words"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["backup.pds", "half", "noise", "vault"]
 
@@ -580,6 +589,8 @@ def test_saving_what_damage_left(cli: Any, tmp_path: Path) -> None:
     shown = cli("vault", "check", expect=1)
     assert f"Lost: {lost[0]}" in shown.out
     assert "--salvage" in shown.err
+    ran = cli("vault", "check", "--salvage", str(tmp_path / "first"))
+    assert ("--finish" in ran.err) == (cli.json("status")["relay"] is not None)
     told = cli.json("vault", "check", "--salvage", str(tmp_path / "saved"))
     assert told["items"] == items - len(lost)
     assert set(lost) <= set(told["lost"])
@@ -588,3 +599,21 @@ def test_saving_what_damage_left(cli: Any, tmp_path: Path) -> None:
         cli.json("vault", "check", "--salvage", str(tmp_path), expect=1)["code"] == "vault.exists"
     )
     assert cli.json("vault", "compact", expect=1)["code"] == "vault.damaged"
+
+
+def test_the_search_is_mended(cli: Any) -> None:
+    """A word that the index lost is found again after a check, which says so; nothing else is."""
+    item = cli.json("data", "add", "note", "text=needle")["id"]
+    conn = _database(cli)
+    conn.execute(
+        "INSERT INTO record_index (record_index, rowid, words) SELECT 'delete', rowid, 'needle'"
+        " FROM record_index WHERE record_index MATCH 'needle'"
+    )
+    conn.close()
+    assert cli.json("data", "search", "needle") == []
+    ran = cli("vault", "check")
+    assert "The vault is sound." in ran.out
+    assert "made anew" in ran.err
+    assert [one["id"] for one in cli.json("data", "search", "needle")] == [item]
+    assert not cli.json("vault", "check")["mended"]
+    assert "made anew" in cli("activity").out

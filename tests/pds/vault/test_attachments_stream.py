@@ -257,12 +257,22 @@ def test_a_changed_run_is_refused(folders: tuple[Folder, Folder], change: str) -
     assert refused.value.code == "attachment.damaged"
 
 
-def test_a_run_is_not_made_of_damaged_files(folders: tuple[Folder, Folder]) -> None:
-    """What could not be restored is found out while there may be another copy."""
-    _, items = _packed(folders[0], [5, 6])
+def test_a_run_is_made_without_damaged_files(folders: tuple[Folder, Folder]) -> None:
+    """What could not be restored is found out while there may be another copy, and costs no other:
+    the rest comes back if what was left out is known, and not otherwise."""
+    _, items = _packed(folders[0], [5, 6, 7])
     file = folders[0].path / items[1][0]
     raw = bytearray(file.read_bytes())
     raw[100] ^= 1
     file.write_bytes(raw)
+    out = io.BytesIO()
+    left_out = pack(items, folders[0], out)
+    assert list(left_out) == [items[1][0]]
     with pytest.raises(AttachmentError):
-        pack(items, folders[0], io.BytesIO())
+        unpack(items, folders[1], io.BytesIO(out.getvalue()))
+    for name in folders[1].names():
+        (folders[1].path / name).unlink()
+    unpack(items, folders[1], io.BytesIO(out.getvalue()), left_out)
+    assert sorted(folders[1].names()) == sorted([items[0][0], items[2][0]])
+    for name in folders[1].names():
+        assert (folders[1].path / name).read_bytes() == (folders[0].path / name).read_bytes()

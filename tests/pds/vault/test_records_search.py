@@ -105,3 +105,37 @@ def test_search_in_one_category(records: Records) -> None:
     bought = records.add("purchases", {"item": "Tea, zöld"}, source="self")
     assert [r.id for r in records.search("tea", category="purchases")] == [bought.id]
     assert len(records.search("tea")) == 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=60),
+            st.sampled_from([(), ("Tag one",), ("Ünnep", "b_c")]),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_the_index_is_what_is_expected_of_it(texts: list[tuple[str, tuple[str, ...]]]) -> None:
+    """Whatever the texts, what SQLite made of them is what we say it does; one word more or less
+    is seen."""
+    conn, records = new_vault()
+    try:
+        records.add("note", {"text": "\ufdfa" * 3_000 + " _a__b Z"}, source="self")
+        for text, tags in texts:
+            records.add("note", {"text": f"a{text}"}, source="self", tags=tags)
+        assert records.fits_index()
+        place = conn.execute("SELECT max(rowid) FROM record_index('_')").fetchone()[0]
+        conn.execute("INSERT INTO record_index (rowid, words) VALUES (?, 'qqq')", (place,))
+        assert not records.fits_index()
+        records.index_again()
+        assert records.fits_index()
+        conn.execute(
+            "INSERT INTO record_index (record_index, rowid, words) VALUES ('delete', ?, '_')",
+            (place,),
+        )
+        assert not records.fits_index()
+    finally:
+        conn.close()

@@ -55,9 +55,9 @@ def rotate(folder: Path, kit: str, keep: Callable[[str], None] = lambda _words: 
 
 
 def names(folder: Path) -> set[str]:
-    """The files, without what the slot file's own writing clears away by itself."""
+    """The files, without what is cleared away, or kept for a bad day, by itself."""
     found = {path.name for path in folder.iterdir() if path.is_file()}
-    return {name for name in found if not name.startswith("slots.json.")}
+    return {name for name in found if not name.startswith(("slots.json.", files.FIRST_PAGE))}
 
 
 def refused(code: str, act: Callable[[], object]) -> None:

@@ -1,5 +1,6 @@
 """A damaged vault: what it says is lost, and the vault that is made of the rest."""
 
+import shutil
 from io import BytesIO
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from sqlcipher3.dbapi2 import DatabaseError
 
 from did.json import JsonObject
 from pds.db import DbDamaged, DbError
+from pds.vault import files
 from pds.vault.errors import VaultError
 from pds.vault.keyslots import Argon2Params
 from pds.vault.service import Vault
@@ -93,7 +95,7 @@ def test_each_damaged_page_is_named_and_the_rest_is_saved(
                 assert f"item {name} (note)" in report.lost
             found = {record.id for record in saved.search("corrected")}
             assert found == {name for name in kept if kept[name]["title"] == "corrected"}
-            assert saved.status().restoring
+            assert not saved.status().restoring  # no relay knows more
             assert report.items == len(kept)
         assert (damaged / "vault.db").read_bytes() == before
     assert lost_somewhere > ITEMS // 2
@@ -151,15 +153,106 @@ def test_a_long_item_with_a_damaged_end(tmp_path: Path) -> None:
     assert refused >= 2
 
 
-def test_a_vault_without_its_first_page_is_not_salvaged(
-    sample: tuple[Path, str], tmp_path: Path
+@pytest.mark.parametrize("harm", ["a byte", "the salt", "all of it", "plain"])
+def test_a_damaged_first_page_is_put_back(
+    harm: str, sample: tuple[Path, str], tmp_path: Path
+) -> None:
+    """Nothing of the vault opens; everything is saved, though the kept page is older than most of
+    the data. The damaged vault stays as it is, and no copy is left."""
+    folder, kit = sample
+    damaged = copy_with_damage(sample, tmp_path / "d")
+    (damaged / files.FIRST_PAGE).write_bytes((folder / files.FIRST_PAGE).read_bytes())
+    content = bytearray((damaged / "vault.db").read_bytes())
+    content[:PAGE] = {
+        "a byte": content[:700] + bytes([content[700] ^ 1]) + content[701:PAGE],
+        "the salt": bytes([content[0] ^ 1]) + content[1:PAGE],
+        "all of it": bytes(PAGE),
+        "plain": b"SQLite format 3\0" + bytes(PAGE - 16),
+    }[harm]
+    (damaged / "vault.db").write_bytes(content)
+    if harm != "plain":
+        with pytest.raises(DbError) as caught:
+            Vault.open(damaged, kit=kit)
+        assert "pds vault check --salvage" in caught.value.hint
+    report = Vault.salvage(damaged, tmp_path / "s", kit=kit)
+    assert report.lost == []
+    with Vault.open(folder, kit=kit) as whole, Vault.open(tmp_path / "s", kit=kit) as saved:
+        assert titles(saved) == titles(whole)
+        assert saved.check() == []
+    assert (damaged / "vault.db").read_bytes() == content
+    assert {path.name for path in tmp_path.iterdir()} == {"d", "s"}
+    assert (tmp_path / "s" / files.FIRST_PAGE).exists()
+
+
+def test_a_first_page_in_the_log(sample: tuple[Path, str], tmp_path: Path) -> None:
+    """What was never copied back from the log is saved too."""
+    folder, kit = sample
+    shutil.copytree(folder, tmp_path / "v")
+    with Vault.open(tmp_path / "v", kit=kit) as vault:
+        vault.add("note", {"title": "newest", "text": "x" * 9000})
+        shutil.copytree(tmp_path / "v", tmp_path / "d")
+        whole = titles(vault)
+    content = bytearray((tmp_path / "d" / "vault.db").read_bytes())
+    content[5] ^= 1
+    (tmp_path / "d" / "vault.db").write_bytes(content)
+    Vault.salvage(tmp_path / "d", tmp_path / "s", kit=kit)
+    with Vault.open(tmp_path / "s", kit=kit) as saved:
+        assert titles(saved) == whole
+
+
+@pytest.mark.parametrize("kept", ["none", "damaged", "of another vault"])
+def test_a_vault_without_its_first_page_and_its_copy_is_not_salvaged(
+    kept: str, sample: tuple[Path, str], tmp_path: Path
 ) -> None:
     """Nothing opens without it; the error says to restore a backup, and nothing is left behind."""
     damaged = copy_with_damage(sample, tmp_path / "d", 1)
+    if kept == "damaged":
+        page = bytearray((sample[0] / files.FIRST_PAGE).read_bytes())
+        page[900] ^= 1
+        (damaged / files.FIRST_PAGE).write_bytes(page)
+    elif kept == "of another vault":
+        Vault.create(
+            tmp_path / "o", passphrase="four other words", params=Argon2Params(memory_kib=65_536)
+        )
+        (tmp_path / "o" / files.FIRST_PAGE).rename(damaged / files.FIRST_PAGE)
+        shutil.rmtree(tmp_path / "o")
     with pytest.raises(DbError) as caught:
         Vault.salvage(damaged, tmp_path / "s", kit=sample[1])
-    assert caught.value.code == "db.wrong_key_or_damaged"
+    assert caught.value.code == ("db.wrong_key_or_damaged" if kept == "none" else "db.damaged")
     assert {path.name for path in tmp_path.iterdir()} == {"d"}
+
+
+def test_the_kept_page_follows_the_tables(tmp_path: Path) -> None:
+    """Made with the vault, the same while tables stay where they are, made anew when they move or
+    the key changes; not while others have the vault open."""
+    kit = Vault.create(
+        tmp_path / "v", passphrase="four unrelated words", params=Argon2Params(memory_kib=65_536)
+    )
+    kept = tmp_path / "v" / files.FIRST_PAGE
+    first = kept.read_bytes()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with Vault.open(tmp_path / "v", kit=kit) as vault:
+        for n in range(50):
+            vault.add("note", {"title": f"n{n}", "text": "x" * 900})
+    assert kept.read_bytes() == first
+    with Vault.open(tmp_path / "v", kit=kit):
+        with Vault.open(tmp_path / "v", kit=kit) as vault:
+            vault.compact()
+        assert kept.read_bytes() == first
+    moved = kept.read_bytes()
+    assert moved != first
+    words: list[str] = []
+    with Vault.open(tmp_path / "v", kit=kit) as vault:
+        vault.rotate_key(
+            passphrase="four new words here",
+            params=Argon2Params(memory_kib=65_536),
+            keep=words.append,
+        )
+    assert kept.read_bytes() != moved
+    content = bytearray((tmp_path / "v" / "vault.db").read_bytes())
+    content[100] ^= 1
+    (tmp_path / "v" / "vault.db").write_bytes(content)
+    assert Vault.salvage(tmp_path / "v", tmp_path / "s", kit=words[0]).items == 50
 
 
 def test_a_place_that_is_taken_is_left_alone(sample: tuple[Path, str], tmp_path: Path) -> None:
