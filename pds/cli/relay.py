@@ -74,7 +74,7 @@ def serve(
     For development, --dev-tls serves an https --url without a proxy. Sandbox vaults then find it
     by --dev-trust NAME=127.0.0.1:PORT,DATA/tls/ca.pem.
     """
-    from pds.serve import ServeSettings, supervise
+    from pds.serve import ServeSettings, Service, supervise
     from pds.wire import parse_relay_url
 
     _check_database(database)
@@ -129,7 +129,7 @@ def serve(
             pass_address=True,
         )
 
-    supervise(load, workers=workers, on_ready=ready, lock_dir=data)
+    supervise([Service(load, workers)], on_ready=ready, lock_dir=data)
 
 
 def _check_database(database: str | None) -> None:
