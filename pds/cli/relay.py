@@ -4,12 +4,26 @@ import os
 import secrets
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
 from pds.cli.output import Settings, pass_settings
+from pds.cli.witnesses import (
+    changed_policy,
+    is_change,
+    out_option,
+    parse_witness,
+    show_evidence,
+    show_policy,
+    witness_options,
+)
+
+if TYPE_CHECKING:
+    from pds.log.policy import Witness
+
+_MAX_COSIGNATURES = 65_536
 
 
 @click.group()
@@ -40,6 +54,8 @@ def relay() -> None:
 @click.option(
     "--dev-tls", is_flag=True, help="Use a throwaway CA and certificate, made in DATA/tls."
 )
+@click.option("--witness", "witnesses", multiple=True, metavar="URL=KEY",
+              help="Have the log cosigned by this witness, once for each.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True,
               help="Requests that are worked on at the same time.")  # fmt: skip
 @pass_settings
@@ -53,6 +69,7 @@ def serve(
     registration: str,
     registrations_per_hour: int,
     dev_tls: bool,
+    witnesses: tuple[str, ...],
     threads: int,
 ) -> None:
     """Run a relay in the foreground until SIGTERM or Ctrl-C.
@@ -69,6 +86,7 @@ def serve(
     from pds.serve import serve as run
     from pds.wire import parse_relay_url
 
+    places = [parse_witness(text) for text in witnesses]
     url = parse_relay_url(url)
     parts = urlsplit(url)
     listen = port if port is not None else parts.port
@@ -94,6 +112,8 @@ def serve(
     hosts = {parts.netloc, f"{host}:{listen}", f"localhost:{listen}", f"127.0.0.1:{listen}"}
 
     def ready(actual: int) -> None:
+        if places:
+            _cosign(app, places)
         settings.say(f"relay {url} listens on {host}:{actual}")
         if token is not None:
             settings.say(f"New mailboxes need the token in {data / 'registration-token'}")
@@ -115,6 +135,22 @@ def serve(
         on_ready=ready,
         lock_dir=data,
     )
+
+
+def _cosign(app: Any, places: "list[Witness]") -> None:
+    """Begin to have the log cosigned, in the background."""
+    from pds.net import Response, Transport
+    from pds.relay.cosigning import Cosigner, WitnessPlace
+
+    named = [WitnessPlace(one.url, one.key) for one in places if one.url is not None]
+    if len(named) < len(places):
+        raise click.UsageError("--witness is written URL=KEY.")
+    way = Transport(trusted_origins=[one.url for one in named])
+
+    def post(place: str, body: bytes) -> Response:
+        return way.request("POST", place, body=body, max_bytes=_MAX_COSIGNATURES)
+
+    Cosigner(app.extensions["relay"], named, post).start()
 
 
 def _token(data: Path) -> str:
@@ -139,6 +175,36 @@ def restored(settings: Settings, *, data: Path, yes: bool) -> None:
     settings.confirm("Suspend every package and begin a new log?", yes=yes)
     mark_restored(data)
     settings.emit({"restored": True}, "Marked. Start the relay; owners stage again by themselves.")
+
+
+@relay.command()
+@witness_options
+@pass_settings
+def witnesses(settings: Settings, /, **changes: Any) -> None:
+    """The witnesses that must have cosigned the log of your relay; show or change them.
+
+    They are learnt from you alone. 'pds sync' then says log.unwitnessed when the relay shows what
+    they have not cosigned in time, and asks those itself whose URL you give.
+    """
+    from pds.cli.vault import unlock
+
+    with unlock(settings) as vault:
+        policy = changed_policy(vault.witnesses, **changes)
+        if is_change(changes):
+            vault.set_witnesses(policy)
+    show_policy(settings, policy)
+
+
+@relay.command()
+@out_option
+@pass_settings
+def evidence(settings: Settings, *, out: Path | None) -> None:
+    """What your relay did that does not fit, and the proof of a forked log for a third person."""
+    from pds.cli.vault import unlock
+
+    with unlock(settings) as vault:
+        found = vault.evidence()
+    show_evidence(settings, found, out=out)
 
 
 @relay.command()

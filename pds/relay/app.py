@@ -15,19 +15,18 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from credentials.contexts import PDS_V1, context_bytes
 from did.errors import DidError
 from did.json import JsonObject, canonicalize
-from did.multikey import b64url_encode
 from did.time import format_time, utc_now
 from pds.db import DbError
 from pds.relay import (
     challenge,
     forms,
     identities,
-    ledger,
     links,
     mailboxes,
     packages,
     redeem,
     status,
+    transparency,
 )
 from pds.relay.errors import Refused, RelayError
 from pds.relay.folder import challenge_key, open_folder
@@ -101,6 +100,7 @@ def create_app(
     _status_and_link_routes(app, relay)
     _identity_routes(app, relay)
     _public_routes(app, relay)
+    transparency.add_routes(app, relay)
     return app
 
 
@@ -359,22 +359,6 @@ def _public_routes(app: Flask, relay: Relay) -> None:
             time=relay.clock(),
         )
         return _json(info.to_json())
-
-    @app.get("/v1/log/checkpoint")
-    def get_checkpoint() -> Response:
-        with relay.store.read() as conn:
-            note = log.current(conn).checkpoint
-        return Response(note, content_type="text/plain; charset=utf-8")
-
-    @app.get("/v1/log/consistency")
-    def get_consistency() -> Response:
-        first, second = _numbers("first", "second")
-        with relay.store.read() as conn:
-            try:
-                proof = ledger.consistency(conn, first, second)
-            except ValueError:
-                raise forms.malformed() from None
-        return _json({"proof": [b64url_encode(hash_) for hash_ in proof]})
 
     @app.get("/contexts/v1")
     def get_context() -> Response:

@@ -246,4 +246,18 @@ MIGRATIONS: Final = (
         """,
     ),
     Migration(4, _IDENTITIES),
+    Migration(
+        5,
+        """
+        -- What witnesses have put under checkpoints; note is by the log alone.
+        CREATE TABLE cosignatures (
+            log INTEGER NOT NULL REFERENCES logs,
+            size INTEGER NOT NULL,
+            witness TEXT NOT NULL,
+            note TEXT NOT NULL,
+            line TEXT NOT NULL,
+            PRIMARY KEY (log, size, witness)
+        ) STRICT;
+        """,
+    ),
 )
