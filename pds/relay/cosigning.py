@@ -117,7 +117,7 @@ class Cosigner:
             problem = getattr(error, "code", type(error).__name__)
             if problem != state.problem:
                 _log.warning("witness %s: %s", witness.key.name, problem)
-            state.problem = problem
+            state.size, state.problem = None, problem  # what it claims to have seen may be wrong
             state.until = self.relay.clock() + state.pause
             state.pause = min(2 * state.pause, _LONGEST_PAUSE)
             return

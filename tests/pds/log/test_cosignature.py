@@ -67,9 +67,7 @@ def test_attack_01_small_order_key_as_a_witness() -> None:
     material = b"\x04" + bytes([1]) + bytes(31)
     id_ = hashlib.sha256(b"w\n" + material).digest()[:4].hex()
     with pytest.raises(NoteInvalid):
-        NoteKey.parse(
-            f"w+{id_}+{base64.b64encode(material).decode()}", expected=Signs.COSIGNATURES
-        )
+        NoteKey.parse(f"w+{id_}+{base64.b64encode(material).decode()}", expected=Signs.COSIGNATURES)
 
 
 # cosignatures

@@ -88,9 +88,7 @@ def test_a_policy_that_means_nothing_is_refused(
 ) -> None:
     """Nobody, more than there are, one key under two names."""
     with pytest.raises(LogError) as caught:
-        WitnessPolicy(
-            tuple(Witness(one.key) for one in witnesses), quorum, timedelta(hours=hours)
-        )
+        WitnessPolicy(tuple(Witness(one.key) for one in witnesses), quorum, timedelta(hours=hours))
     assert caught.value.code == "log.policy"
 
 

@@ -119,9 +119,7 @@ def test_proofs_from_tiles_are_those_of_the_tree(data: st.DataObject) -> None:
 
 
 def audit(log: Log, note: str, *others: str, fetch: Callable[[Tile], bytes] | None = None) -> int:
-    found = audit_log(
-        fetch or log.fetch, note, origin=ORIGIN, key=KEY.verify_key, others=others
-    )
+    found = audit_log(fetch or log.fetch, note, origin=ORIGIN, key=KEY.verify_key, others=others)
     return found.checkpoint.size
 
 
