@@ -170,8 +170,8 @@ def staged(world: World) -> Receipt:
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?leaf=0", "?leaf=0&size=4", "?leaf=3&size=3", "?leaf=-1&size=3", "?leaf=x&size=3",
-              "?leaf=0&leaf=0&size=3", "?leaf=0&size=3&more=1"]
+    "query", ["", "?leaf=0", "?leaf=0&size=4", "?leaf=3&size=3", "?leaf=-1&size=3",
+              "?leaf=x&size=3", "?leaf=0&leaf=0&size=3", "?leaf=0&size=3&more=1"]
 )  # fmt: skip
 def test_a_proof_that_there_cannot_be(world: World, query: str) -> None:
     grown(world, 3)
