@@ -5,7 +5,7 @@ leaf hashes, and the node (k, i) covers the leaves from i·2^k up to (i+1)·2^k.
 as the tree grows. A root or a proof reads O(log n) of them and hashes the rest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Protocol
 
@@ -50,27 +50,35 @@ class MemoryNodes:
                 yield (level, index), hash_
 
     def put_node(self, level: int, index: int, hash_: bytes) -> None:
-        levels = self._levels
-        if level == len(levels):
-            levels.append([])
-        nodes = levels[level]
+        try:
+            nodes = self._levels[level]
+        except IndexError:
+            nodes = self._begin(level)
         if len(nodes) != index:
             raise LookupError("nodes of a level must arrive in order")
         nodes.append(hash_)
 
     def put_nodes(self, level: int, first_index: int, hashes: Sequence[bytes]) -> None:
-        levels = self._levels
-        if level == len(levels):
-            levels.append([])
-        nodes = levels[level]
+        nodes = self._levels[level] if level < len(self._levels) else self._begin(level)
         if len(nodes) != first_index:
             raise LookupError("nodes of a level must arrive in order")
         nodes.extend(hashes)
+
+    def _begin(self, level: int) -> list[bytes]:
+        if level != len(self._levels):
+            raise LookupError("nodes of a level must arrive in order")
+        self._levels.append([])
+        return self._levels[level]
 
 
 def leaf_hash(data: bytes) -> bytes:
     """The hash of a leaf's content (§2.1.1)."""
     return sha256(_LEAF + data).digest()
+
+
+def leaf_hashes(contents: Iterable[bytes]) -> list[bytes]:
+    """The same for many, for ``Tree.extend``: without a call for each."""
+    return [sha256(_LEAF + data).digest() for data in contents]
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -109,15 +117,15 @@ class Tree:
         if len(leaf) != HASH_SIZE:
             raise ValueError("a leaf hash has 32 bytes")
         edge = self._edge
-        put = self._nodes.put_node
+        nodes = self._nodes
         first = index = self._size
-        put(0, index, leaf)
+        nodes.put_node(0, index, leaf)
         level = 0
         while index & 1:
             leaf = sha256(_NODE + edge.pop() + leaf).digest()
             index >>= 1
             level += 1
-            put(level, index, leaf)
+            nodes.put_node(level, index, leaf)
         edge.append(leaf)
         self._size = first + 1
         return first
@@ -127,7 +135,7 @@ class Tree:
 
         The tree is the same as after ``append`` of each, the cost is less.
         """
-        if any(len(leaf) != HASH_SIZE for leaf in leaves):
+        if [*map(len, leaves)].count(HASH_SIZE) != len(leaves):
             raise ValueError("a leaf hash has 32 bytes")
         put_nodes = getattr(self._nodes, "put_nodes", self._put_each)
         edge = self._edge
