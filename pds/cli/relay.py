@@ -87,6 +87,8 @@ def serve(
     from pds.wire import parse_relay_url
 
     places = [parse_witness(text) for text in witnesses]
+    if any(one.url is None for one in places):
+        raise click.UsageError("--witness is written URL=KEY.")
     url = parse_relay_url(url)
     parts = urlsplit(url)
     listen = port if port is not None else parts.port
@@ -143,8 +145,6 @@ def _cosign(app: Any, places: "list[Witness]") -> None:
     from pds.relay.cosigning import Cosigner, WitnessPlace
 
     named = [WitnessPlace(one.url, one.key) for one in places if one.url is not None]
-    if len(named) < len(places):
-        raise click.UsageError("--witness is written URL=KEY.")
     way = Transport(trusted_origins=[one.url for one in named])
 
     def post(place: str, body: bytes) -> Response:
