@@ -120,7 +120,7 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
 @click.option("--host", default=_LOOPBACK, show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Default: the port of --url.")
 @click.option("--tls-cert", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="The certificate chain (PEM), where no proxy does TLS; SIGHUP renews it.")  # fmt: skip
+              help="The certificate chain (PEM), where no proxy does TLS.")  # fmt: skip
 @click.option("--tls-key", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Its key (PEM, not encrypted).")  # fmt: skip
 @click.option("--dev-tls", is_flag=True,

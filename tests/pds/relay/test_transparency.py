@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from relay_world import URL, Clock, World, close, flask_send
+from relay_world import ENGINE, URL, Clock, World, close, flask_send
 
 from did.json import JsonObject
 from did.multikey import b64url_decode
@@ -123,7 +123,7 @@ def test_an_older_log_stays_where_it_was(world: World, data: Path) -> None:
     old = origin_of(world)
     before = checkpoint_of(world, prefix_of(old), old)
     close(world)
-    mark_restored(data)
+    mark_restored(data, database=ENGINE.database)
     app = create_app(data, url=URL, clock=Clock())
     after = World(send=flask_send(app), clock=Clock(), app=app)
     new = origin_of(after)
