@@ -397,10 +397,14 @@ def main() -> None:
         from bench_vault import benchmarks as of_the_vault
 
         benchmarks = of_the_vault(options.items, peers=options.peers)
-    elif options.peers:
-        from bench_peers import PEERS
+    else:
+        from bench_log import LOG, beside_pymerkle
 
-        benchmarks = (*BENCHMARKS, *PEERS)
+        benchmarks = (*BENCHMARKS, *LOG)
+        if options.peers:
+            from bench_peers import PEERS
+
+            benchmarks = (*benchmarks, *PEERS, *beside_pymerkle())
     # One after the other: those of the vault work on vaults that are there only in between.
     results = []
     for benchmark in benchmarks:

@@ -39,7 +39,7 @@ ROUNDS = 5
 _HELLO = """
 import sys
 from flask import Flask, Response
-from pds.serve import ServeSettings, supervise
+from pds.serve import ServeSettings, Service, supervise
 def make():
     app = Flask("hello")
     body = b"x" * 4096
@@ -47,8 +47,7 @@ def make():
     return app
 threads, workers = map(int, sys.argv[1:])
 supervise(
-    lambda: (make, ServeSettings(port=0, threads=threads, pass_address=True)),
-    workers=workers,
+    [Service(lambda: (make, ServeSettings(port=0, threads=threads, pass_address=True)), workers)],
     on_ready=lambda port: print(port, flush=True),
 )
 """

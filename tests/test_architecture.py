@@ -67,6 +67,8 @@ RULES = {
     "pds.vault": row("did", "credentials", *TALK, "pds.log", "pds.db", "pds.errors"),
     "pds.company": row("did", "credentials", *TALK, "pds.log", "pds.db", "pds.errors"),
     "pds.vcapi": row("did", "credentials", never=GRANTS),
+    # It knows logs and nothing of whose they are.
+    "pds.witness": row("did", "pds.log", "pds.db", "pds.errors"),
     "pds.portal": row("pds.vault", "pds.messages", "pds.serve", "pds.errors"),
     "pds.cli": row("did", "credentials", "pds"),
 }
@@ -100,9 +102,10 @@ LIBRARIES = {
     "sqlcipher3": ("pds.db",),
     "psycopg": ("pds.db.postgres",),
     "psycopg_pool": ("pds.db.postgres",),
+    "prometheus_client": ("pds.relay.metrics",),
     "granian": ("pds.serve",),
-    "flask": ("pds.relay", "pds.company", "pds.portal", "pds.vcapi"),
-    "werkzeug": ("pds.relay", "pds.company", "pds.portal", "pds.vcapi"),
+    "flask": ("pds.relay", "pds.company", "pds.portal", "pds.vcapi", "pds.witness"),
+    "werkzeug": ("pds.relay", "pds.company", "pds.portal", "pds.vcapi", "pds.witness"),
     "jsonschema": ("credentials.related",),
     "jsonschema_rs": ("pds.vault.schemas.rules",),
     "jsonschema_specifications": ("credentials.related",),

@@ -6,13 +6,21 @@ Long, because every command stands here with its options; what they say is in ``
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pds.cli import company_words as words
 from pds.cli.exchange import parse_duration
 from pds.cli.output import Settings, emit_json, pass_settings
+from pds.cli.witnesses import (
+    changed_policy,
+    is_change,
+    out_option,
+    show_evidence,
+    show_policy,
+    witness_options,
+)
 
 if TYPE_CHECKING:
     from pds.company.client import Company
@@ -233,6 +241,32 @@ def serve(
         ),
         on_ready=ready,
     )
+
+
+@company.command()
+@witness_options
+@pass_settings
+def witnesses(settings: Settings, /, **changes: Any) -> None:
+    """The witnesses that must have cosigned the logs of your holders' relays; show or change them.
+
+    They are learnt from you alone. 'pds company collect' then says log.unwitnessed when a relay
+    shows what they have not cosigned in time, and asks those itself whose URL you give.
+    """
+    with _open() as opened:
+        policy = changed_policy(opened.witnesses, **changes)
+        if is_change(changes):
+            opened.set_witnesses(policy)
+    show_policy(settings, policy)
+
+
+@company.command()
+@out_option
+@pass_settings
+def evidence(settings: Settings, *, out: Path | None) -> None:
+    """What relays and holders did that does not fit, and the proof of a forked log."""
+    with _open() as opened:
+        found = [(one.at, one.code, one.detail) for one in opened.problems()]
+    show_evidence(settings, found, out=out)
 
 
 @company.command()

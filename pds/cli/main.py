@@ -32,6 +32,7 @@ COMMANDS = {
     "key": ("pds.cli.keys", "key", "The ways in: list, add, change, remove; rotate the key."),
     "kit": ("pds.cli.keys", "kit", "Replace or print the recovery kit."),
     "lock": ("pds.cli.keys", "lock", "Forget the key that unlock keeps."),
+    "log": ("pds.cli.log", "log", "Check a relay's log: whole, growing, and witnessed."),
     "open": ("pds.cli.exchange", "open_", "Open a company's request link."),
     "passphrase": ("pds.cli.keys", "passphrase", "Change the passphrase."),
     "relation": ("pds.cli.find", "relation", "Everything with one company on one page."),
@@ -45,6 +46,7 @@ COMMANDS = {
     "vcapi": ("pds.cli.vcapi", "vcapi", "The VC-API, for conformance suites."),
     "vault": ("pds.cli.vault", "vault", "Check the vault's files."),
     "verify": ("pds.cli.verify", "verify", "Verify a grant. Needs no vault."),
+    "witness": ("pds.cli.witness", "witness", "Watch logs and cosign what only grows."),
     "withdraw": ("pds.cli.sharing", "withdraw", "Withdraw consent, end sharing, object."),
 }
 

@@ -42,7 +42,9 @@ from pds.company.standing import fetch_status
 from pds.company.store import Store
 from pds.company.store.rows import Event, GrantRow, Problem
 from pds.company.store.schema import APPLICATION_ID, MIGRATIONS
+from pds.company.witnesses import policy, policy_of, set_policy
 from pds.db import Connection, migrate, open_plain, transaction
+from pds.log.policy import WitnessPolicy
 from pds.mailbox import RelayClient, RelayUnreachable, Transport
 from pds.messages.fields import Fields
 from pds.messages.request import Controller, match_code
@@ -363,6 +365,16 @@ class Company:
         """The IRI of a purpose: see ``finding.purpose_iri``."""
         return finding.purpose_iri(self._ctx, name, person)
 
+    @property
+    def witnesses(self) -> WitnessPolicy | None:
+        """Whom the company believes to watch the logs of its holders' relays."""
+        return policy(self._ctx)
+
+    def set_witnesses(self, chosen: WitnessPolicy | None) -> None:
+        """Believe these witnesses; ``collect`` wants their cosignatures from the next opening on,
+        and asks them where they can be asked."""
+        set_policy(self._ctx, chosen)
+
     def problems(self) -> list[Problem]:
         return self._ctx.store.problems()
 
@@ -413,9 +425,12 @@ class Company:
         return "live" if now >= row.valid_from else "not yet"
 
 
-def _way(relay: str | None, dev_trust: Sequence[str]) -> NetTransport:
+def _way(
+    relay: str | None, dev_trust: Sequence[str], witnesses: WitnessPolicy | None = None
+) -> NetTransport:
+    named = [] if witnesses is None else [one.url for one in witnesses.witnesses if one.url]
     return NetTransport(
-        trusted_origins=() if relay is None else (relay,),
+        trusted_origins=named if relay is None else [relay, *named],
         dev_trust=tuple(DevTrust.parse(line) for line in dev_trust),
     )
 
@@ -425,7 +440,11 @@ def _context(
 ) -> Context:
     store = Store(conn)
     if transport is None:
-        transport = _way(store.setting("relay"), (store.setting("dev_trust") or "").splitlines())
+        transport = _way(
+            store.setting("relay"),
+            (store.setting("dev_trust") or "").splitlines(),
+            policy_of(store.setting("witnesses")),
+        )
     return Context(conn, folder, transport, clock, random)
 
 

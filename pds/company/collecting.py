@@ -21,6 +21,7 @@ from pds.company.outbox import PushReport, push
 from pds.company.redeeming import acknowledge, recover_one
 from pds.company.standing import standing
 from pds.company.store.rows import GrantRow, RequestRow
+from pds.company.witnesses import hear_witnesses, watched
 from pds.errors import PdsError
 from pds.mailbox import RelayError
 from pds.messages.decision import CheckedDecision, check_decision
@@ -75,6 +76,8 @@ def collect(ctx: Context) -> CollectReport:
             _guarded(report, grant.id, partial(_check_standing, ctx, grant, report, refresh=first))
     for unfinished in ctx.store.redemptions(state="sent"):
         _guarded(report, unfinished.grant, partial(_recover, ctx, unfinished.id, report))
+    for request in watched(ctx):
+        _guarded(report, str(request.relay), partial(_hear, ctx, request, report))
     acknowledge(ctx)
     expired = expire(ctx)
     report.erased += expired.erased
@@ -84,6 +87,12 @@ def collect(ctx: Context) -> CollectReport:
         _guarded(report, row.id, partial(_close, ctx, row))
     ctx.store.compact()
     return report
+
+
+def _hear(ctx: Context, request: RequestRow, report: CollectReport) -> None:
+    code = hear_witnesses(ctx, request)
+    if code is not None:
+        report.problems.append((code, str(request.relay)))
 
 
 def _guarded(report: CollectReport, subject: str, act: Callable[[], None]) -> None:

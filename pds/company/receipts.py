@@ -13,7 +13,10 @@ from pds.log.checkpoint import Checkpoint, open_checkpoint
 from pds.log.entry import VerifiedReceipt
 from pds.log.entry import verify_receipt as verify
 from pds.log.errors import NoteInvalid, ProofInvalid
+from pds.log.evidence import LogEvidence
+from pds.log.monitor import not_grown
 from pds.log.tree import verify_consistency
+from pds.log.vkey import log_key
 from pds.mailbox import RelayError, RelayNonsense
 
 
@@ -25,7 +28,7 @@ def verify_receipt(ctx: Context, request: RequestRow, raw: JsonObject) -> Verifi
     Receipts of an origin known from before stay good. *Not* checked: ``belongs``. Raises
     ``LogError``, and the relay's errors.
     """
-    key = _log_key(request)
+    key = log_key_of(request)
     if request.relay is None or request.log_origin is None:
         raise damaged()
     claimed = str(raw.get("checkpoint")).partition("\n")[0]
@@ -55,15 +58,21 @@ def belongs(ctx: Context, request: RequestRow, verified: VerifiedReceipt, *, sub
     contradict each other, or the proof does not hold; ``log.unproven`` when the relay gave none.
     Raises ``RelayUnreachable`` and ``RelayError`` only where asking again later may help.
     """
-    key, new = _log_key(request), verified.checkpoint
     note = verified.receipt.checkpoint
+    return fits(ctx, request, verified.checkpoint, note, subject=subject)
+
+
+def fits(ctx: Context, request: RequestRow, new: Checkpoint, note: str, *, subject: str) -> bool:
+    """The same for a checkpoint of the holder's relay, verified, with its note."""
+    key = log_key_of(request)
     seen = ctx.store.checkpoint(key.multikey, new.origin)
     if seen is not None:
         old = open_checkpoint(seen, origin=new.origin, key=key)
-        code = _contradiction(ctx, request, *sorted((old, new), key=lambda one: one.size))
+        code, proof = _contradiction(ctx, request, *sorted((old, new), key=lambda one: one.size))
         if code is not None:
+            evidence = LogEvidence(log_key(new.origin, key), seen, note, tuple(proof))
             with ctx.transaction():
-                ctx.problem(code, subject, {"before": seen, "now": note})
+                ctx.problem(code, subject, evidence.to_json())
             return False
         if new.size <= old.size:
             return True
@@ -74,9 +83,12 @@ def belongs(ctx: Context, request: RequestRow, verified: VerifiedReceipt, *, sub
 
 def _contradiction(
     ctx: Context, request: RequestRow, older: Checkpoint, newer: Checkpoint
-) -> str | None:
+) -> tuple[str | None, list[bytes]]:
+    """What is wrong with two checkpoints, and the relay's proof if it shows that."""
     if older.size == newer.size:
-        return None if older.root == newer.root else "log.forked"
+        return (None if older.root == newer.root else "log.forked"), []
+    if older.size == 0:
+        return None, []
     if request.relay is None:
         raise damaged()
     try:
@@ -84,7 +96,7 @@ def _contradiction(
     except (RelayError, RelayNonsense) as error:
         if error.exit_code == 4:
             raise
-        return "log.unproven"
+        return "log.unproven", []
     try:
         verify_consistency(
             first=older.size,
@@ -94,11 +106,12 @@ def _contradiction(
             proof=proof,
         )
     except ProofInvalid:
-        return "log.forked"
-    return None
+        return "log.forked", list(not_grown(older, newer, "", "", proof).proof)
+    return None, []
 
 
-def _log_key(request: RequestRow) -> VerifyKey:
+def log_key_of(request: RequestRow) -> VerifyKey:
+    """The log key that the holder's decision named."""
     if request.log_key is None:
         raise damaged()
     return VerifyKey.from_multikey(request.log_key)

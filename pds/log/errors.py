@@ -2,7 +2,10 @@
 
     LogError
     ├── ProofInvalid       log.inclusion, log.consistency: the hashes do not lead to the root
-    ├── NoteInvalid        log.note (form), log.signature, log.checkpoint (content)
+    ├── NoteInvalid        log.note (form), log.signature, log.checkpoint (content), log.vkey,
+    │                      log.cosignature, log.quorum (too few witnesses), log.submission
+    ├── TileInvalid        log.tile: not a tile, or not of the signed tree
+    ├── EvidenceInvalid    log.evidence: shows nothing against the log
     ├── ReceiptInvalid     log.receipt: not a receipt
     └── LogMisbehaved      the log has signed two things that cannot both be true
         ├── ForkedLog      log.forked
@@ -10,6 +13,8 @@
 
 Nothing of an entry, a note or a proof is repeated in a message.
 """
+
+from collections.abc import Sequence
 
 from pds.errors import PdsError
 
@@ -32,6 +37,18 @@ class NoteInvalid(LogError):
     default_code = "log.note"
 
 
+class TileInvalid(LogError):
+    """A tile whose address or octets are those of none."""
+
+    default_code = "log.tile"
+
+
+class EvidenceInvalid(LogError):
+    """What is called evidence and shows nothing against anybody."""
+
+    default_code = "log.evidence"
+
+
 class ReceiptInvalid(LogError):
     """A receipt that lacks a part or has one too many."""
 
@@ -41,17 +58,26 @@ class ReceiptInvalid(LogError):
 class LogMisbehaved(LogError):
     """Two signed checkpoints that do not fit together; keep both: they are the evidence.
 
-    ``proven`` is true when the two notes alone convince anyone who has the log's key. It is false
-    when the log only failed to prove that the one grew out of the other.
+    ``proven`` is true when the two notes, with ``proof``, convince anyone who has the log's key:
+    one size with two roots, or a proof by which the newer tree begins with another one than the
+    older. It is false when the log only failed to prove that the one grew out of the other.
     """
 
     def __init__(
-        self, message: str, *, old_note: str, new_note: str, proven: bool, hint: str = ""
+        self,
+        message: str,
+        *,
+        old_note: str,
+        new_note: str,
+        proven: bool,
+        proof: Sequence[bytes] = (),
+        hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.old_note = old_note
         self.new_note = new_note
         self.proven = proven
+        self.proof = tuple(proof)
 
 
 class ForkedLog(LogMisbehaved):

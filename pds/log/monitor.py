@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from did.keys import VerifyKey
 from pds.log.checkpoint import Checkpoint, open_checkpoint
 from pds.log.errors import ForkedLog, ProofInvalid, ShrunkenLog
-from pds.log.tree import verify_consistency
+from pds.log.tree import verify_consistency, verify_inconsistency
 
 
 class Monitor:
@@ -74,14 +74,39 @@ class Monitor:
                         proof=consistency,
                     )
                 except ProofInvalid as error:
-                    raise ForkedLog(
-                        "the log does not prove that it only grew",
-                        old_note=old_note,
-                        new_note=note,
-                        proven=False,
-                        hint="Ask again; if it stays so, keep both checkpoints as evidence.",
-                    ) from error
+                    raise not_grown(old, new, old_note, note, consistency) from error
         if consistency and (old is None or old.size in (0, new.size)):
             raise ProofInvalid("there is nothing to prove here", code="log.consistency")
         self._state, self._note = new, note
         return new
+
+
+def not_grown(
+    old: Checkpoint, new: Checkpoint, old_note: str, new_note: str, proof: Sequence[bytes]
+) -> ForkedLog:
+    """What is known of a log whose proof that the new checkpoint grew out of the old one failed:
+    the proof may show the contrary."""
+    try:
+        verify_inconsistency(
+            first=old.size,
+            second=new.size,
+            first_root=old.root,
+            second_root=new.root,
+            proof=proof,
+        )
+    except ProofInvalid:
+        return ForkedLog(
+            "the log does not prove that it only grew",
+            old_note=old_note,
+            new_note=new_note,
+            proven=False,
+            hint="Ask again; if it stays so, keep both checkpoints as evidence.",
+        )
+    return ForkedLog(
+        "the log has signed a tree that does not begin with one that it had signed before",
+        old_note=old_note,
+        new_note=new_note,
+        proven=True,
+        proof=proof,
+        hint="Keep the evidence and trust this log no longer.",
+    )

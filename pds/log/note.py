@@ -20,7 +20,7 @@ MAX_NOTE_BYTES = 262_144
 MAX_SIGNATURES = 32
 
 _ED25519 = b"\x01"
-_DASH = "— "
+DASH = "— "
 _ID_SIZE = 4
 _KEY_NAME = re.compile(r"[^\s+\x00-\x1f\ud800-\udfff]+")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
@@ -86,7 +86,7 @@ def sign_note(text: str, *, name: str, key: SigningKey) -> str:
     except UnicodeEncodeError:
         raise NoteInvalid("a note must be valid UTF-8") from None
     signed = base64.b64encode(key_id(name, key.verify_key) + key.sign(message)).decode()
-    note = f"{text}\n{_DASH}{name} {signed}\n"
+    note = f"{text}\n{DASH}{name} {signed}\n"
     # What the reader would not read back as the same text is not handed out.
     if not text.endswith("\n") or UnverifiedNote.parse(note).text != text:
         raise NoteInvalid("the text of a note must end with a newline")
@@ -127,9 +127,9 @@ def decode_base64(text: str) -> bytes:
 
 
 def _read_signature(line: str) -> NoteSignature:
-    if not line.startswith(_DASH):
+    if not line.startswith(DASH):
         raise NoteInvalid("a signature line must begin with a dash and a space")
-    name, space, encoded = line[len(_DASH) :].partition(" ")
+    name, space, encoded = line[len(DASH) :].partition(" ")
     if not space:
         raise NoteInvalid("a signature line must hold a name and a signature")
     check_key_name(name)

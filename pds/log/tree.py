@@ -5,7 +5,7 @@ leaf hashes, and the node (k, i) covers the leaves from i·2^k up to (i+1)·2^k.
 as the tree grows. A root or a proof reads O(log n) of them and hashes the rest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Protocol
 
@@ -50,27 +50,35 @@ class MemoryNodes:
                 yield (level, index), hash_
 
     def put_node(self, level: int, index: int, hash_: bytes) -> None:
-        levels = self._levels
-        if level == len(levels):
-            levels.append([])
-        nodes = levels[level]
+        try:
+            nodes = self._levels[level]
+        except IndexError:
+            nodes = self._begin(level)
         if len(nodes) != index:
             raise LookupError("nodes of a level must arrive in order")
         nodes.append(hash_)
 
     def put_nodes(self, level: int, first_index: int, hashes: Sequence[bytes]) -> None:
-        levels = self._levels
-        if level == len(levels):
-            levels.append([])
-        nodes = levels[level]
+        nodes = self._levels[level] if level < len(self._levels) else self._begin(level)
         if len(nodes) != first_index:
             raise LookupError("nodes of a level must arrive in order")
         nodes.extend(hashes)
+
+    def _begin(self, level: int) -> list[bytes]:
+        if level != len(self._levels):
+            raise LookupError("nodes of a level must arrive in order")
+        self._levels.append([])
+        return self._levels[level]
 
 
 def leaf_hash(data: bytes) -> bytes:
     """The hash of a leaf's content (§2.1.1)."""
     return sha256(_LEAF + data).digest()
+
+
+def leaf_hashes(contents: Iterable[bytes]) -> list[bytes]:
+    """The same for many, for ``Tree.extend``: without a call for each."""
+    return [sha256(_LEAF + data).digest() for data in contents]
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -109,15 +117,15 @@ class Tree:
         if len(leaf) != HASH_SIZE:
             raise ValueError("a leaf hash has 32 bytes")
         edge = self._edge
-        put = self._nodes.put_node
+        nodes = self._nodes
         first = index = self._size
-        put(0, index, leaf)
+        nodes.put_node(0, index, leaf)
         level = 0
         while index & 1:
             leaf = sha256(_NODE + edge.pop() + leaf).digest()
             index >>= 1
             level += 1
-            put(level, index, leaf)
+            nodes.put_node(level, index, leaf)
         edge.append(leaf)
         self._size = first + 1
         return first
@@ -127,7 +135,7 @@ class Tree:
 
         The tree is the same as after ``append`` of each, the cost is less.
         """
-        if any(len(leaf) != HASH_SIZE for leaf in leaves):
+        if [*map(len, leaves)].count(HASH_SIZE) != len(leaves):
             raise ValueError("a leaf hash has 32 bytes")
         put_nodes = getattr(self._nodes, "put_nodes", self._put_each)
         edge = self._edge
@@ -190,10 +198,20 @@ class Tree:
             return []
         # The smallest complete subtree at the end of the first tree; if it is all of that tree,
         # the verifier has its hash already.
+        proof = self.beginning(first, second)
+        return proof[1:] if first.bit_count() == 1 else proof
+
+    def beginning(self, first: int, second: int) -> list[bytes]:
+        """With what the tree of ``second`` leaves begins: ``consistency`` with the hash of the
+        smallest complete subtree always in front. For ``verify_inconsistency``.
+
+        ValueError unless 0 < first ≤ second ≤ the size of the tree.
+        """
+        if not 0 < first <= second <= self._size:
+            raise ValueError("the tree has never had these sizes")
         level = (first & -first).bit_length() - 1
         index = (first >> level) - 1
-        path = self._path(level, index, second)
-        return [self._nodes.get_node(level, index), *path] if index else path
+        return [self._nodes.get_node(level, index), *self._path(level, index, second)]
 
     def _path(self, level: int, index: int, size: int) -> list[bytes]:
         """The siblings on the way from a complete node up to the root of ``size`` leaves."""
@@ -284,30 +302,60 @@ def verify_consistency(
         return
     # 3. All hashes have the one length, so that they cannot be cut differently.
     _check_lengths((first_root, second_root, *proof), "log.consistency")
-    # 4. Start from the smallest complete subtree at the end of the first tree: the first hash of
-    #    the proof, or the first root where that is all of the tree.
+    # 4. The left siblings alone lead to the first root, all siblings to the second.
+    #    They start from the smallest complete subtree at the end of the first tree: the first hash
+    #    of the proof, or the first root where that is all of the tree.
+    start = [first_root] if first.bit_count() == 1 else []
+    old, new = _both_roots(first, second, [*start, *proof])
+    if old != first_root:
+        raise _no_consistency("the proof does not lead to the first root")
+    if new != second_root:
+        raise _no_consistency("the proof does not lead to the second root")
+
+
+def verify_inconsistency(
+    *, first: int, second: int, first_root: bytes, second_root: bytes, proof: Sequence[bytes]
+) -> None:
+    """Return if the tree of ``second`` leaves does *not* begin with the one of ``first``.
+
+    For one size, two roots say so. Else a consistency proof does, when it leads to the second
+    root and to another first one: the hashes that lead to the second root are those of its tree.
+    Where the first tree is one complete subtree (a power of two) the proof of §2.1.4.1 leaves its
+    hash out; here it stands at the beginning (``Tree.beginning``), else nothing is shown. Raises
+    ProofInvalid ``log.consistency``.
+    """
+    if not 0 < first <= second:
+        raise _no_consistency("the first tree is empty or larger than the second")
+    if first == second:
+        if proof or first_root == second_root:
+            raise _no_consistency("the two trees are one")
+        return
+    _check_lengths((first_root, second_root, *proof), "log.consistency")
+    old, new = _both_roots(first, second, proof)
+    if new != second_root:
+        raise _no_consistency("the proof does not lead to the second root")
+    if old == first_root:
+        raise _no_consistency("the second tree begins with the first")
+
+
+def _both_roots(first: int, second: int, proof: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """The roots of the first and the second tree to which a proof leads: the smallest complete
+    subtree at the end of the first, then its siblings upwards."""
+    if not proof:
+        raise _no_consistency("the proof has the wrong length")
+    start, path = proof[0], proof[1:]
     level = (first & -first).bit_length() - 1
     index = (first >> level) - 1
-    if index:
-        if not proof:
-            raise _no_consistency("the proof has the wrong length")
-        start, path = proof[0], proof[1:]
-    else:
-        start, path = first_root, proof
     apart = (index ^ ((second - 1) >> level)).bit_length()
     if len(path) != apart + (index >> apart).bit_count():
         raise _no_consistency("the proof has the wrong length")
-    # 5. The left siblings alone lead to the first root, all siblings to the second.
     old = start
     for height, sibling in enumerate(path[:apart]):
         if index >> height & 1:
             old = sha256(_NODE + sibling + old).digest()
     for sibling in path[apart:]:
         old = sha256(_NODE + sibling + old).digest()
-    if old != first_root:
-        raise _no_consistency("the proof does not lead to the first root")
-    if _climb(start, index, path, apart) != second_root:
-        raise _no_consistency("the proof does not lead to the second root")
+    return old, _climb(start, index, path, apart)
 
 
 def _climb(node: bytes, index: int, path: Sequence[bytes], apart: int) -> bytes:

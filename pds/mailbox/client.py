@@ -12,6 +12,7 @@ from pds.mailbox.calls import (
     DONE,
     MAX_ANSWER,
     MAX_IDENTITY,
+    MAX_PAGE,
     MAX_PROBLEM,
     MAX_SMALL,
     MAX_STATUS_LIST,
@@ -21,11 +22,12 @@ from pds.mailbox.calls import (
 )
 from pds.mailbox.errors import shape
 from pds.mailbox.owner import OwnedMailbox
-from pds.mailbox.reading import hashes
+from pds.mailbox.reading import array, hashes
 from pds.wire import MAX_SEALED, Answer, Manifest, Random, RelayInfo, check_id
 from pds.wire.forms import digest as multihash
 from pds.wire.forms import members, text
 
+_MAX_COSIGNED = 16
 _CHALLENGE = re.compile(r"[!-~]{16,512}")
 
 
@@ -136,6 +138,13 @@ class RelayClient:
         response = self._calls.call("GET", "/v1/log/checkpoint", {200})
         with shape():
             return response.body.decode()
+
+    def cosigned(self) -> tuple[str, ...]:
+        """The checkpoints of the relay's log that witnesses have cosigned, unverified."""
+        raw = self._calls.json("GET", "/v1/log/cosigned", {200}, limit=MAX_PAGE)
+        with shape():
+            members(raw, {"checkpoints"})
+            return tuple(text(one) for one in array(raw["checkpoints"], most=_MAX_COSIGNED))
 
     def consistency(self, first: int, second: int) -> list[bytes]:
         """The proof that the log of size ``first`` is the beginning of that of ``second``."""

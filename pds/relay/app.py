@@ -7,7 +7,7 @@ here: the server in front answers it and logs where it was, never what was in it
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -15,19 +15,18 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from credentials.contexts import PDS_V1, context_bytes
 from did.errors import DidError
 from did.json import JsonObject, canonicalize
-from did.multikey import b64url_encode
 from did.time import format_time, utc_now
 from pds.db import DbError
 from pds.relay import (
     challenge,
     forms,
     identities,
-    ledger,
     links,
     mailboxes,
     packages,
     redeem,
     status,
+    transparency,
 )
 from pds.relay.errors import Refused, RelayError
 from pds.relay.folder import challenge_key, open_folder
@@ -35,6 +34,7 @@ from pds.relay.limits import Limits, RegistrationLimit
 from pds.relay.page import PAGE, POLICY
 from pds.relay.relay import Relay, hash_token
 from pds.relay.store import log
+from pds.relay.watching import watch
 from pds.wire import (
     HTTP_STATUS,
     RelayCode,
@@ -52,7 +52,7 @@ _PROBLEM: Final = "application/problem+json"
 _RETRY_AFTER: Final = {RelayCode.BUSY: 1}
 
 
-def create_app(
+def open_relay(
     data: Path,
     *,
     url: str,
@@ -61,16 +61,13 @@ def create_app(
     registration: str = "open",
     token: str | None = None,
     limits: Limits | None = None,
-) -> Flask:
-    """The application of the relay whose data lies in ``data`` and whose origin is ``url``.
+) -> Relay:
+    """The relay whose data lies in ``data`` and whose origin is ``url``.
 
     With ``database``, a PostgreSQL's conninfo, the rows lie there and any number of processes
-    may share it; each needs the same log key in its ``data``.
-
-    ``registration`` is ``open``, or ``token`` with the token that new mailboxes must bring; only
-    its hash is kept, in memory. The open kind is limited by the caller's address, so the server
-    must pass it on (``pass_address``). One process serves a folder; ``app.extensions["relay"]``
-    is the relay. Raises ``RelayError``, ``WireError`` (``wire.relay_url``) and ``DbError``.
+    may share it; each needs the same log key in its ``data``. ``registration`` is ``open``, or
+    ``token`` with the token that new mailboxes must bring; only its hash is kept, in memory.
+    Raises ``RelayError``, ``WireError`` (``wire.relay_url``) and ``DbError``.
     """
     if registration not in ("open", "token") or (registration == "token") != bool(token):
         raise RelayError(
@@ -79,7 +76,7 @@ def create_app(
     limits = limits or Limits()
     origin = parse_relay_url(url)
     store, key = open_folder(data, url=origin, database=database)
-    relay = Relay(
+    return Relay(
         url=origin,
         store=store,
         log_key=key,
@@ -90,6 +87,24 @@ def create_app(
         token_hash=None if token is None else hash_token(token),
         registrations=RegistrationLimit(limits.registrations_per_hour),
     )
+
+
+def create_app(
+    data: Path,
+    *,
+    url: str,
+    counters: Path | None = None,
+    access_log: bool = False,
+    **settings: Any,
+) -> Flask:
+    """The application of the relay that ``open_relay`` opens with the same arguments.
+
+    The open kind of registration is limited by the caller's address, so the server must pass it on
+    (``pass_address``). ``counters`` is a folder in which answers are counted, ``access_log`` has
+    each of them told. ``app.extensions["relay"]`` is the relay.
+    """
+    relay = open_relay(data, url=url, **settings)
+    limits = relay.limits
     app = Flask(__name__, static_folder=None)
     app.extensions["relay"] = relay
     app.config["MAX_CONTENT_LENGTH"] = limits.body
@@ -99,12 +114,14 @@ def create_app(
     for error in (Refused, WireError, DidError, DbError, HTTPException):
         app.register_error_handler(error, _refusal)
     app.after_request(_headers)
+    watch(app, counters=counters, access_log=access_log)
     _mailbox_routes(app, relay)
     _package_routes(app, relay)
     _redemption_routes(app, relay)
     _status_and_link_routes(app, relay)
     _identity_routes(app, relay)
     _public_routes(app, relay)
+    transparency.add_routes(app, relay)
     return app
 
 
@@ -363,22 +380,6 @@ def _public_routes(app: Flask, relay: Relay) -> None:
             time=relay.clock(),
         )
         return _json(info.to_json())
-
-    @app.get("/v1/log/checkpoint")
-    def get_checkpoint() -> Response:
-        with relay.store.read() as conn:
-            note = log.current(conn).checkpoint
-        return Response(note, content_type="text/plain; charset=utf-8")
-
-    @app.get("/v1/log/consistency")
-    def get_consistency() -> Response:
-        first, second = _numbers("first", "second")
-        with relay.store.read() as conn:
-            try:
-                proof = ledger.consistency(conn, first, second)
-            except ValueError:
-                raise forms.malformed() from None
-        return _json({"proof": [b64url_encode(hash_) for hash_ in proof]})
 
     @app.get("/contexts/v1")
     def get_context() -> Response:

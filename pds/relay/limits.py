@@ -35,6 +35,10 @@ class Limits:
     """The log of an identity, and the file of its witnesses: as JSON text they fit in ``body``."""
     refusals_per_day: int = 50
     registrations_per_hour: int = 60
+    deposits_per_hour: int = 1000
+    """Envelopes that one mailbox takes; counted in the database, for all workers together."""
+    calls_per_hour: int = 6000
+    """Changes that one key may make; counted in the same way."""
     envelope_days: int = 90
     receipt_days: int = 7
     """How long the receipt of a deposit outlives the envelope, for a sender that asks again."""

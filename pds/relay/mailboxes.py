@@ -199,6 +199,7 @@ def _deposit(relay: Relay, act: Act, *, id_: str, hash_: str, sha256: str, body:
         raise Refused(RelayCode.TOO_LARGE)
     if capability.used >= capability.max_envelopes:
         raise Refused(RelayCode.QUOTA)
+    relay.limit_rate(act, f"deposits {id_}", relay.limits.deposits_per_hour)
     table.use_capability(act.conn, id_, capability.id)
     row = table.mailbox(act.conn, id_)
     if row is None:

@@ -19,6 +19,7 @@ from pds.relay.store.log import NewEntry
 from pds.wire import RelayCode, RequestSignature
 
 _SWEEP_EVERY = 60
+_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,14 @@ class Relay:
             )
             if not new:
                 raise Refused(RelayCode.REPLAYED)
+            self.limit_rate(act, f"calls {caller.did}", self.limits.calls_per_hour)
             yield act
+
+    def limit_rate(self, act: Act, subject: str, most: int) -> None:
+        """Count one more act of ``subject`` in this hour. Raises ``Refused`` ``relay.rate``."""
+        hour = act.at // _HOUR
+        if marks.count_in_hour(act.conn, subject, hour) > most:
+            raise Refused(RelayCode.RATE, retry_after=(hour + 1) * _HOUR - act.at)
 
     def log(self, act: Act, entry: JsonObject, *, at: datetime | None = None) -> NewEntry:
         """Append an entry to the log, in the transaction of the act. Its receipt is there when

@@ -17,7 +17,7 @@ Not done here: routing, rate limits, authentication, trust in ``X-Forwarded-*``.
 
 from pds.serve.run import serve
 from pds.serve.settings import ServeError, ServeSettings
-from pds.serve.supervisor import supervise
+from pds.serve.supervisor import Service, supervise
 from pds.serve.wsgi import WsgiApp
 
-__all__ = ["ServeError", "ServeSettings", "WsgiApp", "serve", "supervise"]
+__all__ = ["ServeError", "ServeSettings", "Service", "WsgiApp", "serve", "supervise"]

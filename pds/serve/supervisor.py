@@ -14,8 +14,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
@@ -34,10 +34,27 @@ _MOST_SAID: Final = 4096
 _log = logging.getLogger("pds.serve")
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is served at one address by so many processes."""
+
+    load: Load
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """A place for one worker: what it loads, and where it listens."""
+
+    load: Load
+    listener: socket.socket
+
+
 @dataclass(slots=True)
 class _Worker:
     """A process, and the pipe on which it says that it is ready, or why it is not."""
 
+    post: _Post
     pid: int
     pipe: int
     said: bytes = b""
@@ -50,23 +67,24 @@ class _State:
     coming: list[_Worker] = field(default_factory=list)
     """The next set, while a reload is under way."""
     leaving: list[_Worker] = field(default_factory=list)
+    vacant: list[_Post] = field(default_factory=list)
     announced: bool = False
     missing_since: float | None = None
 
 
 def supervise(
-    load: Load,
+    services: Sequence[Service],
     *,
-    workers: int,
     on_ready: Callable[[int], None] | None = None,
     lock_dir: Path | None = None,
 ) -> None:
-    """Serve with so many processes until SIGTERM or SIGINT; then stop gracefully and return.
+    """Serve until SIGTERM or SIGINT; then stop gracefully and return.
 
-    ``load`` is called here once, for the address, and once in each worker. SIGHUP reloads: a new
-    set of workers loads everything anew, TLS certificates too, and takes over once all of it is
-    ready; if it cannot start, the old one goes on. The port is open all the while, so the address
-    is what it was at the start. ``on_ready`` gets the port when all workers take connections.
+    ``load`` of each service is called here once, for its address, and once in each worker. SIGHUP
+    reloads: new workers load everything anew, TLS certificates too, and take over once all of them
+    are ready; if one cannot start, the old ones go on. The ports are open all the while, so
+    addresses are what they were at the start. ``on_ready`` gets the port of the first service when
+    all workers take connections.
 
     Guarantees of ``pds.serve.serve`` hold for each worker. Call it in the main thread of a process
     that has no other. Raises what ``serve`` raises, and ``ServeError`` with the code of the
@@ -74,26 +92,26 @@ def supervise(
     """
     if threading.current_thread() is not threading.main_thread():
         raise ServeError("A server must be run in the main thread.", code="serve.failed")
-    _, settings = load()
-    with nullcontext() if lock_dir is None else locked(lock_dir):
-        check_tls(settings)
-        with listening(settings) as listener:
-            _Supervisor(load, listener, settings, workers, on_ready).run()
+    with ExitStack() as stack:
+        if lock_dir is not None:
+            stack.enter_context(locked(lock_dir))
+        posts: list[_Post] = []
+        grace = 0.0
+        for service in services:
+            _, settings = service.load()
+            check_tls(settings)
+            listener = stack.enter_context(listening(settings))
+            posts += [_Post(service.load, listener)] * service.workers
+            grace = max(grace, settings.grace)
+        _Supervisor(posts, grace, on_ready).run()
 
 
 class _Supervisor:
     def __init__(
-        self,
-        load: Load,
-        listener: socket.socket,
-        settings: ServeSettings,
-        count: int,
-        on_ready: Callable[[int], None] | None,
+        self, posts: list[_Post], grace: float, on_ready: Callable[[int], None] | None
     ) -> None:
-        self._load = load
-        self._listener = listener
-        self._settings = settings
-        self._count = count
+        self._posts = posts
+        self._grace = grace
         self._on_ready = on_ready
         self._state = _State()
         self._selector = selectors.DefaultSelector()
@@ -104,7 +122,7 @@ class _Supervisor:
         with _woken_by_signals() as woken:
             self._selector.register(woken, selectors.EVENT_READ, None)
             try:
-                self._state.workers = [self._start() for _ in range(self._count)]
+                self._state.workers = [self._start(post) for post in self._posts]
                 while not self._turn(woken):
                     continue
             finally:
@@ -127,18 +145,19 @@ class _Supervisor:
             self._reap()
         if signal.SIGHUP in numbers and state.announced and not state.coming:
             _log.info("reloading")
-            state.coming = [self._start() for _ in range(self._count)]
+            state.coming = [self._start(post) for post in self._posts]
         self._take_over()
         self._fill_up()
-        if not state.announced and all(worker.ready for worker in state.workers):
+        ready = not state.vacant and all(worker.ready for worker in state.workers)
+        if ready and not state.announced:
             state.announced = True
             if self._on_ready is not None:
-                self._on_ready(self._listener.getsockname()[1])
+                self._on_ready(self._posts[0].listener.getsockname()[1])
         return bool(numbers & {signal.SIGTERM, signal.SIGINT})
 
     # --- workers
 
-    def _start(self) -> _Worker:
+    def _start(self, post: _Post) -> _Worker:
         reading, writing = os.pipe()
         # Until the worker has its own handlers, a signal to it would be told to its parent.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -146,10 +165,10 @@ class _Supervisor:
         if pid == 0:
             os.close(reading)
             os.close(self._life)
-            _work(self._load, self._listener, alive=self._alive, say=writing)
+            _work(post, alive=self._alive, say=writing)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.close(writing)
-        worker = _Worker(pid, reading)
+        worker = _Worker(post, pid, reading)
         self._selector.register(reading, selectors.EVENT_READ, worker)
         return worker
 
@@ -183,6 +202,7 @@ class _Supervisor:
             if not state.announced:
                 raise _failure(worker)
             _log.error("a worker ended; another one takes its place")
+            state.vacant.append(worker.post)
             state.missing_since = state.missing_since or time.monotonic()
         elif group is state.coming:
             failure = _failure(worker)
@@ -200,6 +220,8 @@ class _Supervisor:
                 _signal(worker, signal.SIGTERM)
             state.leaving += state.workers
             state.workers, state.coming = state.coming, []
+            state.vacant.clear()
+            state.missing_since = None
             _log.info("reloaded")
 
     def _fill_up(self) -> None:
@@ -207,8 +229,8 @@ class _Supervisor:
         if state.missing_since is None or time.monotonic() < state.missing_since + _AGAIN_AFTER:
             return
         state.missing_since = None
-        while len(state.workers) < self._count:
-            state.workers.append(self._start())
+        state.workers += [self._start(post) for post in state.vacant]
+        state.vacant.clear()
 
     def _stop(self) -> None:
         """End every worker: in good order, and if that takes too long without."""
@@ -216,7 +238,7 @@ class _Supervisor:
         left = [*state.workers, *state.coming, *state.leaving]
         for worker in left:
             _signal(worker, signal.SIGTERM)
-        until = time.monotonic() + self._settings.grace + _BEYOND_GRACE
+        until = time.monotonic() + self._grace + _BEYOND_GRACE
         while left:
             for worker in list(left):
                 pid, _ = _wait(worker)
@@ -277,7 +299,7 @@ def _woken_by_signals() -> Iterator[int]:
 # --- in a worker
 
 
-def _work(load: Load, listener: socket.socket, *, alive: int, say: int) -> NoReturn:
+def _work(post: _Post, *, alive: int, say: int) -> NoReturn:
     """The life of a worker, from the fork to its end."""
     status = 1
     try:
@@ -288,10 +310,10 @@ def _work(load: Load, listener: socket.socket, *, alive: int, say: int) -> NoRet
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
-        make, settings = load()
+        make, settings = post.load()
         check_tls(settings)
         app = make()
-        asyncio.run(run(app, settings, listener, lambda _: _say(say, b"{}\n")))
+        asyncio.run(run(app, settings, post.listener, lambda _: _say(say, b"{}\n")))
         status = 0
     except BaseException as error:  # noqa: BLE001  a worker ends here, whatever happened
         _log.error("a worker failed: %s", describe(error))

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from credentials.webvh import PROOFS
-from did.json import JsonObject
+from did.json import JsonObject, parse_object
 from did.keys import VerifyKey
 from did.multikey import b64url_decode
 from did.resolve import Resolver
 from did.time import format_time, parse_time, utc_now
 from pds.db import Connection, transaction
+from pds.log.policy import WitnessPolicy
 from pds.mailbox import OwnedMailbox, RelayClient, RelayUnreachable
 from pds.net import DevTrust, Transport
 from pds.vault.attachments import Attachments
@@ -80,8 +81,10 @@ class Context:
         before: Transport | None = getattr(self, "transport", None)
         if before is not None:
             before.close()
+        policy = witness_policy(self.exchange.setting("witnesses"))
+        named = [one.url for one in policy.witnesses if one.url] if policy is not None else []
         self.transport = Transport(
-            trusted_origins=() if relay is None else (relay,), dev_trust=self.dev_trust
+            trusted_origins=named if relay is None else [relay, *named], dev_trust=self.dev_trust
         )
         self.resolver = Resolver(
             fetch=self.transport.fetch_did, webvh_proofs=PROOFS, clock=self.clock
@@ -266,6 +269,11 @@ class Context:
         return self.client(self.setting("relay")).owner(
             relationship.mailbox, keys.mailbox_key, self.epoch
         )
+
+
+def witness_policy(kept: str | None) -> WitnessPolicy | None:
+    """The witnesses that the holder believes, as the setting has them."""
+    return None if kept is None else WitnessPolicy.parse(parse_object(kept.encode()))
 
 
 def other_copy(ctx: Context) -> VaultError:

@@ -8,8 +8,8 @@ newest one seen. Receipts are kept as they come, and compared at the next ``sync
 from did.json import JsonObject
 from pds.log.checkpoint import Checkpoint, open_checkpoint
 from pds.log.entry import VerifiedReceipt, verify_receipt
-from pds.log.errors import ForkedLog, LogError
-from pds.log.monitor import Monitor
+from pds.log.errors import LogError
+from pds.log.monitor import Monitor, not_grown
 from pds.log.tree import verify_consistency
 from pds.mailbox import RelayClient
 from pds.vault.context import Context, HomeRelay
@@ -44,6 +44,11 @@ class LogWatch:
     def note(self) -> str | None:
         return self._monitor.note
 
+    @property
+    def size(self) -> int:
+        """How many entries the newest checkpoint seen has."""
+        return 0 if self._monitor.state is None else self._monitor.state.size
+
     def advance(self) -> None:
         """Take the relay's newest checkpoint. Raises ``LogMisbehaved`` for a fork or a shrunken
         log, and the relay's errors."""
@@ -71,8 +76,8 @@ class LogWatch:
             return
         if shown.size == state.size:
             if shown.root != state.root:
-                raise self._forked(note)
-        else:
+                raise not_grown(shown, state, note, self._monitor.note or "", [])
+        elif shown.size > 0:
             self._compare(shown, state, note)
         self._agreed[shown.size] = shown.root
 
@@ -87,7 +92,7 @@ class LogWatch:
                 proof=proof,
             )
         except LogError as error:
-            raise self._forked(note) from error
+            raise not_grown(older, newer, note, self._monitor.note or "", proof) from error
 
     def _take(self, note: str) -> None:
         shown = open_checkpoint(note, origin=self._home.log_origin, key=self._home.log_key)
@@ -96,12 +101,3 @@ class LogWatch:
         if state is not None and 0 < state.size < shown.size:
             proof = self._client.consistency(state.size, shown.size)
         self._monitor.advance(note, proof)
-
-    def _forked(self, note: str) -> ForkedLog:
-        return ForkedLog(
-            "the relay's receipts are of different logs",
-            old_note=self._monitor.note or "",
-            new_note=note,
-            proven=False,
-            hint="Both checkpoints are kept as evidence. Choose another relay.",
-        )

@@ -25,6 +25,7 @@ from did.json import JsonObject
 from did.time import format_time, parse_time, utc_now
 from pds.db import Compacted, Connection, DbDamaged, DbError, check, compact, translate
 from pds.links import RequestLink, open_request
+from pds.log.policy import WitnessPolicy
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
 from pds.vault import backup as backups
@@ -49,7 +50,7 @@ from pds.vault.attachments.stream import Progress, Source
 from pds.vault.backup import BackedUp, ReconcileReport
 from pds.vault.checkup import checkup
 from pds.vault.consent import Answer, PurposeView
-from pds.vault.context import Context
+from pds.vault.context import Context, witness_policy
 from pds.vault.decide import Outcome
 from pds.vault.errors import NotFound, VaultError
 from pds.vault.exports import Exported, TakenIn, take_in, write_export
@@ -84,6 +85,7 @@ from pds.vault.slotfile import Kind
 from pds.vault.store.rows import StoredRequest
 from pds.vault.store.survey import Survey
 from pds.vault.sync import sync
+from pds.vault.witnesses import POLICY, set_policy
 from pds.wire import parse_relay_url
 
 
@@ -533,6 +535,15 @@ class Vault:
             if token is not None:
                 self._ctx.exchange.set_setting("relay_token", token)
         self._ctx.connect()
+
+    @property
+    def witnesses(self) -> WitnessPolicy | None:
+        """Whom the holder believes to watch the relay's log; None: nobody yet."""
+        return witness_policy(self._ctx.exchange.setting(POLICY))
+
+    def set_witnesses(self, policy: WitnessPolicy | None) -> None:
+        """Believe these witnesses from now on: ``sync`` then wants their cosignatures."""
+        set_policy(self._ctx, policy)
 
     def trust_dev_host(self, line: str) -> None:
         """Map a company's name to a local address, in a sandbox only (``vault.dev_trust``)."""

@@ -10,8 +10,11 @@ from functools import partial
 from credentials.errors import CredentialError
 from credentials.status import BitString, verify_status_list
 from did.errors import DidError
+from did.keys import VerifyKey
 from pds.errors import PdsError
 from pds.log.errors import LogMisbehaved
+from pds.log.evidence import LogEvidence
+from pds.log.vkey import log_key
 from pds.vault.context import Context, HomeRelay
 from pds.vault.hosting import is_shown
 from pds.vault.inbox import collect
@@ -22,6 +25,7 @@ from pds.vault.staging import renew_status_lists, restage, status_url
 from pds.vault.store.identities import StoredIdentity
 from pds.vault.store.rows import Relationship
 from pds.vault.watch import PackageWatch
+from pds.vault.witnesses import hear_witnesses
 
 
 def sync(ctx: Context) -> SyncReport:
@@ -34,6 +38,7 @@ def sync(ctx: Context) -> SyncReport:
         _take_new_log(ctx, home, report)
     log = LogWatch(ctx, home)
     _checked(ctx, report, home.url, log.advance)
+    _checked(ctx, report, home.url, partial(hear_witnesses, ctx, home, log, report))
     for relationship in ctx.exchange.relationships():
         _checked(ctx, report, relationship.company, partial(collect, ctx, relationship, report))
         for grant in ctx.exchange.grants(relationship.index):
@@ -84,8 +89,10 @@ def _checked(ctx: Context, report: SyncReport, subject: str, act: Callable[[], N
     try:
         act()
     except LogMisbehaved as error:
-        detail = {"before": error.old_note, "now": error.new_note}
-        report_evidence(ctx, report, error.code, subject, {**detail})
+        key = VerifyKey.from_multikey(ctx.setting("log_key"))
+        origin = error.new_note.partition("\n")[0]
+        detail = LogEvidence.of(error, log_key(origin, key)).to_json()
+        report_evidence(ctx, report, error.code, subject, detail)
     except (PdsError, DidError, CredentialError) as error:
         report.problems.append((error.code, subject))
 

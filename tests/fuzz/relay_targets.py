@@ -197,9 +197,18 @@ def _body_signed(raw: bytes) -> None:
 def _path(raw: bytes) -> None:
     """Any path and query, as a front hands them on."""
     head, _, tail = text(raw).partition("?")
-    path = "/v1/" + "".join(c for c in head if "!" <= c <= "~" and c != "#")
+    path = ("/log/" if head.startswith("tile") else "/v1/") + "".join(
+        c for c in head if "!" <= c <= "~" and c != "#"
+    )
     query = "".join(c for c in tail if "!" <= c <= "~" and c not in '#"\\[]^`{|}')
-    _meet(lambda world: _paths(world, f"{path}?{query}" if tail else path))
+    whole = f"{path}?{query}" if tail else path
+    _meet(lambda world: _paths(world, whole.replace("/log/tile", _beneath(world), 1)))
+
+
+def _beneath(world: World) -> str:
+    """The tiles of this relay's log."""
+    origin = str(world.get("/v1/relay").json["logOrigin"])
+    return "/" + origin.partition("/")[2] + "/tile"
 
 
 def _paths(world: World, path: str) -> None:
@@ -227,6 +236,9 @@ RELAY_TARGETS = {
             f"mailboxes/{ID}/envelopes?after=0".encode(),
             f"mailboxes/{ID}/envelopes/1".encode(),
             b"log/consistency?first=1&second=2",
+            b"log/proof?leaf=0&size=2",
+            b"tile/0/000.p/1",
+            b"tile/0/x001/000",
             f"status/{LIST}".encode(),
             b"redemptions/uEi" + b"A" * 44,
         ),

@@ -5,8 +5,8 @@ documents. Anything else that comes out of it is a finding, and so is an input t
 ``scripts/fuzz NAME SECONDS`` runs one; ``test_targets`` runs each for a moment.
 
 Here are those of ``credentials`` that look at what arrived; what was signed by whoever is in
-``signed_targets``; ``did_parsers``, ``pds_targets`` and ``relay_targets`` have those of the other
-packages.
+``signed_targets``; ``did_parsers``, ``pds_targets``, ``log_targets`` and ``relay_targets`` have
+those of the other packages.
 
 Long, because it is a list.
 """
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from did_parsers import PARSERS, SEEDS  # noqa: E402
+from log_targets import LOG_TARGETS  # noqa: E402
 from pds_targets import PDS_TARGETS  # noqa: E402
 from relay_targets import RELAY_TARGETS  # noqa: E402
 from signed_targets import LOG, SIGNED_TARGETS, proof_sets  # noqa: E402
@@ -464,4 +465,5 @@ TARGETS: dict[str, Target] = {
     **SIGNED_TARGETS,
     **PDS_TARGETS,
     **RELAY_TARGETS,
+    **LOG_TARGETS,
 }

@@ -27,6 +27,7 @@ SLOW = {
     *("key_binding_signed", "presentation_signed_rdfc", "redemption_stated", "relay_answers"),
     *("message_signed", "package_signed", "status_list_general", "webvh_witness"),
     *("relay_bodies", "relay_bodies_signed", "relay_paths"),
+    *("witness_submitted", "witness_submitted_signed"),
 }
 
 

@@ -18,7 +18,7 @@ PATIENCE = 30
 _PROGRAM = """
 import json, logging, os, sys, time
 from pathlib import Path
-from pds.serve import ServeError, ServeSettings, supervise
+from pds.serve import ServeError, ServeSettings, Service, supervise
 
 folder = Path(sys.argv[1])
 logging.basicConfig(level=logging.INFO)
@@ -41,8 +41,7 @@ def make():
 
 try:
     supervise(
-        lambda: (make, ServeSettings(port=0, grace=5)),
-        workers=int(sys.argv[2]),
+        [Service(lambda: (make, ServeSettings(port=0, grace=5)), int(sys.argv[2]))],
         on_ready=lambda port: print(port, flush=True),
         lock_dir=folder,
     )

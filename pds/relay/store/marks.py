@@ -6,6 +6,7 @@ from pds.db import Sql
 from pds.relay.store import packages
 
 _DAY: Final = 86_400
+_HOUR: Final = 3600
 _AT_ONCE: Final = 200
 _NONCE_GRACE: Final = 120
 """Seconds that a nonce is kept beyond the end of its signature, in case a clock is set back."""
@@ -29,6 +30,18 @@ def use_challenge(conn: Sql, random: bytes, *, expires: int) -> None:
     conn.execute("INSERT INTO challenges (random, expires) VALUES (?, ?)", (random, expires))
 
 
+def count_in_hour(conn: Sql, subject: str, hour: int) -> int:
+    """Count one more of something in this hour; how many it makes."""
+    row = conn.execute(
+        "INSERT INTO rates (subject, hour, count) VALUES (?, ?, 1)"
+        " ON CONFLICT (subject) DO UPDATE SET"
+        " count = CASE WHEN rates.hour = excluded.hour THEN rates.count + 1 ELSE 1 END,"
+        " hour = excluded.hour RETURNING count",
+        (subject, hour),
+    ).fetchone()
+    return int(row["count"])
+
+
 def sweep(conn: Sql, now: int, *, presentation_days: int) -> None:
     """Erase what is over: a bounded number of rows of each kind, found by index."""
     conn.execute(
@@ -40,6 +53,10 @@ def sweep(conn: Sql, now: int, *, presentation_days: int) -> None:
         "DELETE FROM challenges WHERE random IN"
         " (SELECT random FROM challenges WHERE expires < ? LIMIT ?)",
         (now - _NONCE_GRACE, 10 * _AT_ONCE),
+    )
+    conn.execute(
+        "DELETE FROM rates WHERE subject IN (SELECT subject FROM rates WHERE hour < ? LIMIT ?)",
+        (now // _HOUR - 1, 10 * _AT_ONCE),
     )
     _sweep_envelopes(conn, now)
     conn.execute(

@@ -246,4 +246,30 @@ MIGRATIONS: Final = (
         """,
     ),
     Migration(4, _IDENTITIES),
+    Migration(
+        5,
+        """
+        -- What witnesses have put under checkpoints; note is by the log alone.
+        CREATE TABLE cosignatures (
+            log INTEGER NOT NULL REFERENCES logs,
+            size INTEGER NOT NULL,
+            witness TEXT NOT NULL,
+            note TEXT NOT NULL,
+            line TEXT NOT NULL,
+            PRIMARY KEY (log, size, witness)
+        ) STRICT;
+        """,
+    ),
+    Migration(
+        6,
+        """
+        -- How often in an hour: by key and by mailbox, for all workers and over restarts.
+        CREATE TABLE rates (
+            subject TEXT PRIMARY KEY,
+            hour INTEGER NOT NULL,
+            count INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX rates_hour ON rates (hour);
+        """,
+    ),
 )

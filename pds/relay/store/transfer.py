@@ -12,6 +12,7 @@ TABLES: Final = (
     "logs",
     "log_nodes",
     "log_entries",
+    "cosignatures",
     "mailboxes",
     "capabilities",
     "envelopes",
@@ -24,6 +25,7 @@ TABLES: Final = (
     "requests",
     "nonces",
     "challenges",
+    "rates",
     "identities",
 )
 _AT_ONCE: Final = 500

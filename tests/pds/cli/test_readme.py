@@ -13,6 +13,7 @@ from pds.cli.main import cli
 ROOT = Path(__file__).parents[3]
 PAGES = (
     "README.md", "docs/examples/README.md", "docs/vcapi.md", "docs/export.md", "docs/agent.md",
+    "docs/log.md",
 )  # fmt: skip
 
 

@@ -100,7 +100,8 @@ def test_growth_that_is_not_proved_is_a_fork(proof_of: str) -> None:
     }[proof_of]
     with pytest.raises(ForkedLog) as caught:
         watch.advance(fork.note(12), proof)
-    assert not caught.value.proven
+    assert caught.value.proven is (proof_of == "fork")  # by its own proof it began otherwise
+    assert caught.value.proof == (tuple(proof) if proof_of == "fork" else ())
     assert watch.note == log.note(9)
     watch.advance(log.note(12), log.proof(9, 12))
 

@@ -1,0 +1,25 @@
+"""Errors of the witness.
+
+WitnessError           witness.no_data, witness.key, witness.name, witness.other_key: of its folder
+└── Declined           what a submission is answered with, by its status
+"""
+
+from pds.errors import PdsError
+
+
+class WitnessError(PdsError):
+    """The witness's folder, key or list of logs is not what it must be."""
+
+    default_code = "witness.no_data"
+
+
+class Declined(WitnessError):
+    """A submission that is not cosigned; ``status`` and ``body`` are those of tlog-witness."""
+
+    default_code = "witness.declined"
+
+    def __init__(self, message: str, *, status: int, size: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.size = size
+        """The size last cosigned, in a 409."""
