@@ -38,9 +38,32 @@ def restored(settings: Settings, *, data: Path, database: str | None, yes: bool)
     from pds.relay.restore import mark_restored
 
     settings.confirm("Suspend every package and begin a new log?", yes=yes)
-    check_database(database)
+    check_database(database, click.get_current_context())
     mark_restored(data, database=database)
     settings.emit({"restored": True}, "Marked. Start the relay; owners stage again by themselves.")
+
+
+@relay.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--data", required=True, help="The relay's folder.",
+              type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
+@click.option("--database", envvar="PDS_RELAY_DATABASE", metavar="CONNINFO",
+              help="Its PostgreSQL, if it has one. Also PDS_RELAY_DATABASE.")  # fmt: skip
+@pass_settings
+def backup(settings: Settings, *, folder: Path, data: Path, database: str | None) -> None:
+    """Copy the relay of DATA into a new FOLDER, while it runs.
+
+    FOLDER is a relay's folder itself, with the key of the log, whichever database the relay has.
+    To use it, put it in the place of DATA and say 'pds relay restored'.
+
+    \b
+    Example: pds relay backup --data /srv/relay /backups/relay-2026-11-28
+    """
+    from pds.relay.move import back_up
+
+    check_database(database, click.get_current_context())
+    rows = back_up(data, folder, database=database)
+    settings.emit({"rows": rows}, f"Copied {sum(rows.values())} rows to {folder}.")
 
 
 @relay.command()

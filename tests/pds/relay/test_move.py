@@ -1,23 +1,23 @@
 """A relay moves from its file to a PostgreSQL and back, and everybody goes on."""
 
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from relay_world import FILE_ONLY, URL, World, close, flask_send
+from relay_world import ENGINE, FILE_ONLY, URL, World, close, flask_send
 
 from pds.db import Sql
 from pds.relay.app import create_app
 from pds.relay.errors import RelayError
-from pds.relay.move import move
+from pds.relay.move import back_up, move
+from pds.relay.restore import mark_restored
 from pds.relay.store import Store, log, transfer
 from pds.relay.store.engines import Engine, SqliteEngine, open_engine
 
 if TYPE_CHECKING:
     from postgres import Cluster
-
-pytestmark = FILE_ONLY
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def _fill(world: World) -> tuple[str, dict[str, object]]:
     return package, ticket
 
 
+@FILE_ONLY
 def test_every_table_is_carried(data: Path, world: World) -> None:
     """The list that is copied is the list of tables."""
     with world.app.extensions["relay"].store.read() as conn:
@@ -64,6 +65,7 @@ def test_every_table_is_carried(data: Path, world: World) -> None:
     assert tables == set(transfer.TABLES)
 
 
+@FILE_ONLY
 def test_there_and_back(data: Path, world: World, conninfo: str) -> None:
     """The same rows, the same log, the same counts: nobody outside notices."""
     _, ticket = _fill(world)
@@ -93,6 +95,7 @@ def test_there_and_back(data: Path, world: World, conninfo: str) -> None:
     assert world.redeem(ticket).code == "relay.used_up"
 
 
+@FILE_ONLY
 def test_what_is_in_the_way_is_refused(data: Path, world: World, conninfo: str) -> None:
     """Another relay at the target, the same place, no relay, a relay that has moved already."""
     _fill(world)
@@ -114,6 +117,7 @@ def test_what_is_in_the_way_is_refused(data: Path, world: World, conninfo: str) 
     _open(world, data, None)  # nothing has happened
 
 
+@FILE_ONLY
 def test_a_move_that_was_interrupted_is_finished(
     data: Path, world: World, conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +146,7 @@ def test_a_move_that_was_interrupted_is_finished(
     assert world.redeem(ticket).status == 200
 
 
+@FILE_ONLY
 def test_what_did_not_arrive_is_noticed(
     data: Path, world: World, conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,3 +175,38 @@ def test_what_did_not_arrive_is_noticed(
         assert log.fact(conn, "url") is None
     store.close()
     _open(world, data, None)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
+def test_a_backup_of_a_running_relay(data: Path, world: World, tmp_path: Path) -> None:
+    """Made while the relay works, of either engine; started again it waits for the owners."""
+    package, ticket = _fill(world)
+    folder = tmp_path / "backups" / "today"
+    counts = back_up(data, folder, database=ENGINE.database)
+    assert counts["packages"] == 1
+    assert {path.name for path in folder.iterdir()} == {"relay.db", "log-key"}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "log-key").stat().st_mode) == 0o600
+    with pytest.raises(RelayError) as refused:
+        back_up(data, folder, database=ENGINE.database)
+    assert refused.value.code == "relay.target_in_use"
+    assert world.redeem(ticket).status == 200  # it went on
+
+    mark_restored(folder)
+    world.app.extensions["relay"].store.close()
+    _open(world, folder, None)
+    assert world.redeem(ticket).code == "relay.suspended"
+    assert world.call("GET", f"/v1/packages/{package}").json["uses"] == 1
+
+
+@FILE_ONLY
+def test_a_backup_that_fails_leaves_nothing(
+    data: Path, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No half of a folder lies about."""
+    _fill(world)
+    monkeypatch.setattr(transfer, "differences", lambda *_: ["packages"])
+    with pytest.raises(RelayError) as refused:
+        back_up(data, tmp_path / "b" / "today")
+    assert refused.value.code == "relay.incomplete"
+    assert list((tmp_path / "b").iterdir()) == []

@@ -124,7 +124,7 @@ def test_an_older_log_stays_where_it_was(world: World, data: Path) -> None:
     before = checkpoint_of(world, prefix_of(old), old)
     close(world)
     mark_restored(data, database=ENGINE.database)
-    app = create_app(data, url=URL, clock=Clock())
+    app = create_app(data, url=URL, clock=Clock(), database=ENGINE.database)
     after = World(send=flask_send(app), clock=Clock(), app=app)
     new = origin_of(after)
     assert new != old
