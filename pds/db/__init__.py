@@ -9,6 +9,7 @@ from pds.db.connection import (
     set_cache,
     transaction,
     translate,
+    without_waiting,
 )
 from pds.db.errors import DbBusy, DbDamaged, DbError
 from pds.db.maintenance import Compacted, check, compact, copy_encrypted
@@ -37,4 +38,5 @@ __all__ = [
     "set_cache",
     "transaction",
     "translate",
+    "without_waiting",
 ]

@@ -83,6 +83,9 @@ from pds.vault.store.survey import Survey
 from pds.vault.sync import sync
 from pds.wire import parse_relay_url
 
+# Steps of merging the search index that closing waits for: some hundredths of a second.
+_LAST_STEPS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class ShownRequest:
@@ -303,6 +306,8 @@ class Vault:
                 with suppress(DbError, OSError), translate():
                     self._head.note(Head(*ctx.history.root()))
             ctx.transport.close()
+            if ctx.conn.total_changes:
+                ctx.records.tidy(steps=_LAST_STEPS)
             ctx.conn.close()
         self._data_key.wipe()
         self._lock.release()
@@ -542,6 +547,7 @@ class Vault:
             records = self._ctx.records
             applied = apply(plan, records, words=records.catalogue(), progress=progress)
             self._ctx.log("imported", applied.batch or "", {"added": applied.added})
+        records.tidy()
         return applied
 
     def save_mapping(self, name: str, path: Path, columns: Mapping[str, str]) -> SavedMapping:

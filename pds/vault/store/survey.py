@@ -35,7 +35,7 @@ class Survey(Tables):
 
     def unindexed(self) -> int:
         """Live records that the search does not know, and what it knows beside them."""
-        indexed = f"SELECT rowid & {MAX_ORDINAL} FROM record_index WHERE record_index MATCH ?"  # noqa: S608
+        indexed = f"SELECT ~rowid & {MAX_ORDINAL} FROM record_index WHERE record_index MATCH ?"  # noqa: S608
         live = "SELECT ordinal FROM records WHERE deleted = 0"
         row = self._one(
             f"SELECT (SELECT count(*) FROM ({live} EXCEPT {indexed}))"  # noqa: S608
