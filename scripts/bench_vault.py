@@ -338,21 +338,22 @@ def pages(side: Side) -> list[Work]:
 
 @dataclass(frozen=True, slots=True)
 class Milliseconds:
-    """A goal for the time itself; ``ratio`` is milliseconds of the clock on the wall."""
+    """A goal for the time itself; ``ratio`` is milliseconds, of the clock on the wall or another."""
 
     name: str
     workload: str
     goal: float
     works: list[Work]
+    clock: Callable[[], int] = time.perf_counter_ns
 
     def ratios(self) -> Iterator[float]:
         """The slowest of the works, round by round."""
         for _ in range(ROUNDS):
             spent = []
             for work in self.works:
-                begun = time.perf_counter_ns()
+                begun = self.clock()
                 work()
-                spent.append((time.perf_counter_ns() - begun) / 1e6)
+                spent.append((self.clock() - begun) / 1e6)
             yield max(spent)
 
     def is_met(self, ratio: float) -> bool:
@@ -403,9 +404,11 @@ def benchmarks(items: int, *, peers: bool) -> Iterator[Measurable]:
                           ours, plain)  # fmt: skip
             yield Milliseconds(
                 f"vault.instant.{kind}",
-                f"search ({kind}) {at}: the slowest of its questions, in milliseconds",
+                f"search ({kind}) {at}: the slowest of its questions, in milliseconds "
+                "of the processor",
                 50,
                 searches(queries(words)[kind], PAGE, ours),
+                time.process_time_ns,
             )
         yield against("page", f"a page of the time line, {than}", 1.1, pages, ours, plain)
         # From here on the vaults grow.
