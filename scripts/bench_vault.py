@@ -338,7 +338,7 @@ def pages(side: Side) -> list[Work]:
 
 @dataclass(frozen=True, slots=True)
 class Milliseconds:
-    """A goal for the time itself; ``ratio`` is milliseconds, of the clock on the wall or another."""
+    """A goal for the time itself; ``ratio`` is milliseconds of that clock."""
 
     name: str
     workload: str
