@@ -10,6 +10,7 @@ row's contents encrypted by AES-GCM, everything else in clear.
 """
 
 import functools
+import itertools
 import math
 import os
 import random
@@ -94,8 +95,10 @@ class Sealed(RecordStore):
     def get(self, record_id: str) -> Row | None:
         return self._open(super().get(record_id))
 
-    def _at(self, ordinal: int) -> Row | None:
-        return self._open(super()._at(ordinal))
+    def at(self, places: Iterable[int]) -> list[Row]:
+        for row in (rows := super().at(places)):
+            self._open(row)
+        return rows
 
     def _seal(self, row: Row) -> Any:
         nonce, contents = os.urandom(12), (row.fields or "").encode()
@@ -166,6 +169,7 @@ class Vaults:
             drafts = Drafts(self.words)
             with transaction(side.conn), side.records.bulk(source="import/csv") as bulk:
                 bulk.add_many(drafts.one() for _ in range(items))
+            side.records.tidy()
             side.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             rows = side.conn.execute("SELECT id FROM records ORDER BY ordinal")
             side.ids = [row[0] for row in rows]
@@ -234,6 +238,7 @@ def writes(vaults: Vaults, other: Side) -> Iterator[Round]:
 def bulk_into(side: Side, drafts: list[Draft]) -> None:
     with transaction(side.conn), side.records.bulk(source="import/csv") as bulk:
         bulk.add_many(drafts)
+    side.records.tidy()
 
 
 def bulks(vaults: Vaults) -> Iterator[Round]:
@@ -244,6 +249,7 @@ def bulks(vaults: Vaults) -> Iterator[Round]:
         with transaction(plain.conn):
             plain.conn.executemany(_INSERT, rows)
             plain.records._store.index.put(entries)
+        plain.records.tidy()
 
     for _ in range(BULK_ROUNDS):
         drafts = vaults.drafts.take(BULK)
@@ -297,10 +303,27 @@ def queries(words: list[str]) -> dict[str, list[Query]]:
     }  # fmt: skip
 
 
-def searches(kind: str, words: list[str], limit: int, side: Side) -> list[Work]:
-    return [
-        functools.partial(side.records.find, query, limit=limit) for query in queries(words)[kind]
+def searches(asked: list[Query], limit: int, side: Side) -> list[Work]:
+    return [functools.partial(side.records.find, query, limit=limit) for query in asked]
+
+
+def full(kind: str, words: list[str], small: Side) -> list[Query]:
+    """Questions of a kind that find more than a page in the smaller vault already."""
+    month = timedelta(days=30)
+    of_months = [
+        Query(text="budapest", start=day, end=day + month)
+        for day in (date(2010, n, 1) for n in range(1, 11))
     ]
+    candidates = {
+        "day": of_months,
+        "rare_word": [Query(text=word) for word in words[300:]],
+        "rare_word_common_filter": [
+            Query(text=word, category="purchases", source="import/csv", about="self")
+            for word in words[300:]
+        ],
+    }.get(kind, queries(words)[kind])
+    fills = (q for q in candidates if small.records.find(q, limit=SHORT_PAGE).next is not None)
+    return list(itertools.islice(fills, 10)) or queries(words)[kind]
 
 
 def pages(side: Side) -> list[Work]:
@@ -315,18 +338,23 @@ def pages(side: Side) -> list[Work]:
 
 @dataclass(frozen=True, slots=True)
 class Milliseconds:
-    """A goal for the time itself; ``ratio`` is milliseconds of the clock on the wall."""
+    """A goal for the time itself; ``ratio`` is milliseconds of that clock."""
 
     name: str
     workload: str
     goal: float
-    work: Work
+    works: list[Work]
+    clock: Callable[[], int] = time.perf_counter_ns
 
     def ratios(self) -> Iterator[float]:
+        """The slowest of the works, round by round."""
         for _ in range(ROUNDS):
-            begun = time.perf_counter_ns()
-            self.work()
-            yield (time.perf_counter_ns() - begun) / 1e6
+            spent = []
+            for work in self.works:
+                begun = self.clock()
+                work()
+                spent.append((self.clock() - begun) / 1e6)
+            yield max(spent)
 
     def is_met(self, ratio: float) -> bool:
         return ratio <= self.goal
@@ -363,7 +391,7 @@ def benchmarks(items: int, *, peers: bool) -> Iterator[Measurable]:
             "vault.open",
             f"open a vault {at} beyond the derivation of its key, in milliseconds",
             10,
-            functools.partial(open_once, large),
+            [functools.partial(open_once, large)],
         )
         yield against(
             "read.warm", f"read an item read before, {than}", 1.1, working_set, ours, plain
@@ -372,14 +400,24 @@ def benchmarks(items: int, *, peers: bool) -> Iterator[Measurable]:
                    lambda: cold_reads(ours, plain))  # fmt: skip
         for kind in queries(words):
             yield against(f"search.{kind}", f"search ({kind}), {than}", 1.1,
-                          functools.partial(searches, kind, words, PAGE), ours, plain)  # fmt: skip
+                          functools.partial(searches, queries(words)[kind], PAGE),
+                          ours, plain)  # fmt: skip
+            yield Milliseconds(
+                f"vault.instant.{kind}",
+                f"search ({kind}) {at}: the slowest of its questions, in milliseconds "
+                "of the processor",
+                50,
+                searches(queries(words)[kind], PAGE, ours),
+                time.process_time_ns,
+            )
         yield against("page", f"a page of the time line, {than}", 1.1, pages, ours, plain)
         # From here on the vaults grow.
         growth = math.log(items) / math.log(items // 10)
         tenth = f"than {at.replace(f'{items:,}', f'{items // 10:,}')}, which may be log n"
         yield against("growth.read", f"read, {tenth},", growth, working_set, ours, small.ours)
         for kind in queries(words):
-            short = functools.partial(searches, kind, words, SHORT_PAGE)
+            asked = full(kind, words, small.ours)
+            short = functools.partial(searches, asked, SHORT_PAGE)
             yield against(f"growth.search.{kind}", f"search ({kind}), {tenth},", growth,
                           short, ours, small.ours)  # fmt: skip
         yield against("growth.page", f"a page, {tenth},", growth, pages, ours, small.ours)

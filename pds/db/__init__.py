@@ -10,6 +10,7 @@ from pds.db.connection import (
     set_cache,
     transaction,
     translate,
+    without_waiting,
 )
 from pds.db.errors import DbBusy, DbDamaged, DbError
 from pds.db.firstpage import FirstPage, first_page, is_kept, keep_first_page, put_back
@@ -48,4 +49,5 @@ __all__ = [
     "set_cache",
     "transaction",
     "translate",
+    "without_waiting",
 ]

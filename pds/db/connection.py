@@ -176,6 +176,16 @@ def transaction(conn: Connection, *, immediate: bool = True) -> Iterator[Connect
 
 
 @contextmanager
+def without_waiting(conn: Connection) -> Iterator[None]:
+    """Have a transaction in this block fail at once (``db.busy``) when another program writes."""
+    conn.execute("PRAGMA busy_timeout = 0")
+    try:
+        yield
+    finally:
+        conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+@contextmanager
 def translate(folder: Path | None = None) -> Iterator[None]:
     """Turn the SQLite errors that callers must tell apart into DbError; let others pass.
 

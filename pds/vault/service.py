@@ -88,6 +88,9 @@ from pds.vault.sync import sync
 from pds.vault.witnesses import POLICY, set_policy
 from pds.wire import parse_relay_url
 
+# Steps of merging the search index that closing waits for: some hundredths of a second.
+_LAST_STEPS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class ShownRequest:
@@ -338,7 +341,6 @@ class Vault:
             ctx.transport.close()
             with suppress(Exception):  # of a damaged database anything may come
                 self._close_database(ctx)
-            ctx.conn.close()
         self._data_key.wipe()
         self._lock.release()
 
@@ -347,6 +349,8 @@ class Vault:
         against damage, and so of no account when it cannot be made."""
         if ctx.reading_only is not None:
             return
+        if ctx.conn.total_changes:
+            ctx.records.tidy(steps=_LAST_STEPS)
         mark = files.mark_first_page(self._folder, ctx.conn)
         ctx.conn.close()
         if mark is not None and self._lock.alone_if_free():
@@ -616,6 +620,7 @@ class Vault:
             records = self._ctx.records
             applied = apply(plan, records, words=records.catalogue(), progress=progress)
             self._ctx.log("imported", applied.batch or "", {"added": applied.added})
+        records.tidy()
         return applied
 
     def save_mapping(self, name: str, path: Path, columns: Mapping[str, str]) -> SavedMapping:

@@ -26,7 +26,7 @@ BROUGHT_BACK = {
     "UPDATE relationship SET did = 'did:key:zOther'": "a relationship with",
     "UPDATE setting SET value = '0' WHERE name = 'next_index'": "the counter of relationships",
     "INSERT INTO record_index (record_index, rowid, words) SELECT 'delete', rowid, '_'"
-    " FROM record_index WHERE record_index MATCH '\"_\"' AND rowid & 1073741823 ="
+    " FROM record_index WHERE record_index MATCH '\"_\"' AND ~rowid & 1073741823 ="
     " (SELECT ordinal FROM records WHERE id = :edited)": "does not fit the items",
     "INSERT INTO record_index (record_index, rowid, words) SELECT 'delete', rowid, 'canary'"
     " FROM record_index WHERE record_index MATCH 'canary' AND rowid & 1073741823 ="

@@ -55,7 +55,7 @@ class Query:
     def places(self, after: str | None) -> tuple[int, int]:
         """Between which places of the index the rest of the answer is, after a cursor."""
         first, last = span(self.start, self.end)
-        return first, last if after is None else min(last, parse_cursor(after) - 1)
+        return first if after is None else max(first, parse_cursor(after) + 1), last
 
 
 @dataclass(frozen=True, slots=True)

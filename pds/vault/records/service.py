@@ -8,14 +8,14 @@ Longer than other rooms, because all verbs on records are one class and each is 
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import cast
 
 from did.json import Json
 from did.time import format_time, parse_time
-from pds.db import Connection, transaction
+from pds.db import Connection, DbError, transaction, without_waiting
 from pds.vault.schemas import BUILT_IN, NAMES, Catalogue, Category, RecordError, is_own
 from pds.vault.store.categories import CategoryStore
 from pds.vault.store.record_index import place_of
@@ -307,8 +307,10 @@ class Records:
             query.text, labels=query.labels(), first=first, last=last, limit=limit + 1
         )
         shown = places[:limit]
+        rows = self._store.at(shown)
+        tags = self._store.tags_of([row.ordinal for row in rows])
         return Page(
-            records=tuple(map(self._record, self._store.at(shown))),
+            records=tuple(record_of(row, tags.get(row.ordinal, ())) for row in rows),
             next=cursor(shown[-1]) if len(places) > limit else None,
         )
 
@@ -403,6 +405,7 @@ class Records:
         with self.writing():
             self._store.rebuild_index()
             self._store.recount()
+        self.tidy()
 
     def read_again(self, category: Category) -> None:
         """Note anew when what is in a category happened, and with whom: its description is another
@@ -430,6 +433,22 @@ class Records:
         with self.writing():
             if self._store.index.form() != FORM:
                 self._store.rebuild_index()
+        self.tidy()
+
+    def tidy(self, *, steps: int = 10_000) -> None:
+        """Merge the pieces of the search index, so that finding stays as quick as it was.
+
+        Each step is a transaction of some ten milliseconds, between which others may write. What
+        hinders a step ends it (another program that writes, a full disk): the rest is done another
+        time. Within a transaction it does nothing.
+        """
+        if self._conn.in_transaction:
+            return
+        with suppress(DbError), without_waiting(self._conn):
+            for _ in range(steps):
+                with transaction(self._conn):
+                    if not self._store.index.merge():
+                        return
 
     # --- batches ------------------------------------------------------------------------------
 

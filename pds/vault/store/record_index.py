@@ -1,10 +1,11 @@
 """The index that finds records: by words, by labels and by time, the newest first.
 
 Every live record has one entry. Its row number is the record's *place*: the minute it happened,
-and below that the number of the record. The order of the index is therefore the order in which
-people look at things, a span of time is a range of row numbers, and a page is read from where the
-page before ended: the cost of one page depends neither on the number of records nor on how many
-pages came before.
+and below that the number of the record, both counted down, so that the newest comes first. The
+order of the index is therefore the order in which people look at things, a span of time is a range
+of row numbers, and a page is read from where the page before ended: the cost of one page depends
+neither on the number of records nor on how many pages came before. (Counted up and read backwards,
+it would: a leap back in a list of SQLite's goes over all that it leaps over, many times.)
 
 A filter is a label in the index (see ``words``), so that words and filters are intersected there
 and no row is read which is not shown. Beginnings of words need care: SQLite answers ``"bud"*`` by
@@ -15,6 +16,11 @@ words that begin so are looked up first and asked for by name, if they are few.
 The index has no copy of what it was given (``content=''``): to take a record out, the same text is
 given again. ``secure-delete`` makes that remove the words at once, not at some later merge.
 ``FORM`` stands in the database, and where it differs the index is made anew.
+
+Each transaction leaves a piece of index behind, and every word asked for is looked up in every
+piece. SQLite would merge them while it writes: a note added to a million records would then, once
+in some hundreds, wait seconds for it. Here writes merge nothing (unless the pieces are very many),
+and ``merge`` does it in small steps at other times.
 
 The caller owns the transaction.
 """
@@ -45,6 +51,12 @@ MAX_ORDINAL = 2**30 - 1
 _BITS = 30
 _DAY = 24 * 60
 FIRST, LAST = 0, 2**63 - 1
+# No merging while writing, below so many pieces of about the same size; otherwise of four.
+_MERGING = {"automerge": 0, "crisismerge": 64, "usermerge": 4}
+# Pages that one step of merging writes: some ten milliseconds.
+_STEP = 128
+# As SQLite's documentation has it: a step that changes fewer rows has found nothing to merge.
+_SOMETHING = 2
 # The length of beginnings that have an index of their own.
 _INDEXED = 3
 # So many words or beginnings are asked for by name; beyond that, it is SQLite's own way.
@@ -56,7 +68,7 @@ def place_of(when: str, ordinal: int) -> int:
     """Where a record stands in the order of time; ``when`` as ``minute_of`` takes it."""
     if ordinal > MAX_ORDINAL:
         raise OverflowError("more records than the index can number")
-    return minute_of(when) << _BITS | ordinal
+    return LAST - (minute_of(when) << _BITS | ordinal)
 
 
 @lru_cache(maxsize=4096)
@@ -73,13 +85,13 @@ def minute_of(when: str) -> int:
 
 def ordinal_at(place: int) -> int:
     """The number of the record that stands at a place."""
-    return place & MAX_ORDINAL
+    return ~place & MAX_ORDINAL
 
 
 def span(start: date | None, end: date | None) -> tuple[int, int]:
-    """The places from the first minute of a day to the last of another, both within."""
-    first = FIRST if start is None else start.toordinal() * _DAY << _BITS
-    last = LAST if end is None else ((end.toordinal() + 1) * _DAY << _BITS) - 1
+    """The places from the last minute of ``end`` back to the first of ``start``."""
+    first = FIRST if end is None else LAST + 1 - ((end.toordinal() + 1) * _DAY << _BITS)
+    last = LAST if start is None else LAST - (start.toordinal() * _DAY << _BITS)
     return first, last
 
 
@@ -106,7 +118,7 @@ class RecordIndex(Tables):
         limit: int,
     ) -> list[int]:
         """Places of records that hold a word beginning with each word of ``text`` and one label of
-        each group, between two places (both within), the last first.
+        each group, between two places (both within), in their order.
 
         ``None`` asks for no word; a text without a word finds nothing.
         """
@@ -116,7 +128,7 @@ class RecordIndex(Tables):
         asked = [*map(self._beginning, wanted), *map(_one_of, labels)] or [_one_of([ANY])]
         rows = self._all(
             "SELECT rowid FROM record_index WHERE record_index MATCH ? AND rowid BETWEEN ? AND ?"
-            " ORDER BY rowid DESC LIMIT ?",
+            " ORDER BY rowid LIMIT ?",
             " AND ".join(asked),
             first,
             last,
@@ -138,8 +150,21 @@ class RecordIndex(Tables):
     def empty(self, form: str) -> None:
         """Take everything out; what is put in from now on has this ``FORM``."""
         self._run("INSERT INTO record_index (record_index) VALUES ('delete-all')")
+        for setting in _MERGING.items():
+            self._run("INSERT INTO record_index (record_index, rank) VALUES (?, ?)", *setting)
         self._run("DELETE FROM record_index_form")
         self._run("INSERT INTO record_index_form (form) VALUES (?)", form)
+
+    def merge(self) -> bool:
+        """Merge pieces of the index by a small step; whether there was anything to merge.
+
+        About the same size is merged with the same, so that what was written long ago is seldom
+        written again, and there are never many pieces: some three for each power of four.
+        """
+        before = self._conn.total_changes
+        self._run("INSERT INTO record_index (record_index, rank) VALUES ('merge', ?)", _STEP)
+        changed: int = self._conn.total_changes - before
+        return changed >= _SOMETHING
 
     def _beginning(self, term: str) -> str:
         """The expression for words that begin with ``term``."""

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from did.json import Json, JsonObject, parse_object
 from pds.db import BULK_CACHE_KIB, Connection, set_cache
@@ -100,9 +100,12 @@ _INSERT = (
     " assurance, batch, version, created, changed, happened, company, valid_from, valid_until)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_T = TypeVar("_T")
 _DELETED = _COLUMNS.split(", ").index("deleted")
 _REBUILT_AT_ONCE = 10_000
 _ASKED_AT_ONCE = 500
+# Rows of a page that are read by one statement: a usual page, so that it is always the same one.
+_SHOWN_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +161,9 @@ class SeenTable:
         """For each of these keys how often it came; zero for a new one."""
         found = dict.fromkeys(keys, 0)
         wanted = sorted(found)
-        for start in range(0, len(wanted), _ASKED_AT_ONCE):
-            part = wanted[start : start + _ASKED_AT_ONCE]
-            marks = ", ".join("?" * len(part))
+        for part in _parts(wanted, _ASKED_AT_ONCE):
             found |= self._conn.execute(
-                f"SELECT key, times FROM {self._name} WHERE key IN ({marks})",  # noqa: S608
+                f"SELECT key, times FROM {self._name} WHERE key IN ({_marks(part)})",  # noqa: S608
                 part,
             ).fetchall()
         return found
@@ -278,6 +279,19 @@ class RecordStore:
         )
         return tuple(row[0] for row in rows)
 
+    def tags_of(self, ordinals: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """The tags of each of these records that has any."""
+        found: dict[int, tuple[str, ...]] = {}
+        for part in _parts(ordinals, _SHOWN_AT_ONCE):
+            rows = self._conn.execute(
+                f"SELECT ordinal, tag FROM record_tags WHERE ordinal IN ({_marks(part)})"  # noqa: S608
+                " ORDER BY ordinal, tag",
+                part,
+            )
+            for ordinal, tag in rows:
+                found[ordinal] = (*found.get(ordinal, ()), tag)
+        return found
+
     def all_tags(self) -> list[tuple[str, int]]:
         """Every tag with how many records have it."""
         rows = self._conn.execute("SELECT tag, count(*) FROM record_tags GROUP BY tag ORDER BY tag")
@@ -314,9 +328,17 @@ class RecordStore:
 
     def at(self, places: Iterable[int]) -> list[Row]:
         """The live records at these places of the index, in the same order."""
-        found = (self._at(ordinal_at(place)) for place in places)
+        ordinals = [ordinal_at(place) for place in places]
+        found: dict[int, Row] = {}
+        for part in _parts(ordinals, _SHOWN_AT_ONCE):
+            rows = self._conn.execute(
+                f"SELECT {_COLUMNS} FROM records WHERE ordinal IN ({_marks(part)})"  # noqa: S608
+                " AND deleted = 0",
+                part,
+            )
+            found |= {row.ordinal: row for row in map(_row, rows)}
         # Another program may have deleted one since the index was read.
-        return [row for row in found if row is not None and not row.deleted]
+        return [found[ordinal] for ordinal in ordinals if ordinal in found]
 
     def live(self, category: str, *, after: int, limit: int) -> list[Row]:
         """Live records of a category by their numbers, from behind ``after`` on."""
@@ -354,11 +376,9 @@ class RecordStore:
         of the batch ``but`` do not count."""
         found: dict[bytes, int] = {}
         wanted = sorted(set(digests))  # neighbours in the index, one after the other
-        for start in range(0, len(wanted), _ASKED_AT_ONCE):
-            part = wanted[start : start + _ASKED_AT_ONCE]
-            marks = ", ".join("?" * len(part))
+        for part in _parts(wanted, _ASKED_AT_ONCE):
             rows = self._conn.execute(
-                f"SELECT digest, count(*) FROM records WHERE digest IN ({marks})"  # noqa: S608
+                f"SELECT digest, count(*) FROM records WHERE digest IN ({_marks(part)})"  # noqa: S608
                 " AND deleted = 0 AND (? IS NULL OR batch IS NOT ?) GROUP BY digest",
                 (*part, but, but),
             )
@@ -473,6 +493,14 @@ class RecordStore:
             " ON CONFLICT (category) DO UPDATE SET live = live + excluded.live",
             more.items(),
         )
+
+
+def _parts(values: Sequence[_T], size: int) -> list[Sequence[_T]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _row(row: Sequence[object]) -> Row:

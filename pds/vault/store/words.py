@@ -15,8 +15,8 @@ from functools import lru_cache
 
 __all__ = ["ANY", "FORM", "index_text", "label", "name_key", "terms", "tokens"]
 
-# Changes with everything that makes other tokens of the same record; the index is then made anew.
-FORM = f"1 {unicodedata.unidata_version}"
+# Changes with everything that makes another entry of the same record; the index is then made anew.
+FORM = f"2 {unicodedata.unidata_version}"
 # The label that every live record has.
 ANY = "_"
 
