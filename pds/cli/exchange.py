@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pds.cli.asking import ask
+from pds.cli.names import company as company_of
 from pds.cli.names import nearest, whole
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.vault import trust_line, unlock
@@ -138,12 +139,12 @@ def requests(settings: Settings, *, request_id: str | None, reopen: tuple[str, s
     """The requests that came in; with an id, one of them in full.
 
     --reopen lets a company ask again for a purpose that was refused less than 183 days ago:
-    COMPANY is its DID or domain, PURPOSE its name in the request, or a purpose of DPV.
+    COMPANY is its name (a part of it will do), domain or DID, PURPOSE its name in the request, or a purpose of DPV.
     """
     reopened = ""
     with unlock(settings) as vault:
         if reopen:
-            reopened = _reopen(vault, *reopen)
+            reopened = _reopen(settings, vault, *reopen)
         if request_id is not None:
             if reopened:
                 settings.say(reopened)
@@ -165,10 +166,11 @@ def _request(vault: "Vault", request_id: str) -> "ShownRequest":
     return vault.request(whole(request_id, (shown.request.id for shown in vault.requests())))
 
 
-def _reopen(vault: "Vault", company: str, purpose: str) -> str:
+def _reopen(settings: Settings, vault: "Vault", company: str, purpose: str) -> str:
     """Let it be asked again; the sentence that says so."""
     from credentials.purposes import is_known, label
 
+    company = company_of(settings, vault, company)
     company = company if company.startswith("did:") else f"did:web:{company}"
     name = ""
     for shown in vault.requests():

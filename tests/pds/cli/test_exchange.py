@@ -144,7 +144,20 @@ def _everything_with_the_shop(decided: Any) -> None:
         more = ("--after", page["next"])
     assert paged == whole["dealings"]
     text = decided("relation", did, "--limit", "1")
-    assert text.out.startswith(f"Tekerj Kft.  {did}\nWhat happened\n")
+    assert text.out.startswith(f"Tekerj Kft. ({host})\n1 request, 0 grants in force, 2 ended, ")
+    assert "\n\nWhat happened\n  2" in text.out
+    told = decided("relation", "teker").out  # the beginning of its name, without case
+    for words in (
+        "It asked: Delivery of Goods, Service Personalisation, Direct Marketing.",
+        "You shared: Delivery of Goods (Postal address, Full name). [",
+        "It took: Delivery of Goods (Postal address, Full name).",
+        "You withdrew your consent: Service Personalisation (Interest, Purchase).",
+        "It attests what it erased: Delivery of Goods",
+        "It was told that there is a newer version.",
+    ):
+        assert words in told, words
+    assert "urn:uuid" not in told
+    assert bought["id"] in [r["id"] for r in decided.json("data", "list", "--company", "teker")]
     assert "There are more dealings: --after" in text.err
     assert decided.json("relation", "nobody", expect=1)["code"] == "vault.not_found"
     assert decided.json("relation", did, "--after", "x", expect=1)["code"] == "relation.cursor"
