@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from credentials.purposes import label
+from pds.cli.changes import LIVE
 from pds.cli.names import short_id
 from pds.cli.output import count, local
 from pds.cli.sentences import ENDED
@@ -13,7 +14,6 @@ from pds.vault.consent import describe
 from pds.vault.relation import Dealing, Relation
 from pds.vault.service import ShownRequest, Vault
 
-LIVE = frozenset({"scheduled", "active", "used up"})
 _MESSAGES = {
     ("sent", "Decision"): "Your answer went to it.",
     ("sent", "Withdrawal"): "It was told that the sharing has ended.",

@@ -63,6 +63,7 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             return None
         _take_json(command)
+        _show_examples(command, cmd_name)
         return command
 
     def resolve_command(
@@ -97,6 +98,17 @@ def _take_json(command: click.Command) -> None:
                 help="Answer in JSON.",
             )
         )
+
+
+def _show_examples(command: click.Command, path: str) -> None:
+    """An example under the help of each command that has none in its sentences."""
+    from pds.cli.examples import EXAMPLES
+
+    if path in EXAMPLES and command.epilog is None:
+        command.epilog = f"\b\nExample\n  {EXAMPLES[path]}"
+    if isinstance(command, click.Group):
+        for name, beneath in command.commands.items():
+            _show_examples(beneath, f"{path} {name}")
 
 
 def _answer_in_json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:

@@ -55,9 +55,7 @@ def company(settings: "Settings", vault: "Vault", text: str) -> str:
 def names_of(settings: "Settings", vault: "Vault", text: str) -> tuple[str, ...]:
     """What items may call the company that ``text`` means; raises as ``company`` does."""
     meant = company(settings, vault, text)
-    known = [
-        name for one in vault.companies(meant) for name in (*one.names, one.host, one.did)
-    ]
+    known = [name for one in vault.companies(meant) for name in (*one.names, one.host, one.did)]
     return tuple(dict.fromkeys([meant, *known]))
 
 
