@@ -44,7 +44,7 @@ class KitPage:
             '<meta name="robots" content="noindex,noarchive">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>Recovery kit</title>\n<style>{_STYLE}</style></head>\n"
-            f"<body>\n{pages}</body></html>\n"
+            f"<body>\n<main>\n{pages}</main>\n</body></html>\n"
         )
 
 
@@ -143,7 +143,7 @@ h2 { font-size: 12pt; margin: 0 0 1mm }
 p { margin: 2mm 0 }
 dl { display: flex; flex-wrap: wrap; gap: 1mm 8mm; margin: 3mm 0 }
 dt { font-weight: 600 } dt::after { content: ":" } dd { margin: 0 0 0 -6mm }
-code { font-family: ui-monospace, monospace; font-size: .95em }
+code { font-family: ui-monospace, monospace; font-size: .95em; white-space: nowrap }
 .words { columns: 3; column-gap: 6mm; margin: 4mm 0; padding: 4mm 4mm 4mm 14mm;
   border: .4mm solid #000; font: 600 13pt/1.6 ui-monospace, monospace }
 .words li::marker { font-weight: 400; font-size: 10pt }
@@ -155,5 +155,6 @@ ul { margin: 0; padding-left: 5mm }
 li { margin: 0 }
 ul li { margin-bottom: 1mm }
 @media (max-width: 30em) { .words { columns: 2 } }
+@media (max-width: 20em) { code { white-space: normal } }
 @media print { section { max-width: none; padding: 0 } }
 """
