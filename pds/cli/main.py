@@ -102,10 +102,17 @@ def _take_json(command: click.Command) -> None:
 
 def _show_examples(command: click.Command, path: str) -> None:
     """An example under the help of each command that has none in its sentences."""
-    from pds.cli.examples import EXAMPLES
+    own = command.format_epilog
 
-    if path in EXAMPLES and command.epilog is None:
-        command.epilog = f"\b\nExample\n  {EXAMPLES[path]}"
+    def format_epilog(ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from pds.cli.examples import EXAMPLES  # loaded by those who ask for help, and no others
+
+        own(ctx, formatter)
+        if path in EXAMPLES:
+            with formatter.section("Example"):
+                formatter.write(f"{'':>{formatter.current_indent}}{EXAMPLES[path]}\n")
+
+    command.format_epilog = format_epilog  # type: ignore[method-assign]
     if isinstance(command, click.Group):
         for name, beneath in command.commands.items():
             _show_examples(beneath, f"{path} {name}")

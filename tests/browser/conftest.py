@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from tests.pds.vault.test_kitpage import BROWSERS
 
@@ -58,7 +58,7 @@ class Sight:
     """One page in the browser, with what it asked the network for and what went wrong in it."""
 
     page: Page
-    context: BrowserContext
+    debugger: CDPSession
     axe: str
     asked: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -99,12 +99,10 @@ class Sight:
 
     def _run(self, expression: str) -> Any:
         # By the debugger: the page's own policy, which stays in force, forbids every script.
-        session = self.context.new_cdp_session(self.page)
-        answer = session.send(
+        answer = self.debugger.send(
             "Runtime.evaluate",
             {"expression": expression, "awaitPromise": True, "returnByValue": True},
         )
-        session.detach()
         assert "exceptionDetails" not in answer, answer
         return answer["result"]["value"]
 
@@ -120,7 +118,8 @@ class Sight:
 def sight(browser: Browser, axe: str) -> Iterator[Sight]:
     """A new window."""
     context = browser.new_context()
-    seen = Sight(context.new_page(), context, axe)
+    page = context.new_page()
+    seen = Sight(page, context.new_cdp_session(page), axe)
     context.on("request", lambda request: seen.asked.append(request.url))
     seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
     seen.page.on("console", lambda said: seen.errors.append(said.text))

@@ -150,9 +150,7 @@ def table(caption: str, columns: Sequence[Column]) -> str:
 
 def _cell(heading: str, text: str, place: int) -> str:
     if place == 0 and text:
-        return (
-            f'<th scope="row" role="rowheader" dir="auto" data-label="{heading}">{_e(text)}</th>'
-        )
+        return f'<th scope="row" role="rowheader" dir="auto" data-label="{heading}">{_e(text)}</th>'
     return f'<td role="cell" dir="auto" data-label="{heading}">{_e(text)}</td>'
 
 

@@ -243,7 +243,7 @@ class _Export:
             "index.html",
             pages.index_page(
                 made=made,
-                categories=self._listed,
+                categories=sorted(self._listed, key=lambda one: one.title.casefold()),
                 files=self._files,
                 grants=self._grants,
                 attachments=self._attached[::-1],
