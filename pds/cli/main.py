@@ -102,12 +102,11 @@ def _take_json(command: click.Command) -> None:
 
 def _show_examples(command: click.Command, path: str) -> None:
     """An example under the help of each command that has none in its sentences."""
-    own = command.format_epilog
 
     def format_epilog(ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from pds.cli.examples import EXAMPLES  # loaded by those who ask for help, and no others
 
-        own(ctx, formatter)
+        type(command).format_epilog(command, ctx, formatter)
         if path in EXAMPLES:
             with formatter.section("Example"):
                 formatter.write(f"{'':>{formatter.current_indent}}{EXAMPLES[path]}\n")
