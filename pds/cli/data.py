@@ -51,7 +51,9 @@ def _held(command: "Callable[..., None]") -> "Callable[..., None]":
     """The options that say from when until when something is true."""
     for name, text in (("until", "The last day on which it is true."),
                        ("from", "The first day on which it is true.")):  # fmt: skip
-        command = click.option(f"--valid-{name}", type=find.DAY, help=text)(command)
+        command = click.option(f"--valid-{name}", type=find.DAY, metavar=find.DAY_FORM, help=text)(
+            command
+        )
     return command
 
 
@@ -112,6 +114,7 @@ def edit(
     """Correct an item; the old version is kept. NAME= removes a field, a list is given as a whole,
     and '-' reads JSON from standard input, where null removes a field.
 
+    \b
     Example: pds data edit 4kTz email=me@person.example groups=family groups=choir
 
     What was true once and is no longer needs no deletion: pds data edit ITEM --valid-until

@@ -45,7 +45,7 @@ class Dealings:
         """Who it is, and how things stand."""
         names = ", ".join(found.names) or company
         if not found.companies:
-            return [names, "It has asked for nothing here."]
+            return [names]
         live = [row for row in self.grants.values() if row.state in LIVE]
         waiting = sum(shown.state == "pending" for shown in self.requests.values())
         taken = sum(row.uses for row in self.grants.values())

@@ -133,10 +133,14 @@ def _lines(category: "Category", words: "Catalogue") -> list[str]:
         mark = f" ({', '.join(marks)})" if marks else ""
         about = field["description"]
         lines.append(f"{field['name']:<{width}}{field['title']}{mark}" + (about and f": {about}"))
-        # Many descriptions say it already.
-        if field["written"] and not all(word in about for word in field["words"] or ["\0"]):
+        if field["written"] and not _said(about, field["words"]):
             lines.append(" " * (width + 2) + field["written"])
     return lines
+
+
+def _said(about: str, words: list[str] | None) -> bool:
+    """Whether a description says already how the field is written, as many do."""
+    return all(word in about for word in words) if words else "such as" in about or "YYYY" in about
 
 
 def _fields(category: "Category", words: "Catalogue") -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pds.vault.service import Vault
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
+DAY_FORM = "YYYY-MM-DD"
 _ID = 22
 _LEAST = 4
 _limit = click.option(
@@ -29,10 +30,18 @@ _limit = click.option(
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
     """The options that narrow down what is found, and those of pages."""
     options = (
-        click.option("--from", "start", type=DAY, help="What happened on this day or later."),
-        click.option("--to", "end", type=DAY, help="What happened on this day or earlier."),
+        click.option(
+            "--from",
+            "start",
+            type=DAY,
+            metavar=DAY_FORM,
+            help="What happened on this day or later.",
+        ),
+        click.option(
+            "--to", "end", type=DAY, metavar=DAY_FORM, help="What happened on this day or earlier."
+        ),
         click.option("--source", help="What came from there, such as import/csv."),
-        click.option("--company", help="What names this company; a part of its name does."),
+        click.option("--company", help="What names this company; a part of its name is enough."),
         click.option("--tag", help="What has this label of yours."),
         click.option("--about", type=click.Choice(["self", "other"]), help="Whom it is about."),
         _limit,
@@ -219,10 +228,11 @@ def tags(settings: Settings) -> None:
 def relation(
     settings: Settings, *, company: str, limit: int, after: str | None, records_after: str | None
 ) -> None:
-    """Everything with one COMPANY, by its name, domain or DID, e.g.: pds relation shop.example
+    """Everything with one COMPANY, by its name, domain or DID; a part of the name is enough.
 
-    The beginning of a name or a part of it is enough. Shown are the items that name the company,
-    and what was asked, given, taken, said and attested.
+    Shown are the items that name the company, and what was asked, given, taken, said and attested.
+
+    Example: pds relation shop.example
     """
     from did.time import format_time
     from pds.cli.dealings import Dealings

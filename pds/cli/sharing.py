@@ -37,7 +37,8 @@ def _share_text(row: "Sharing") -> str:
 @click.command()
 @pass_settings
 def sharing(settings: Settings) -> None:
-    """What is shared, with whom, until when, and how often it was taken."""
+    """What is shared, with whom, until when, how often it was taken, and whether later changes
+    reach the company too."""
     from did.time import format_time
 
     with unlock(settings) as vault:

@@ -108,7 +108,8 @@ def relation(
     if not meant and not records.records and records_after is None:
         raise NotFound(
             "nothing in the vault names such a company",
-            hint="Give its name, its host or its DID; 'pds sharing' and 'pds requests' list them.",
+            hint="Companies that asked: pds requests. Items in which a word stands: "
+            "pds data search WORD",
         )
     companies = tuple(sorted(meant))
     rows = store.dealings(companies, before=_parse_cursor(after), limit=limit + 1)

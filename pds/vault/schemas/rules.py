@@ -129,7 +129,9 @@ class Rules:
                 return RecordError(f"The field {path} is too long.", field=path)
             case "enum":
                 hint = written(schema, self._schema)
-                return RecordError(f"{path} is none of its words.", hint=hint, field=path)
+                return RecordError(
+                    f"The field {path} must be one of its words.", hint=hint, field=path
+                )
             case _:
                 hint = f"{hint} {written(schema, self._schema, tuple(steps))}".strip()
                 return RecordError(f"The field {path} has another form.", hint=hint, field=path)
