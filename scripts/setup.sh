@@ -39,7 +39,8 @@ setup_venv() {
     printf '%s' "$stamp $want" >.venv/stamp
 }
 
-# Node with the packages of another implementation, for tests/interop and scripts/bench --peers.
+# Node with the packages of another implementation, for tests/interop and scripts/bench --peers, and
+# with axe-core, which tests/browser reads.
 # A Node that is there is used; otherwise PyPI's build of it is put into .venv. Returns 1, having
 # said why, when it cannot be had: who calls decides what that means.
 setup_node() {
@@ -73,7 +74,7 @@ _has_node() {
     command -v npm >/dev/null && node -e 'process.exit(+(+process.versions.node.split(".")[0] < 20))' 2>/dev/null
 }
 
-# A Chromium, in which the pages that are printed are printed. One that is there is used; root has it
+# A Chromium, in which tests/browser opens our pages and the kit is printed. One that is there is used; root has it
 # installed. Returns 1, having said what to install, when it cannot be had.
 setup_browser() {
     _has_browser && return 0

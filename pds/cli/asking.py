@@ -102,7 +102,7 @@ def _last_look(shown: "ShownRequest", answers: "dict[str, Answer]") -> None:
         lines.append(
             f"  {purpose.id}: {words.provided}: {', '.join(map(describe, fields))}; "
             f"for {count(days, 'day')}, at most {count(uses, 'time')}"
-            + ("; later changes too" if answer.follows_changes else "")
+            + ("; later changes too" if answer.follows_changes else "; later changes not")
         )
     if any(isinstance(answer, Refuse) for answer in answers.values()):
         lines.append(

@@ -366,9 +366,7 @@ def collect(settings: Settings) -> None:
             "waiting": [list(w) for w in report.push.waiting],
             "problems": words.problems_json(problems),
         },
-        f"{words.count(report.messages, 'message')}: "
-        f"{words.count(len(report.decided), 'decision')}, {len(report.ended)} ended, "
-        f"{len(report.updated)} updated; erased under {words.count(report.erased, 'grant')}.",
+        words.collected_text(report, nothing="" if problems else "Nothing new."),
     )
     _end(settings, problems, requests)
 
@@ -488,6 +486,8 @@ def expire(settings: Settings) -> None:
     problems = [(subject, code) for code, subject in report.problems]
     settings.emit(
         {"erased": report.erased, "problems": words.problems_json(problems)},
-        f"Erased under {words.count(report.erased, 'grant')}.",
+        ""
+        if problems and not report.erased
+        else f"Erased under {words.count(report.erased, 'grant')}.",
     )
     _end(settings, problems, frozenset())

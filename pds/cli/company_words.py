@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pds.company.client import GrantView, RequestView
+    from pds.company.collecting import CollectReport
     from pds.company.redeeming import Redeemed
     from pds.company.register import Held
 
@@ -118,6 +119,24 @@ def problems_text(found: Iterable[tuple[str, str]], requests: frozenset[str]) ->
 def count(number: int, word: str) -> str:
     """``1 message``, ``2 messages``."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def collected_text(report: "CollectReport", *, nothing: str) -> str:
+    """What a round brought, without what it did not; ``nothing`` where it brought nothing."""
+    parts = [
+        count(number, what) if what[0] != " " else f"{number}{what}"
+        for number, what in (
+            (report.messages, "message"),
+            (len(report.decided), "decision"),
+            (len(report.ended), " ended"),
+            (len(report.updated), " updated"),
+            (report.recovered, " recovered"),
+        )
+        if number
+    ]
+    if report.erased:
+        parts.append(f"erased under {count(report.erased, 'grant')}")
+    return f"{', '.join(parts)}." if parts else nothing
 
 
 def value(found: Any) -> str:

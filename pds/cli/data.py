@@ -1,14 +1,16 @@
-"""``pds data``: fields, category, add, edit, history, delete, undo; what finds is in ``find``,
-files are in ``attachments``, imports in ``imports``."""
+"""``pds data``: category, add, edit, history, delete, undo; what is typed is in ``fields``, what
+finds in ``find``, files are in ``attachments``, imports in ``imports``."""
 
-import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pds.cli import attachments, find
 from pds.cli.categories import category as own_category
+from pds.cli.changes import changes_reach, reaches
+from pds.cli.fields import fields as fields_command
+from pds.cli.fields import read, shape
 from pds.cli.find import whole_id
 from pds.cli.imports import import_, mapping
 from pds.cli.output import Settings, count, pass_settings
@@ -19,12 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
-    from pds.vault.records import Category, Validity
-    from pds.vault.schemas import Catalogue
+    from pds.vault.records import Validity
     from pds.vault.service import Vault
-
-
-_MAX_FIELDS = 1_048_576
 
 
 @click.group()
@@ -33,7 +31,15 @@ def data() -> None:
 
 
 data.add_command(own_category)
-for command in (find.list_, find.search, find.timeline, find.show, find.tag, find.tags):
+for command in (
+    fields_command,
+    find.list_,
+    find.search,
+    find.timeline,
+    find.show,
+    find.tag,
+    find.tags,
+):
     data.add_command(command)
 data.add_command(import_)
 data.add_command(mapping)
@@ -41,36 +47,13 @@ for verb in (attachments.attach, attachments.list_, attachments.save, attachment
     data.add_command(verb)
 
 
-def _changes(assignments: tuple[str, ...]) -> dict[str, Any]:
-    """``name=value`` pairs; a dotted name reaches inside, an empty value removes the field.
-
-    A single ``-`` stands for a JSON object on standard input: nothing in the shell's history.
-    """
-    if assignments == ("-",):
-        from did.json import parse_object
-
-        return parse_object(sys.stdin.buffer.read(_MAX_FIELDS + 1), max_bytes=_MAX_FIELDS)
-    result: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals or not name:
-            raise click.UsageError("Write each change as name=value; name= removes it.")
-        place = result
-        *outer, last = name.split(".")
-        for part in outer:
-            inner = place.setdefault(part, {})
-            if not isinstance(inner, dict):
-                raise click.UsageError("One change contradicts another.")
-            place = inner
-        place[last] = value if value else None
-    return result
-
-
 def _held(command: "Callable[..., None]") -> "Callable[..., None]":
     """The options that say from when until when something is true."""
     for name, text in (("until", "The last day on which it is true."),
                        ("from", "The first day on which it is true.")):  # fmt: skip
-        command = click.option(f"--valid-{name}", type=find.DAY, help=text)(command)
+        command = click.option(f"--valid-{name}", type=find.DAY, metavar=find.DAY_FORM, help=text)(
+            command
+        )
     return command
 
 
@@ -97,75 +80,22 @@ def add(
 ) -> None:
     """Add an item by hand, e.g.: pds data add interests name=cycling
 
-    'pds data fields' lists the categories, 'pds data fields contact' the names of one. A dotted
-    NAME reaches inside: address.addressLocality=Szeged. With '-' in place of NAME=VALUE,
-    the fields are read as a JSON object from standard input: they stay out of the shell's history.
+    'pds data fields' lists the categories, 'pds data fields contact' the names of one and the words
+    that each may be. A dotted NAME reaches inside: address.addressLocality=Szeged. For a list
+    repeat the NAME: groups=family groups=choir; of groups of fields number them:
+    otherAddresses.1.addressLocality=Szeged. With '-' in place of NAME=VALUE, the fields are read
+    as a JSON object from standard input: they stay out of the shell's history.
     """
+    typed = read(fields)
     with unlock(settings) as vault:
-        record = vault.add(
-            category, _changes(fields), validity=_validity(valid_from, valid_until), tags=tags
-        )
         words = vault.catalogue()
-    settings.emit(as_json(record), lambda: line(record, words))
-
-
-@data.command()
-@click.argument("category", required=False)
-@pass_settings
-def fields(settings: Settings, *, category: str | None) -> None:
-    """The categories of data and the names of their fields. Needs a vault for your own only."""
-    from pds.vault.schemas import BUILT_IN, is_own
-
-    words = BUILT_IN
-    if category is not None and is_own(category):
-        with unlock(settings) as vault:
-            words = vault.catalogue()
-    shown = words.categories() if category is None else (words.category(category),)
-    rows = [
-        {
-            "category": one.name,
-            "title": one.title,
-            "description": one.description,
-            "fields": [
-                {"name": name, "title": title, "description": description}
-                for name, title, description in _names(one, words)
-            ],
-        }
-        for one in shown
-    ]
-
-    def text() -> str:
-        if category is None:
-            head = [f"{one.name:<14}{one.title}: {one.description}" for one in shown]
-            own = "Your own: pds data category list"
-            return "\n".join([*head, "", "The fields of one: pds data fields CATEGORY", own])
-        names = _names(shown[0], words)
-        width = max(len(name) for name, _, _ in names) + 2
-        return "\n".join(
-            f"{name:<{width}}{title}" + (f": {description}" if description else "")
-            for name, title, description in names
+        record = vault.add(
+            category,
+            shape(typed, words.schema_of(category)),
+            validity=_validity(valid_from, valid_until),
+            tags=tags,
         )
-
-    settings.emit(rows, text)
-
-
-def _names(category: "Category", words: "Catalogue") -> list[tuple[str, str, str]]:
-    """The fields of a category as 'data add' takes them; a group of fields in its parts."""
-    schema: Any = words.schema_of(category.name)
-    result = []
-    for field in category.fields:
-        name = field.path.partition(".")[2]
-        form = schema["properties"][name]
-        if "$ref" in form:
-            form = schema["$defs"][form["$ref"].rpartition("/")[2]]
-        parts = form.get("properties", {})
-        if not parts:
-            result.append((name, field.title, field.description))
-        result += [
-            (f"{name}.{part}", f"{field.title}, {form['title']}", form.get("description", ""))
-            for part, form in parts.items()
-        ]
-    return result
+    settings.emit(as_json(record), lambda: line(record, words))
 
 
 @data.command()
@@ -181,25 +111,45 @@ def edit(
     valid_from: datetime | None,
     valid_until: datetime | None,
 ) -> None:
-    """Correct an item; the old version is kept. NAME= removes a field; '-' reads JSON from
-    standard input, where null removes one.
+    """Correct an item; the old version is kept. NAME= removes a field, a list is given as a whole,
+    and '-' reads JSON from standard input, where null removes a field.
+
+    \b
+    Example: pds data edit 4kTz email=me@person.example groups=family groups=choir
 
     What was true once and is no longer needs no deletion: pds data edit ITEM --valid-until
     2024-05-31. It stays findable, and no grant hands it out any more.
 
-    Grants that follow changes get the new version at once, or at the next sync.
+    Grants that follow changes get the new version at once, or at the next sync; which do and which
+    do not is said.
     """
     if not changes and valid_from is None and valid_until is None:
         raise click.UsageError("Say what to change: NAME=VALUE, --valid-from or --valid-until.")
+    typed = read(changes)
     with unlock(settings) as vault:
         item = whole_id(vault, item)
+        before = vault.record(item)
+        words = vault.catalogue()
         validity = None
         if valid_from is not None or valid_until is not None:
-            before = vault.record(item).validity
-            validity = _validity(valid_from or before.start, valid_until or before.end)
-        record = vault.edit(item, _changes(changes), validity=validity)
-        told, words = _hand_on(settings, vault), vault.catalogue()
-    settings.emit(as_json(record) | {"restaged": told}, lambda: line(record, words))
+            held = before.validity
+            validity = _validity(valid_from or held.start, valid_until or held.end)
+        schema = words.schema_of(before.category)
+        record = vault.edit(item, shape(typed, schema), validity=validity)
+        told = _hand_on(settings, vault)
+        shared = changes_reach(vault, before, record)
+    settings.emit(
+        as_json(record)
+        | {
+            "restaged": told,
+            "shared": [
+                {"grant": row.grant, "followsChanges": row.follows_changes} for row in shared
+            ],
+        },
+        lambda: line(record, words),
+    )
+    for row in shared:
+        settings.say(reaches(row))
 
 
 def _hand_on(settings: Settings, vault: "Vault") -> int:

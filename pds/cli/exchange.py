@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pds.cli.asking import ask
+from pds.cli.changes import LIVE, later
+from pds.cli.names import company as company_of
 from pds.cli.names import nearest, whole
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.vault import trust_line, unlock
 
 if TYPE_CHECKING:
+    from pds.vault.activity import Sharing
     from pds.vault.consent import Answer, PurposeView
     from pds.vault.outbox import PushReport
     from pds.vault.service import ShownRequest, Vault
@@ -56,7 +59,8 @@ def open_(settings: Settings, *, link: str, dev_trust: str | None) -> None:
         if trusted is not None:
             vault.trust_dev_host(trusted)
         shown = vault.open_link(link)
-    _show(settings, shown)
+        given = _given(vault, shown)
+    _show(settings, shown, given)
 
 
 def _json(shown: "ShownRequest") -> dict[str, Any]:
@@ -96,7 +100,21 @@ def _purpose_json(shown: "ShownRequest", view: "PurposeView") -> dict[str, Any]:
     }
 
 
-def _show(settings: Settings, shown: "ShownRequest") -> None:
+def _given(vault: "Vault", shown: "ShownRequest") -> "dict[str, Sharing]":
+    """What was granted in answer to a request, by purpose."""
+    if shown.state == "pending":
+        return {}
+    mine = [row for row in vault.sharing() if row.company == shown.request.controller.id]
+    return {row.purpose: row for row in mine if request_digest(vault, row) == shown.digest}
+
+
+def request_digest(vault: "Vault", row: "Sharing") -> object:
+    """The digest of the request that a grant answers."""
+    subject = vault.grant(row.grant).get("credentialSubject")
+    return subject.get("request") if isinstance(subject, dict) else None
+
+
+def _show(settings: Settings, shown: "ShownRequest", given: "dict[str, Sharing]") -> None:
     from pds.vault.consent import words_of
 
     who = shown.request.controller
@@ -123,6 +141,15 @@ def _show(settings: Settings, shown: "ShownRequest") -> None:
                 parts.append(f"  You refused this before; it may be asked again on {again}.")
             else:
                 parts.append(f"  You can: {words.provide} / {words.refuse}")
+                if shown.state == "pending":
+                    parts.append(
+                        f"  Later changes do not reach {who.name}, unless you say so too: "
+                        f"--follow {view.purpose.id}"
+                    )
+            row = given.get(view.purpose.id)
+            if row is not None:
+                parts.append(f"  You did: {words.provided}; {row.state}.")
+                parts += [f"  {later(row)}"] if row.state in LIVE else []
         if shown.state == "pending":
             parts += ["", f"Decide with: pds decide {shown.request.id}"]
         return "\n".join(parts)
@@ -138,16 +165,18 @@ def requests(settings: Settings, *, request_id: str | None, reopen: tuple[str, s
     """The requests that came in; with an id, one of them in full.
 
     --reopen lets a company ask again for a purpose that was refused less than 183 days ago:
-    COMPANY is its DID or domain, PURPOSE its name in the request, or a purpose of DPV.
+    COMPANY is its name (a part of it will do), domain or DID, PURPOSE its name in the request, or a
+    purpose of DPV.
     """
     reopened = ""
     with unlock(settings) as vault:
         if reopen:
-            reopened = _reopen(vault, *reopen)
+            reopened = _reopen(settings, vault, *reopen)
         if request_id is not None:
             if reopened:
                 settings.say(reopened)
-            _show(settings, _request(vault, request_id))
+            one = _request(vault, request_id)
+            _show(settings, one, _given(vault, one))
             return
         shown = vault.requests()
     settings.emit(
@@ -165,10 +194,11 @@ def _request(vault: "Vault", request_id: str) -> "ShownRequest":
     return vault.request(whole(request_id, (shown.request.id for shown in vault.requests())))
 
 
-def _reopen(vault: "Vault", company: str, purpose: str) -> str:
+def _reopen(settings: Settings, vault: "Vault", company: str, purpose: str) -> str:
     """Let it be asked again; the sentence that says so."""
     from credentials.purposes import is_known, label
 
+    company = company_of(settings, vault, company)
     company = company if company.startswith("did:") else f"did:web:{company}"
     name = ""
     for shown in vault.requests():
@@ -253,6 +283,7 @@ def decide(
             answers = ask(settings, shown, language=language)
         outcomes = vault.decide(shown.request.id, answers, language=language)
         report = vault.push()
+        rows = {row.grant: row for row in vault.sharing()}
     settings.emit(
         {
             "request": shown.request.id,
@@ -268,18 +299,23 @@ def decide(
             "sent": report.complete,
             "waiting": [list(w) for w in report.waiting],
         },
-        "\n".join(_outcome(shown, o.purpose, o.granted, o.fields) for o in outcomes),
+        "\n".join(
+            _outcome(shown, o.purpose, o.fields, rows.get(o.grant_id or "")) for o in outcomes
+        ),
     )
     say_waiting(settings, report)
 
 
-def _outcome(shown: "ShownRequest", purpose: str, granted: bool, fields: frozenset[str]) -> str:
-    from pds.vault.consent import words_of
+def _outcome(
+    shown: "ShownRequest", purpose: str, fields: frozenset[str], row: "Sharing | None"
+) -> str:
+    from pds.vault.consent import describe, words_of
 
     words = words_of(shown.request.purpose(purpose).basis)
-    if granted:
-        return f"{purpose}: {words.provided} ({', '.join(sorted(fields))})"
-    return f"{purpose}: {words.refused}"
+    if row is None:
+        return f"{purpose}: {words.refused}"
+    what = ", ".join(describe(path) for path in sorted(fields))
+    return f"{purpose}: {words.provided} ({what})\n  {later(row)}"
 
 
 def _check_names(shown: "ShownRequest", answers: "dict[str, Answer]") -> None:

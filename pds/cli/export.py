@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pds.cli.damage import damaged_json, damaged_lines
+from pds.cli.names import company as name_of_company
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.vault import unlock
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--category", "categories", multiple=True, help="Only the data of this category.")
-@click.option("--company", help="Only what was decided about this company: its DID or name.")
+@click.option(
+    "--company", help="Only what was decided about this company, by its name, domain or DID."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_settings
 def export(
@@ -44,6 +47,7 @@ def export(
     question = "The archive is not encrypted: whoever has it can read everything in it. Write it?"
     settings.may_confirm(question, yes=yes)
     with unlock(settings) as vault:
+        company = None if company is None else name_of_company(settings, vault, company)
         settings.confirm(question, yes=yes)
         with _progress(settings, vault.status().items) as progress:
             done = vault.export(

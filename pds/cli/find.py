@@ -1,11 +1,13 @@
 """``pds data list | search | timeline | show | tag | tags``, and ``pds relation``."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pds.cli.names import whole
+from pds.cli.names import company as name_of_company
+from pds.cli.names import names_of, whole
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.records import as_json, card, line
 from pds.cli.vault import unlock
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pds.vault.service import Vault
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
+DAY_FORM = "YYYY-MM-DD"
 _ID = 22
 _LEAST = 4
 _limit = click.option(
@@ -27,10 +30,18 @@ _limit = click.option(
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
     """The options that narrow down what is found, and those of pages."""
     options = (
-        click.option("--from", "start", type=DAY, help="What happened on this day or later."),
-        click.option("--to", "end", type=DAY, help="What happened on this day or earlier."),
+        click.option(
+            "--from",
+            "start",
+            type=DAY,
+            metavar=DAY_FORM,
+            help="What happened on this day or later.",
+        ),
+        click.option(
+            "--to", "end", type=DAY, metavar=DAY_FORM, help="What happened on this day or earlier."
+        ),
         click.option("--source", help="What came from there, such as import/csv."),
-        click.option("--company", help="What names this company."),
+        click.option("--company", help="What names this company; a part of its name is enough."),
         click.option("--tag", help="What has this label of yours."),
         click.option("--about", type=click.Choice(["self", "other"]), help="Whom it is about."),
         _limit,
@@ -68,12 +79,20 @@ def _query(
 
 def _show(settings: Settings, query: "Query", *, limit: int, after: str | None, none: str) -> None:
     with unlock(settings) as vault:
-        page, words = vault.find(query, limit=limit, after=after), vault.catalogue()
+        page, words = _found(settings, vault, query, limit, after), vault.catalogue()
     settings.emit(
         [as_json(r) for r in page.records],
         lambda: "\n".join(line(r, words) for r in page.records) or none,
     )
     _say_more(settings, page)
+
+
+def _found(
+    settings: Settings, vault: "Vault", query: "Query", limit: int, after: str | None
+) -> "Page":
+    if query.companies:
+        query = replace(query, companies=names_of(settings, vault, query.companies[0]))
+    return vault.find(query, limit=limit, after=after)
 
 
 def _say_more(settings: Settings, page: "Page", option: str = "--after") -> None:
@@ -141,7 +160,7 @@ def timeline(
     from did.time import format_time
 
     with unlock(settings) as vault:
-        page = vault.find(_query(category=category, **filters), limit=limit, after=after)
+        page = _found(settings, vault, _query(category=category, **filters), limit, after)
         words = vault.catalogue()
 
     def text() -> str:
@@ -209,28 +228,32 @@ def tags(settings: Settings) -> None:
 def relation(
     settings: Settings, *, company: str, limit: int, after: str | None, records_after: str | None
 ) -> None:
-    """Everything with one COMPANY, by its name, host or DID, e.g.: pds relation shop.example
+    """Everything with one COMPANY, by its name, domain or DID; a part of the name is enough.
 
-    The items that name it, and what was asked, given, taken, said and attested.
+    Shown are the items that name the company, and what was asked, given, taken, said and attested.
+
+    Example: pds relation shop.example
     """
     from did.time import format_time
+    from pds.cli.dealings import Dealings
 
     with unlock(settings) as vault:
+        company = name_of_company(settings, vault, company)
         found = vault.relation(company, limit=limit, after=after, records_after=records_after)
         words = vault.catalogue()
+        dealt = Dealings.of(vault, found)
+        hosts = [one.host for did in found.companies for one in vault.companies(did)]
 
     def text() -> str:
-        head = ", ".join(found.names) or company
-        dealings = [
-            f"  {format_time(d.at)}  {d.kind:<11} {d.detail:<11} {d.subject}"
-            for d in found.dealings
-        ]
+        dealings = [dealt.line(dealing) for dealing in found.dealings]
         items = [f"  {line(record, words)}" for record in found.records.records]
         return "\n".join(
             [
-                f"{head}  {' '.join(found.companies)}".rstrip(),
+                *dealt.head(found, list(dict.fromkeys(hosts)), company),
+                "",
                 "What happened",
                 *(dealings or ["  Nothing was asked or given."]),
+                "",
                 "Items that name it",
                 *(items or ["  None."]),
             ]

@@ -146,13 +146,18 @@ def kit(ctx: click.Context, settings: Settings, *, yes: bool, shares: bool) -> N
 @click.option("--shares", is_flag=True, help="As three sheets, any two of which open the vault.")
 @pass_settings
 def kit_print(settings: Settings, *, file: Path, yes: bool, shares: bool) -> None:
-    """Write the recovery kit as a page to print, to the new FILE (HTML, for your eyes alone).
+    """Write the recovery kit as a page to print, to the new FILE.html, for your eyes alone.
 
     With 'pds --kit kit print kit.html' it is the kit whose words you give. Otherwise it is a new
     one, and the old words open this vault no more. Print it, then delete the file.
     """
     from pds.vault.kitpage import KitPage, page_place
 
+    if file.suffix.lower() not in {".html", ".htm"}:
+        raise click.UsageError(
+            "The page is HTML, for a browser to print: end its name in .html. For the words alone: "
+            "pds kit"
+        )
     known = settings.use_kit
     if not known:
         settings.confirm("Replace the recovery kit by the one that is printed?", yes=yes)

@@ -65,6 +65,7 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             return None
         _take_json(command)
+        _show_examples(command, cmd_name)
         return command
 
     def resolve_command(
@@ -99,6 +100,23 @@ def _take_json(command: click.Command) -> None:
                 help="Answer in JSON.",
             )
         )
+
+
+def _show_examples(command: click.Command, path: str) -> None:
+    """An example under the help of each command that has none in its sentences."""
+
+    def format_epilog(ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from pds.cli.examples import EXAMPLES  # loaded by those who ask for help, and no others
+
+        type(command).format_epilog(command, ctx, formatter)
+        if path in EXAMPLES:
+            with formatter.section("Example"):
+                formatter.write(f"{'':>{formatter.current_indent}}{EXAMPLES[path]}\n")
+
+    command.format_epilog = format_epilog  # type: ignore[method-assign]
+    if isinstance(command, click.Group):
+        for name, beneath in command.commands.items():
+            _show_examples(beneath, f"{path} {name}")
 
 
 def _answer_in_json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:

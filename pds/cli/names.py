@@ -1,8 +1,13 @@
-"""Short ways to say which one: the beginning of an id, a name with a slip of the finger."""
+"""Short ways to say which one: the beginning of an id, a part of a name, a slip of the finger."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pds.cli.output import Settings
+    from pds.vault.service import Vault
 
 _LEAST = 4
 _URN = "urn:uuid:"
@@ -22,6 +27,36 @@ def whole(text: str, ids: Iterable[str]) -> str:
     if len(found) > 1:
         raise click.UsageError("More than one id begins like that: write more of it.")
     return found[0] if found else text
+
+
+def short_id(whole_id: str) -> str:
+    """As much of an id as people are shown and ``whole`` takes."""
+    return whole_id.removeprefix(_URN)[:8]
+
+
+def company(settings: "Settings", vault: "Vault", text: str) -> str:
+    """The DID of the one company that ``text`` means: its DID, domain or name, or a beginning or a
+    part of one. Its domain, where several of its DIDs are meant; ``text`` as it is when no company
+    is known by it.
+
+    Raises ``UsageError`` when it may be more than one, and says which, on stderr.
+    """
+    found = vault.companies(text)
+    if len({one.host for one in found}) > 1:
+        settings.say(
+            "\n".join(f"  {', '.join(one.names) or 'a company'} ({one.host})" for one in found)
+        )
+        raise click.UsageError("More than one company fits: write more, or its domain.")
+    if not found:
+        return text
+    return found[0].did if len(found) == 1 else found[0].host
+
+
+def names_of(settings: "Settings", vault: "Vault", text: str) -> tuple[str, ...]:
+    """What items may call the company that ``text`` means; raises as ``company`` does."""
+    meant = company(settings, vault, text)
+    known = [name for one in vault.companies(meant) for name in (*one.names, one.host, one.did)]
+    return tuple(dict.fromkeys([meant, *known]))
 
 
 def nearest(text: str, known: Iterable[str]) -> str:

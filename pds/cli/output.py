@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from pds.cli.errors import Failure
@@ -190,6 +191,15 @@ def count(number: int, unit: str) -> str:
     if number == 1:
         return f"1 {unit}"
     return f"{number} {unit[:-1]}ies" if unit.endswith("ny") else f"{number} {unit}s"
+
+
+def local(at: "datetime") -> str:
+    """``2026-03-01 09:15 CET``: the clock on the wall, and which one that is."""
+    try:
+        there = at.astimezone()
+    except (OverflowError, OSError):  # beyond what the system can reckon with
+        there = at
+    return f"{there:%Y-%m-%d %H:%M %Z}"
 
 
 def emit_json(data: Any) -> None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Self
 
 from credentials.purposes import label
 from did.time import parse_time
-from pds.cli.output import count
+from pds.cli.output import count, local
 from pds.vault.activity import Activity
 from pds.vault.consent import describe, words_of
 from pds.vault.errors import NotFound
@@ -22,7 +21,7 @@ _SLOTS = {
     "way in added": "You added a way into the vault.",
     "way in removed": "You took a way into the vault away.",
 }
-_ENDED = {
+ENDED = {
     "withdraw": "You withdrew your consent",
     "end": "You ended the sharing",
     "object": "You objected",
@@ -70,7 +69,7 @@ class Sentences:
 
     def tell(self, lines: Iterable[Activity]) -> list[str]:
         """One line each: when, and what happened."""
-        return [f"{_when(line.at)}  {self.sentence(line)}" for line in lines]
+        return [f"{local(line.at)}  {self.sentence(line)}" for line in lines]
 
     def sentence(self, line: Activity) -> str:
         """What happened, who did it, and why where something was refused."""
@@ -129,9 +128,9 @@ class Sentences:
                     f"{_reason(detail.get('code')) or 'The relay gave no reason.'}"
                 )
             case "ended":
-                verb = _ENDED.get(str(detail.get("verb")), "It ended")
+                verb = ENDED.get(str(detail.get("verb")), "It ended")
                 by = detail.get("eraseBy")
-                due = f" {company} has to erase by {_when(parse_time(by))[:10]}." if by else ""
+                due = f" {company} has to erase by {local(parse_time(by))[:10]}." if by else ""
                 return f"{verb}: {company}, {what}.{due}"
             case "attested":
                 return f"{company} attests what it erased: {_attested(detail)}"
@@ -185,10 +184,6 @@ class Sentences:
             except (RecordError, NotFound, IndexError):
                 self.kinds[item] = "an item that is gone"
         return self.kinds[item]
-
-
-def _when(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M}Z"
 
 
 def _number(value: object) -> int:

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pds.cli.exchange import say_waiting
+from pds.cli.changes import LIVE, later
+from pds.cli.exchange import request_digest, say_waiting
 from pds.cli.names import whole
-from pds.cli.output import Settings, count, emit_json, pass_settings
+from pds.cli.output import Settings, count, emit_json, local, pass_settings
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:
@@ -14,22 +15,20 @@ if TYPE_CHECKING:
     from pds.vault.activity import Sharing
     from pds.vault.service import Vault
 
-_LIVE = frozenset({"scheduled", "active", "used up"})
 _OVER = frozenset({"withdrawn", "ended", "objected"})
 _SAID = {"withdraw": "Consent withdrawn", "end": "Sharing ended", "object": "Objected"}
 
 
 def _share_text(row: "Sharing") -> str:
-    from did.time import format_time
     from pds.vault.consent import describe
 
     lines = [
         f"  {row.name}: {row.label} [{row.purpose}]: {row.state}"
         + (" (pending)" if row.pending else ""),
         f"    {', '.join(describe(path) for path in sorted(row.fields))}",
-        f"    until {format_time(row.valid_until)}; taken {row.uses} of "
-        f"{count(row.max_uses, 'time')}" + ("; follows changes" if row.follows_changes else ""),
-        *(f"    erased, as the company attests: {format_time(a.erased_at)}" for a in row.attested),
+        f"    until {local(row.valid_until)}; taken {row.uses} of {count(row.max_uses, 'time')}",
+        *([f"    {later(row)}"] if row.state in LIVE else []),
+        *(f"    erased, as the company attests: {local(a.erased_at)}" for a in row.attested),
         f"    {row.grant}",
     ]
     return "\n".join(lines)
@@ -38,15 +37,16 @@ def _share_text(row: "Sharing") -> str:
 @click.command()
 @pass_settings
 def sharing(settings: Settings) -> None:
-    """What is shared, with whom, until when, and how often it was taken."""
+    """What is shared, with whom, until when, how often it was taken, and whether later changes
+    reach the company too."""
     from did.time import format_time
 
     with unlock(settings) as vault:
         rows = vault.sharing()
 
     def text() -> str:
-        live = [_share_text(row) for row in rows if row.state in _LIVE]
-        ended = [_share_text(row) for row in rows if row.state not in _LIVE]
+        live = [_share_text(row) for row in rows if row.state in LIVE]
+        ended = [_share_text(row) for row in rows if row.state not in LIVE]
         parts = ["Shared now", *live] if live else ["Nothing is shared now."]
         return "\n".join([*parts, *(["", "Ended", *ended] if ended else [])])
 
@@ -145,8 +145,7 @@ def _before_the_end(settings: Settings, vault: "Vault", row: "Sharing") -> None:
 
 def _purpose_of(vault: "Vault", row: "Sharing") -> "Purpose | None":
     """The purpose as it was asked for: what may be kept stands in the request alone."""
-    subject = vault.grant(row.grant).get("credentialSubject")
-    digest = subject.get("request") if isinstance(subject, dict) else None
+    digest = request_digest(vault, row)
     for shown in vault.requests():
         if shown.digest == digest:
             return shown.request.purpose(row.purpose)

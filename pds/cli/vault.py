@@ -10,7 +10,7 @@ import click
 
 from pds.cli import process
 from pds.cli.damage import damaged_json, damaged_lines
-from pds.cli.output import Settings, count, pass_settings
+from pds.cli.output import Settings, count, local, pass_settings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -174,7 +174,9 @@ def status(settings: Settings) -> None:
     def when(at: "datetime | None") -> str | None:
         return None if at is None else format_time(at)
 
-    last = when(shown.last_sync) or "never"
+    def told(at: "datetime | None") -> str:
+        return "never" if at is None else local(at)
+
     settings.emit(
         {
             "unlocked": True,
@@ -193,9 +195,9 @@ def status(settings: Settings) -> None:
         f"Unlocked. {count(shown.items, 'item')}, {count(shown.relationships, 'company')}, "
         f"{count(shown.live_grants, 'grant')} in force, "
         f"{count(shown.waiting, 'call')} waiting to be sent.\n"
-        f"Relay: {shown.relay or 'none'}. Last sync: {last}.\n"
-        f"Last backup: {when(shown.last_backup) or 'never'}. "
-        f"Last rehearsed restore: {when(shown.last_rehearsal) or 'never'}."
+        f"Relay: {shown.relay or 'none'}. Last sync: {told(shown.last_sync)}.\n"
+        f"Last backup: {told(shown.last_backup)}. "
+        f"Last rehearsed restore: {told(shown.last_rehearsal)}."
         + ("\nThis is a sandbox: what it grants is worth nothing outside." if shown.sandbox else "")
         + ("\nRestored, and not yet compared with its relay." if shown.restoring else ""),
     )

@@ -13,7 +13,9 @@ PAGE: Final = b"""<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
+<meta name="color-scheme" content="light dark">
 <title>A request for your data</title>
+<main>
 <h1>A request for your data</h1>
 <p>Somebody sent you a link to a request. Only your own personal data store can open it: what lies
 here is encrypted, and the key is the part of the link after the <code>#</code>, which this server
@@ -22,5 +24,6 @@ never sees.</p>
 <pre>pds open 'the whole link'</pre>
 <p>Keep the quotes. Nothing is shared before you have read who asks, for what and why, and have
 agreed.</p>
+</main>
 </html>
 """

@@ -44,7 +44,7 @@ class KitPage:
             '<meta name="robots" content="noindex,noarchive">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>Recovery kit</title>\n<style>{_STYLE}</style></head>\n"
-            f"<body>\n{pages}</body></html>\n"
+            f"<body>\n<main>\n{pages}</main>\n</body></html>\n"
         )
 
 
@@ -60,9 +60,26 @@ def _page(kit: KitPage, number: int, total: int, words: str) -> str:
         f"<p>Of a personal data store.</p>\n"
         f"<dl><dt>Vault</dt><dd><code>{escape(kit.vault[:SHORT_ID])}</code></dd>"
         f"<dt>Made</dt><dd>{date}</dd><dt>Words</dt><dd>{len(words.split())}</dd></dl>\n"
-        f"<p>{about}</p>\n<ol class=words>{items}</ol>\n"
+        f"<p>{about}</p>\n<ol class=words>{items}</ol>\n<p>{_program()}</p>\n"
         f'<div class=foot><div class=qr role=img aria-label="QR code of the same words">'
         f"{_qr(words)}</div>\n<div><h2>What to do</h2><ul>{steps}</ul></div></div>\n</section>\n"
+    )
+
+
+def _program() -> str:
+    """What to look for when nobody remembers any more what this paper belongs to.
+
+    It names no place to download from: a name that somebody else may take one day would have a
+    person type these words into a stranger's program.
+    """
+    from importlib.metadata import version
+
+    made_by = escape(version("personal-data-store"))
+    return (
+        f"<strong>The program</strong> is personal-data-store, version {made_by} or later; its "
+        "command is <code>pds</code>, and it needs Python 3.11 or newer. Keep a copy of it with "
+        "your backups. To install it from its folder: <code>pip install ./personal-data-store"
+        "</code>. It opens the vault's folder and files written by <code>pds backup</code>."
     )
 
 
@@ -101,7 +118,8 @@ _ABOUT_SHEET = (
 )
 _COMMON = (
     "When the passphrase is forgotten: <code>pds --kit passphrase</code>. When the machine is "
-    "lost: <code>pds --kit restore BACKUP</code>.",
+    "lost: <code>pds --kit restore BACKUP</code>. To try it now: "
+    "<code>pds restore --rehearse BACKUP</code>. It asks for the words.",
     "Scan the code with a device of your own only: what scans it knows the words, and may keep "
     "or send them.",
     "When somebody may have seen it, or after a new kit was made: <code>pds kit</code> makes "
@@ -125,7 +143,7 @@ h2 { font-size: 12pt; margin: 0 0 1mm }
 p { margin: 2mm 0 }
 dl { display: flex; flex-wrap: wrap; gap: 1mm 8mm; margin: 3mm 0 }
 dt { font-weight: 600 } dt::after { content: ":" } dd { margin: 0 0 0 -6mm }
-code { font-family: ui-monospace, monospace; font-size: .95em }
+code { font-family: ui-monospace, monospace; font-size: .95em; white-space: nowrap }
 .words { columns: 3; column-gap: 6mm; margin: 4mm 0; padding: 4mm 4mm 4mm 14mm;
   border: .4mm solid #000; font: 600 13pt/1.6 ui-monospace, monospace }
 .words li::marker { font-weight: 400; font-size: 10pt }
@@ -137,5 +155,6 @@ ul { margin: 0; padding-left: 5mm }
 li { margin: 0 }
 ul li { margin-bottom: 1mm }
 @media (max-width: 30em) { .words { columns: 2 } }
+@media (max-width: 20em) { code { white-space: normal } }
 @media print { section { max-width: none; padding: 0 } }
 """

@@ -15,6 +15,15 @@ _MAX_NAMES = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Company:
+    """A company that asked or was given something, with every name that it had then."""
+
+    did: str
+    host: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Dealing:
     """Something that happened with a company.
 
@@ -40,6 +49,42 @@ class Relation:
     next: str | None
 
 
+def companies(ctx: Context) -> list[Company]:
+    """Every company that asked or was given anything, by its DID."""
+    names: dict[str, list[str]] = {}
+    for did, name in RelationStore(ctx.conn).companies():
+        names.setdefault(did, []).extend([name] if name else [])
+    return [Company(did, host_of(did), tuple(names[did])) for did in sorted(names)]
+
+
+def find_companies(ctx: Context, text: str) -> list[Company]:
+    """Those that a text may mean; more than one where it does not say enough.
+
+    A whole DID, host or name goes before the beginning of one, and that before any part of one.
+    Names are compared without case, accents and punctuation. A whole name that only items have is
+    not taken for a part of another's: then nothing is found.
+    """
+    wanted = name_key(text)
+    known = companies(ctx) if text.strip() else []
+    for fits in (_is, str.startswith, str.__contains__):
+        found = [
+            one
+            for one in known
+            if fits(one.did, text)
+            or fits(one.host, text.lower())
+            or any(fits(name_key(name), wanted) for name in one.names)
+        ]
+        if found:
+            return found
+        if fits is _is and ctx.records.find(Query(companies=(text,)), limit=1).records:
+            return []
+    return []
+
+
+def _is(have: str, wanted: str) -> bool:
+    return have == wanted
+
+
 def relation(
     ctx: Context,
     company: str,
@@ -63,7 +108,8 @@ def relation(
     if not meant and not records.records and records_after is None:
         raise NotFound(
             "nothing in the vault names such a company",
-            hint="Give its name, its host or its DID; 'pds sharing' and 'pds requests' list them.",
+            hint="Companies that asked: pds requests. Items in which a word stands: "
+            "pds data search WORD",
         )
     companies = tuple(sorted(meant))
     rows = store.dealings(companies, before=_parse_cursor(after), limit=limit + 1)

@@ -77,7 +77,7 @@ from pds.vault.opening import open_folder
 from pds.vault.outbox import PushReport
 from pds.vault.records import ALWAYS, Page, Query, Record, Undone, Validity
 from pds.vault.rehearsal import Rehearsal, rehearse
-from pds.vault.relation import Relation, relation
+from pds.vault.relation import Company, Relation, find_companies, relation
 from pds.vault.report import SyncReport
 from pds.vault.salvage import SalvageReport
 from pds.vault.schemas import Catalogue, Category
@@ -681,6 +681,10 @@ class Vault:
     ) -> Relation:
         """Everything with one company: items that name it, and what was asked, given and taken."""
         return relation(self._ctx, company, limit=limit, after=after, records_after=records_after)
+
+    def companies(self, text: str) -> list[Company]:
+        """The companies that a text may mean: a DID, host or name, or the beginning of one."""
+        return find_companies(self._ctx, text)
 
     def tag(self, record_id: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Record:
         """Give an item labels of your own, or take them away."""

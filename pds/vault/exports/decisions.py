@@ -92,7 +92,7 @@ class Decisions:
         return (signed for signed in found if signed.thread in self._threads)
 
     def rows(self) -> list[JsonObject]:
-        """The grants in words, for the first page."""
+        """The grants in words, for the first page; the newest first."""
         known = {grant.id for grant in self._grants}
         return [
             {
@@ -101,7 +101,7 @@ class Decisions:
                 "Until": format_time(share.valid_until)[:10],
                 "State": share.state,
             }
-            for share in sharing(self._ctx)
+            for share in reversed(sharing(self._ctx))
             if share.grant in known
         ]
 

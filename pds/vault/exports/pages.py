@@ -29,17 +29,41 @@ a { padding: .25rem 0; display: inline-block; }
 p a, td a, li a { overflow-wrap: anywhere; }
 ul { padding-left: 1.2rem; }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; padding: 0; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); }
+/* A shade at the right edge for as long as there is more behind it. */
+.scroll { overflow-x: auto; border: 1px solid var(--line); background:
+  linear-gradient(to left, Canvas 1.5rem, transparent) right / 3rem 100% no-repeat local,
+  linear-gradient(to left, #8889, transparent) right / 1rem 100% no-repeat scroll; }
 .scroll:focus-visible, a:focus-visible { outline: 3px solid; outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; padding: .5rem; }
 th, td { border-bottom: 1px solid var(--line); padding: .4rem .6rem; text-align: left;
-  vertical-align: baseline; min-width: 8rem; max-width: 28rem; overflow-wrap: break-word;
-  white-space: pre-line; }
+  vertical-align: baseline; overflow-wrap: break-word; white-space: pre-line; }
+.scroll th, .scroll td { min-width: 8rem; max-width: 28rem; }
 thead th { background: var(--soft); }
 tbody th { font-weight: 600; }
-.number { min-width: 0; font-variant-numeric: tabular-nums; }
-@media print { .scroll { overflow: visible; border: 0; } nav { display: none; } }
+/* What is scrolled away stays recognisable by its row's name. */
+.scroll tbody th { position: sticky; left: 0; background: Canvas;
+  border-right: 1px solid var(--line); }
+td a { margin-right: .75rem; }
+.number { font-variant-numeric: tabular-nums; }
+/* Where a table has no room each row is a card, every value under the name of its column. */
+@media (max-width: 60rem) {
+  .scroll { border: 0; overflow: visible; background: none; }
+  .scroll table, .scroll caption, .scroll tbody { display: block; }
+  .scroll thead { position: absolute; width: 1px; height: 1px; overflow: hidden;
+    clip-path: inset(50%); }
+  .scroll tr { display: grid; gap: .4rem 1.25rem; border: 1px solid var(--line);
+    border-radius: .4rem; padding: .6rem; margin: 0 0 .75rem;
+    grid-template-columns: repeat(auto-fill, minmax(min(100%, 13rem), 1fr)); }
+  .scroll tbody th, .scroll td { display: block; position: static; border: 0; padding: 0;
+    min-width: 0; max-width: none; overflow-wrap: anywhere; }
+  .scroll tbody th { grid-column: 1 / -1; font-size: 1.1rem; }
+  .scroll td:empty { display: none; }
+  .scroll [data-label]::before { content: attr(data-label); display: block; font-size: .85rem;
+    font-weight: 400; color: color-mix(in srgb, CanvasText 70%, Canvas); }
+}
+@media print { :root { color-scheme: light; } body { max-width: none; padding: 0; }
+  nav { display: none; } tr { break-inside: avoid; } }
 """
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"
@@ -102,29 +126,39 @@ def page(title: str, body: str, *, up: str = "") -> bytes:
 
 
 def table(caption: str, columns: Sequence[Column]) -> str:
-    """A table that a narrow screen scrolls sideways, by touch and by keyboard. The first column
-    heads each row."""
-    heads = "".join(f'<th scope="col">{_e(c.heading)}</th>' for c in columns)
-    rows = []
-    for cells in zip(*(c.cells for c in columns), strict=True):
-        first, *rest = cells
-        rows.append(
-            f'<tr><th scope="row" dir="auto">{_e(first)}</th>'
-            + "".join(f'<td dir="auto">{_e(cell)}</td>' for cell in rest)
-            + "</tr>\n"
-        )
+    """A table whose rows become cards on a narrow screen and on paper; a wide one is scrolled
+    sideways, by touch and by keyboard. The first column heads each row.
+
+    The roles say what a browser forgets of a table that is not laid out as one.
+    """
+    heads = "".join(
+        f'<th scope="col" role="columnheader">{_e(column.heading)}</th>' for column in columns
+    )
+    headings = [_e(column.heading) for column in columns]
+    rows = "".join(
+        f'<tr role="row">{"".join(map(_cell, headings, cells, range(len(headings))))}</tr>\n'
+        for cells in zip(*(column.cells for column in columns), strict=True)
+    )
     label = _e(caption)
     return (
-        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">\n<table>\n'
-        f"<caption>{label}</caption>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n"
-        f"{''.join(rows)}</tbody>\n</table>\n</div>"
+        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">\n'
+        f'<table role="table">\n<caption>{label}</caption>\n<thead role="rowgroup">'
+        f'<tr role="row">{heads}</tr></thead>\n<tbody role="rowgroup">\n{rows}</tbody>\n'
+        "</table>\n</div>"
     )
+
+
+def _cell(heading: str, text: str, place: int) -> str:
+    if place == 0 and text:
+        return f'<th scope="row" role="rowheader" dir="auto" data-label="{heading}">{_e(text)}</th>'
+    return f'<td role="cell" dir="auto" data-label="{heading}">{_e(text)}</td>'
 
 
 def category_pages(
     category: Category, rows: Iterable[Row], count: int
 ) -> Iterator[tuple[str, bytes]]:
-    """The pages of one category as (path, bytes), ``PAGE_ROWS`` live records on each."""
+    """The pages of one category as (path, bytes), ``PAGE_ROWS`` live records on each, in the order
+    in which they come."""
     name = category.name
     fields = [(field.path.partition(".")[2], field.title) for field in category.fields]
     source = iter(rows)
@@ -217,10 +251,9 @@ def index_page(
             for c in categories
         )
         parts.append(
-            '<div class="scroll" role="region" aria-label="Categories of data" tabindex="0">'
             "<table><caption>Categories of data</caption><thead><tr>"
             '<th scope="col">Category</th><th scope="col" class="number">Items</th>'
-            f'<th scope="col">Files</th></tr></thead><tbody>\n{rows}</tbody></table></div>'
+            f'<th scope="col">Files</th></tr></thead><tbody>\n{rows}</tbody></table>'
         )
     if grants:
         parts.append("<h2>What you shared</h2>")

@@ -194,7 +194,7 @@ class _Export:
             self._archive.add_all(f"{path}.csv", csv_file(self._store.live(name), schema))
             files.append(f"{path}.csv")
             shown = []
-            for page, octets in pages.category_pages(category, self._store.live(name), live):
+            for page, octets in pages.category_pages(category, self._store.newest(name), live):
                 self._archive.add(page, octets)
                 shown = shown or [page]
         self._listed.append(
@@ -282,10 +282,10 @@ class _Export:
             "index.html",
             pages.index_page(
                 made=made,
-                categories=self._listed,
+                categories=sorted(self._listed, key=lambda one: one.title.casefold()),
                 files=self._files,
                 grants=self._grants,
-                attachments=self._attached,
+                attachments=self._attached[::-1],
             ),
         )
         counts = {listed.name: listed.count for listed in self._listed}

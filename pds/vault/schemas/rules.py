@@ -13,6 +13,7 @@ from did.json import Json, JsonObject, canonicalize, parse_object
 
 from .category import Category, RecordError
 from .forms import FORMS
+from .written import written
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError
@@ -126,7 +127,13 @@ class Rules:
                 return RecordError(f"{path} must not be empty.", field=path)
             case "maxLength" | "maxItems":
                 return RecordError(f"The field {path} is too long.", field=path)
+            case "enum":
+                hint = written(schema, self._schema)
+                return RecordError(
+                    f"The field {path} must be one of its words.", hint=hint, field=path
+                )
             case _:
+                hint = f"{hint} {written(schema, self._schema, tuple(steps))}".strip()
                 return RecordError(f"The field {path} has another form.", hint=hint, field=path)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from pds.cli.notify import notify
 
-from .conftest import PASSPHRASE, ROOT, Cli, environment
+from .conftest import PASSPHRASE, ROOT, Cli, call, environment
 
 
 def start(vault: Path, *arguments: str, **more: str) -> "subprocess.Popen[str]":
@@ -86,6 +86,15 @@ def test_no_relay_wants_a_person(cli: Cli, tmp_path: Path) -> None:
 def test_a_round_takes_a_second_or_more(cli: Cli) -> None:
     """An interval of nothing would be a flood."""
     assert "second" in cli.json("agent", "run", "--every", "0s", expect=2)["message"]
+
+
+def test_outside_a_sandbox_a_round_takes_a_minute(tmp_path: Path) -> None:
+    """A relay with many vaults would hear of each of them every few seconds."""
+    vault = tmp_path / "real"
+    call("--vault", str(vault), "init", "--kdf-memory", "64", PDS_PASSPHRASE=PASSPHRASE)
+    ran = call("--vault", str(vault), "agent", "run", "--every", "5s", PDS_PASSPHRASE=PASSPHRASE)
+    assert ran.code == 2
+    assert "A round takes a minute or more" in ran.err
 
 
 def test_the_unit_is_one_that_systemd_takes(pds: Callable[..., Any], tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_what_is_held_and_used(
     assert shop("data", mine["person"], "https://w3id.org/dpv#DirectMarketing", expect=1)[
         "code"
     ].startswith("register.")
-    assert "messages" in pds(*base, "collect").out
+    assert "Nothing new." in pds(*base, "collect").out
 
 
 def _request(controller: str, key: SigningKey, fixtures: Path) -> Any:

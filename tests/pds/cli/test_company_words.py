@@ -185,3 +185,15 @@ def test_a_second_server_leaves_the_first_its_certificate(
 def test_help_says_what_to_know(command: str, words: str, pds: Callable[..., Any]) -> None:
     """The things that a newcomer would otherwise learn from a failure."""
     assert words in " ".join(pds("company", command, "--help").out.split())
+
+
+def test_a_round_says_what_it_brought_and_no_zeros() -> None:
+    """Beside an error there is nothing to read but the error."""
+    from pds.company.collecting import CollectReport
+
+    assert company_words.collected_text(CollectReport(), nothing="") == ""
+    assert company_words.collected_text(CollectReport(), nothing="Nothing new.") == "Nothing new."
+    report = CollectReport(messages=2, decided=["a"], ended=["b"], erased=1)
+    assert company_words.collected_text(report, nothing="") == (
+        "2 messages, 1 decision, 1 ended, erased under 1 grant."
+    )

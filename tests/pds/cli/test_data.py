@@ -1,6 +1,7 @@
 """``pds data``: all that can be done with items, and rows that are not what they should be."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,66 @@ def test_fields_from_standard_input(cli: Any) -> None:
                         (b'{"a":1,"a":2}', "json.duplicate_key")):  # fmt: skip
         assert cli.json("data", "add", "note", "-", stdin=wrong, expect=1)["code"] == code
     assert cli.json("data", "list", "note") == []
+
+
+def test_a_list_is_its_name_again_and_again(cli: Any) -> None:
+    """Texts by repeating the name, groups by numbering them; an edit gives the list as a whole."""
+    made = cli.json(
+        "data", "add", "contact", "name=Ilona", "groups=family", "groups=choir",
+        "otherAddresses.1.addressLocality=Szeged", "otherAddresses.2.addressLocality=Eger",
+        "otherAddresses.2.postalCode=3300",
+    )  # fmt: skip
+    assert made["fields"]["groups"] == ["family", "choir"]
+    assert made["fields"]["otherAddresses"] == [
+        {"addressLocality": "Szeged"}, {"addressLocality": "Eger", "postalCode": "3300"},
+    ]  # fmt: skip
+    again = cli.json("data", "edit", made["id"], "groups=chess", "otherAddresses=")
+    assert again["fields"] == {"name": "Ilona", "groups": ["chess"]}
+    one = cli.json("data", "add", "preferences", "quietDays=monday")
+    assert one["fields"] == {"quietDays": ["monday"]}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("name=a", "name=b"), ("name=", "name=b"), ("name=a", "name.x=b"),
+        ("address=", "address.x=b"),
+        ("groups.1=a",), ("groups.1.x=a", "groups=b"), ("otherAddresses.x.addressLocality=a",),
+        ("otherAddresses.2.addressLocality=a",), ("otherAddresses.0.addressLocality=a",),
+        ("otherAddresses.addressLocality=a",), ("otherAddresses=", "otherAddresses.1.x=a"),
+        ("otherAddresses.1.a=x", "otherAddresses.1.a=y"), ("groups=", "groups=a"), (".=a",),
+        ("a..b=c",), ("groups=a", "groups="),
+    ],
+)  # fmt: skip
+def test_changes_that_contradict_each_other(cli: Any, typed: tuple[str, ...]) -> None:
+    """Usage, not a defect, and nothing is kept."""
+    cli("data", "add", "contact", *typed, expect=2)
+
+
+def test_what_a_field_may_be_is_said(cli: Any, pds: Callable[..., Any]) -> None:
+    """In the list of fields, and when a value does not fit."""
+    text = pds("data", "fields", "household").out
+    error = cli.json("data", "add", "household", "relation=boss", expect=1)
+    for said in (text, error["hint"]):
+        assert "spouse, partner, child" in said
+    assert "boss" not in json.dumps(error)
+    (listed,) = pds("--json", "data", "fields", "preferences").json
+    days = next(field for field in listed["fields"] if field["name"] == "quietDays")
+    assert days["list"]
+    assert days["words"][0] in days["written"]
+    hint = cli.json("data", "add", "preferences", "quietDays=Sunday", expect=1)["hint"]
+    assert days["written"] == hint
+    assert (
+        "Write it as 2026-02-28."
+        in (cli.json("data", "add", "purchases", "date=yesterday", expect=1)["hint"])
+    )
+    assert (
+        "Such as anna@person.example"
+        in (cli.json("data", "add", "contact", "email=anna", expect=1)["hint"])
+    )
+    assert "otherAddresses.1.addressLocality" in pds("data", "fields", "contact").out
+    assert "(required)" in pds("data", "fields", "interests").out
+    assert "(may be repeated)" in pds("data", "fields", "contact").out
 
 
 def test_dotted_names_reach_inside(cli: Any) -> None:

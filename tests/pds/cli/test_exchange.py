@@ -82,7 +82,9 @@ def test_deciding_with_flags(decided: Any) -> None:
     assert "Tekerj Kft.: Delivery of Goods [delivery]: active" in text
     assert text.startswith("Shared now\n")
     assert "taken 0 of 2 times" in text
-    assert "follows changes" in text
+    assert "Tekerj Kft. gets later changes of this too, until 2" in text
+    assert "Tekerj Kft. keeps these values; later changes do not reach it." in text
+    assert "later changes of this too" in decided("requests", decided.answer["request"]).out
     again = decided.json("decide", decided.answer["request"], "--refuse", "marketing", expect=1)
     assert again["code"].startswith(("consent.", "vault.", "request."))
     ran = decided("decide", expect=2)
@@ -144,7 +146,20 @@ def _everything_with_the_shop(decided: Any) -> None:
         more = ("--after", page["next"])
     assert paged == whole["dealings"]
     text = decided("relation", did, "--limit", "1")
-    assert text.out.startswith(f"Tekerj Kft.  {did}\nWhat happened\n")
+    assert text.out.startswith(f"Tekerj Kft. ({host})\n1 request, 0 grants in force, 2 ended, ")
+    assert "\n\nWhat happened\n  2" in text.out
+    told = decided("relation", "teker").out  # the beginning of its name, without case
+    for words in (
+        "It asked: Delivery of Goods, Service Personalisation, Direct Marketing.",
+        "You shared: Delivery of Goods (Postal address, Full name). [",
+        "It took: Delivery of Goods (Postal address, Full name).",
+        "You withdrew your consent: Service Personalisation (Interest, Purchase).",
+        "It attests what it erased: Delivery of Goods",
+        "It was told that there is a newer version.",
+    ):
+        assert words in told, words
+    assert "urn:uuid" not in told
+    assert bought["id"] in [r["id"] for r in decided.json("data", "list", "--company", "teker")]
     assert "There are more dealings: --after" in text.err
     assert decided.json("relation", "nobody", expect=1)["code"] == "vault.not_found"
     assert decided.json("relation", did, "--after", "x", expect=1)["code"] == "relation.cursor"
@@ -165,6 +180,10 @@ def test_redeeming_syncing_and_withdrawing(decided: Any, shop: Any, fixtures: Pa
     contact = next(i for i in decided.json("data", "list", "contact") if i["about"] == "self")
     edited = decided.json("data", "edit", contact["id"], "address.postalCode=6722")
     assert edited["restaged"] == 1
+    assert edited["shared"] == [{"grant": delivery, "followsChanges": True}]
+    bought = decided.json("data", "list", "purchases")[0]["id"]
+    said = decided("data", "edit", bought, "item=lamp").err
+    assert "Tekerj Kft. keeps the old version (Service Personalisation): that grant does" in said
     shop("collect")
     assert shop("redeem", "delivery", "--person", person)["seq"] == 2
     decided("withdraw", "delivery", expect=2)

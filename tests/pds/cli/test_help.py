@@ -1,15 +1,19 @@
 """What the command line says of itself, and what it loads to say it."""
 
+import itertools
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
 from pds.cli import errors
+from pds.cli.examples import EXAMPLES
 from pds.cli.main import COMMANDS, cli
 
 
@@ -65,6 +69,42 @@ def test_every_option_explains_itself(path: tuple[str, ...]) -> None:
             secret = re.search("passphrase|kit|token|secret|key", " ".join(option.opts))
             safe = option.is_flag or option.opts[0].endswith(("-fd", "-file", "-key"))
             assert not secret or safe, option.opts
+
+
+def _examples(path: tuple[str, ...]) -> list[str]:
+    """What a command's help says that one can type."""
+    command = _find(path)
+    inside = re.findall(r"(?:e\.g\.:?|Example:)\s+(pds .*)", command.help or "")
+    row = EXAMPLES.get(" ".join(path))
+    return [*inside, *([row] if row else [])]
+
+
+LEAVES = [path for path in ALL if not isinstance(_find(path), click.Group) or path == ("kit",)]
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_command_has_an_example_that_can_be_typed(
+    path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The parser takes it as it stands, and it is of this command."""
+    examples = _examples(path)
+    assert examples
+    reached: list[click.Command] = []
+    monkeypatch.setattr(click.Command, "invoke", lambda self, _ctx: reached.append(self))
+    monkeypatch.chdir(tmp_path)
+    for example in examples:
+        words = list(itertools.takewhile(lambda word: word != ">", shlex.split(example)))
+        for word in words:
+            if re.fullmatch(r"[\w-]+\.\w+|registration-token", word):
+                Path(word).touch()  # some have to be there
+        cli.main(words[1:], prog_name="pds", standalone_mode=False)
+        assert reached[-1] is _find(path), example
+
+
+def test_every_row_of_examples_is_of_a_command() -> None:
+    """None is left of a command that was renamed, and none hides one in the sentences."""
+    assert set(EXAMPLES) <= {" ".join(path) for path in LEAVES}
+    assert not [path for path in LEAVES if len(_examples(path)) > 1 and " ".join(path) in EXAMPLES]
 
 
 def test_no_global_option_takes_a_secret() -> None:

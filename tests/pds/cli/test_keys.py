@@ -168,6 +168,14 @@ def test_a_new_kit_is_printed_after_asking(
     cli("status", PDS_KIT=" ".join(words_on(page)))
 
 
+def test_a_page_is_not_written_into_a_text(cli: Any, tmp_path: Path) -> None:
+    """HTML under the name of a text is read by nobody; it is refused before anything is asked."""
+    for name in ("kit.txt", "kit", "kit.pdf"):
+        ran = cli("kit", "print", str(tmp_path / name), expect=2)
+        assert "end its name in .html" in ran.err
+        assert not (tmp_path / name).exists()
+
+
 def test_a_wrong_secret_prints_nothing(cli: Any, tmp_path: Path) -> None:
     """No file is left."""
     cli("kit", "print", str(tmp_path / "kit.html"), PDS_KIT="abandon " * 23 + "art", expect=3)

@@ -7,6 +7,7 @@ import stat
 import subprocess
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,13 @@ def test_the_words_are_there_in_order() -> None:
     assert "2026-11-28" in text
     assert ">Ab3dE_<" in text
     assert "Ab3dE_x" not in text
-    for said in ("pds --kit restore BACKUP", "pds --kit passphrase", "Delete the file"):
+    for said in (
+        f"personal-data-store, version {version('personal-data-store')} or later",
+        "pip install ./personal-data-store",
+        "pds --kit restore BACKUP",
+        "pds --kit passphrase",
+        "Delete the file",
+    ):
         assert said in text
 
 
