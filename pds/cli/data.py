@@ -250,13 +250,15 @@ def delete(settings: Settings, *, item: str, yes: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_settings
 def undo(settings: Settings, *, batch: str, yes: bool) -> None:
-    """Undo an import: its items go, unless they were corrected since."""
+    """Undo an import: its items go, unless they were corrected since; those that it changed are
+    again what they were."""
     settings.confirm("Undo this import?", yes=yes)
     with unlock(settings) as vault:
         undone = vault.undo_import(batch)
         _hand_on(settings, vault)
     settings.emit(
-        {"removed": undone.removed, "kept": undone.kept},
+        {"removed": undone.removed, "restored": undone.restored, "kept": undone.kept},
         f"{count(undone.removed, 'item')} removed"
+        + (f", {undone.restored} restored" if undone.restored else "")
         + (f", {undone.kept} kept: corrected since the import." if undone.kept else "."),
     )

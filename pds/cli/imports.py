@@ -138,6 +138,7 @@ def _tell(
     reading = plan.reading
     added = plan.added if applied is None else applied.added
     duplicates = plan.duplicates if applied is None else applied.duplicates
+    changed = plan.changed if applied is None else applied.changed
     batch = None if applied is None else applied.batch
     problems = [
         {
@@ -152,6 +153,7 @@ def _tell(
         *reading.assumptions,
         *(f"not kept: {name} ({count(n, 'value')})" for name, n in reading.left_out),
     ]
+    notes += _known(plan)
     columns = [{"column": name, "field": path} for name, path in reading.columns if applied is None]
     verb = "would be added" if applied is None else "added"
     settings.emit(
@@ -160,6 +162,9 @@ def _tell(
             "about": plan.about,
             "added": added,
             "duplicates": duplicates,
+            "changed": changed,
+            "older": plan.older,
+            "conflicts": dict(plan.conflicts),
             "batch": batch,
             "counts": plan.counts,
             "problems": problems,
@@ -168,6 +173,7 @@ def _tell(
             **({"columns": columns} if columns else {}),
         },
         f"{count(added, 'item')} {verb}"
+        + (f", {changed} changed" if changed else "")
         + (f", {duplicates} there already" if duplicates else "")
         + (f"; {count(reading.problem_count, 'problem')}:" if problems else ".")
         + "".join(f"\n  {_place(p)}: {p['message']}  [{p['code']}]" for p in problems)
@@ -180,6 +186,20 @@ def _tell(
         + ("".join(f"\n  {n} {name}" for name, n in plan.counts.items()) if not applied else "")
         + (f"\nUndo with: pds data undo {batch}" if batch else ""),
     )
+
+
+def _known(plan: "ImportPlan") -> list[str]:
+    """What is to be said of items that are known by their names elsewhere."""
+    notes = []
+    if plan.older:
+        notes.append(f"{count(plan.older, 'part')} older than your items, which stay")
+    notes += [
+        f"{path}: you changed it in {count(n, 'item')}, and the file did too; yours stays"
+        for path, n in plan.conflicts
+    ]
+    if plan.files:
+        notes.append(f"{count(plan.files, 'picture')} for new and changed items")
+    return notes
 
 
 def _place(problem: dict[str, Any]) -> str:

@@ -540,8 +540,19 @@ class Vault:
         """Carry out a plan: one batch, one transaction."""
         with self._ctx.transaction():
             records = self._ctx.records
-            applied = apply(plan, records, words=records.catalogue(), progress=progress)
-            self._ctx.log("imported", applied.batch or "", {"added": applied.added})
+            applied = apply(
+                plan,
+                records,
+                words=records.catalogue(),
+                progress=progress,
+                attach=lambda item, file: self._ctx.attachments.attach_bytes(
+                    item, file.data, file.name
+                ),
+            )
+            detail: JsonObject = {"added": applied.added}
+            if applied.changed:
+                detail["changed"] = applied.changed
+            self._ctx.log("imported", applied.batch or "", detail)
         return applied
 
     def save_mapping(self, name: str, path: Path, columns: Mapping[str, str]) -> SavedMapping:
@@ -565,12 +576,15 @@ class Vault:
 
     def undo_import(self, batch: str) -> Undone:
         """Take an import back with its attachments; items that were corrected since, or were given
-        another attachment, are kept."""
+        another attachment, are kept. Items that it changed are again what they were before."""
         with self._ctx.transaction():
             kept = self._ctx.attachments.with_more(batch) | Survey(self._ctx.conn).corrected(batch)
             # Not by the number of versions: an archive brings items with all of theirs.
             undone = self._ctx.records.undo_batch(batch, edited=True, kept=kept)
-            self._ctx.log("import undone", batch, {"removed": undone.removed})
+            detail: JsonObject = {"removed": undone.removed}
+            if undone.restored:
+                detail["restored"] = undone.restored
+            self._ctx.log("import undone", batch, detail)
         return undone
 
     def records(

@@ -15,6 +15,7 @@ from did.time import format_time
 from pds.db import transaction
 from pds.vault.context import Context
 from pds.vault.store.exports import ExportStore
+from pds.vault.store.origins import OriginStore
 from pds.vault.store.records import RecordStore, Row
 
 from . import calendar, jsonld, pages, vcard
@@ -119,6 +120,7 @@ class _Export:
         self._store = store
         self._progress = progress
         self._versions = RecordStore(ctx.conn)
+        self._origins = OriginStore(ctx.conn)
         self._words = ctx.records.catalogue()
         self._listed: list[pages.Listed] = []
         self._files: list[tuple[str, str]] = []
@@ -179,7 +181,8 @@ class _Export:
 
     def _cards(self) -> Iterator[bytes]:
         for row in self._store.live(CONTACTS):
-            yield vcard.card(row.id, row.changed, parse_object(row.fields or "{}"))
+            uid = self._origins.names([row.ordinal]).get(row.ordinal, "")
+            yield vcard.card(row.id, row.changed, parse_object(row.fields or "{}"), uid=uid)
 
     def _events(self) -> Iterator[bytes]:
         yield calendar.BEGIN

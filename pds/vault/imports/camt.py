@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from did.json import JsonObject
+from pds.vault.records import Origin
 
 from .amounts import plain_decimal
 from .moments import day, moment
@@ -266,7 +267,14 @@ class _CamtReader:
         for path in {**unit.texts, **({} if of_many else entry.texts)}:
             if not path.startswith(_SILENT) and not path.endswith("@Ccy"):
                 self._findings.leave_out(path)
-        self._findings.draft("payments", _filled(fields), line=unit.line, entry="transaction")
+        named = self._reference(own, entry, of_many, numbers=False)
+        self._findings.draft(
+            "payments",
+            _filled(fields),
+            line=unit.line,
+            entry="transaction",
+            origin=Origin.of("camt", self._own(), named, str(fields["bookingDate"]), signed),
+        )
 
     def _original(self, unit: _Unit, entry: _Unit, currency: str) -> JsonObject:
         """The amount in the money in which it was ordered, where that is another."""
@@ -320,11 +328,14 @@ class _CamtReader:
             "card": card[-4:],
         }  # fmt: skip
 
-    def _reference(self, own: _Unit | None, entry: _Unit, of_many: int) -> str:
-        """The bank's own reference; of several transactions that have but one, with a number."""
+    def _reference(
+        self, own: _Unit | None, entry: _Unit, of_many: int, *, numbers: bool = True
+    ) -> str:
+        """The bank's own reference; of several transactions that have but one, with a number.
+        Without ``numbers`` not the number of the entry, which another statement may give again."""
         if own is not None and (found := own.look("Refs/AcctSvcrRef", "Refs/TxId")):
             return found
-        found = entry.look("AcctSvcrRef", "NtryRef")
+        found = entry.look("AcctSvcrRef", "NtryRef") if numbers else entry.look("AcctSvcrRef")
         return f"{found}/{of_many}" if found and of_many else found
 
     def _own(self) -> str:

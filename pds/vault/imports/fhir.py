@@ -5,12 +5,16 @@ of neither more than one is held.
 """
 
 import re
+from collections import Counter
 from functools import partial
 from pathlib import Path
+
+from pds.vault.records import Origin
 
 from .fhir_records import NEEDED, left_over, plain, records_of
 from .fhir_values import Names, Resource, text
 from .json_stream import Piece, parse, read_pieces
+from .moments import moment
 from .plan import Findings, ImportFailed, Read
 from .source import Source
 from .text import recoded
@@ -18,6 +22,8 @@ from .text import recoded
 _NEEDED = re.compile(
     rb'"resourceType"\s{0,20}:\s{0,20}"(?:' + "|".join(sorted(NEEDED)).encode() + rb')"'
 )
+_ADDRESS = re.compile(r"https?://[^\s/]+/.", re.IGNORECASE)
+_UUID = re.compile(r"(?:urn:uuid:)?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BUNDLE = "Bundle"
 # A record of no more than these is none.
 _SAYS_NOTHING = frozenset({"identifier", "status", "kind"})
@@ -109,7 +115,7 @@ def _take(piece: Piece, names: Names, findings: Findings) -> None:
         else:
             findings.problem(piece.line, "fhir.no_resource", "The object is no resource.")
         return
-    _, resource = found
+    full_url, resource = found
     kind = text(resource, "resourceType")
     if kind == _BUNDLE and "entry" not in resource:
         return  # an empty one
@@ -122,5 +128,27 @@ def _take(piece: Piece, names: Names, findings: Findings) -> None:
     usable = [record for record in records if not set(record[1]) <= _SAYS_NOTHING]
     if records and not usable:
         findings.problem(piece.line, "fhir.empty", "The resource holds nothing that can be kept.")
+    counted: Counter[str] = Counter()
     for category, fields in usable:
-        findings.draft(category, fields, line=piece.line, entry="resource")
+        counted[category] += 1
+        findings.draft(
+            category,
+            fields,
+            line=piece.line,
+            entry="resource",
+            origin=_origin(full_url, resource, counted[category]),
+        )
+
+
+def _origin(full_url: str, resource: Resource, number: int) -> Origin | None:
+    """What a resource is called wherever it is: an address, or an id that is unique in the world.
+    A plain id (``7``) is one in its own system only, and another hospital has it too."""
+    name = text(resource, "id")
+    if _ADDRESS.match(full_url) is not None:
+        name = full_url.partition("/_history/")[0]
+    elif _UUID.fullmatch(full_url or name) is not None:
+        name = full_url or name
+    else:
+        return None
+    more = (str(number),) if number > 1 else ()
+    return Origin.of(name, *more, changed=moment(text(resource, "meta.lastUpdated")))

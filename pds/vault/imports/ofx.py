@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from did.json import JsonObject
+from pds.vault.records import Origin
 
 from .amounts import plain_decimal
 from .moments import utc
@@ -244,7 +245,14 @@ class _OfxReader:
         for name in said:
             if name not in _SILENT:
                 findings.leave_out(name)
-        findings.draft("payments", _filled(fields), line=line, entry="transaction")
+        findings.draft(
+            "payments",
+            _filled(fields),
+            line=line,
+            entry="transaction",
+            # Banks give a number twice; hardly for the same amount on the same day.
+            origin=Origin.of("ofx", own, str(fields["transactionId"]), day, amount),
+        )
 
     def _account(self) -> None:
         said = self._statement

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, TypeAlias
 
 from did.json import JsonObject, canonicalize
 from pds.errors import PdsError
-from pds.vault.records import Records
+from pds.vault.records import Bulk, Change, Older, Origin, Records
 from pds.vault.schemas import BUILT_IN, Catalogue, Category, RecordError
 
 About = Literal["self", "other"]
@@ -49,12 +50,20 @@ class Problem:
     member: str = ""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class AFile:
+    """A file inside an entry, such as the picture of a card."""
+
+    name: str
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A record to be, valid under its schema: ``canonical`` is what will be kept of ``fields``.
 
     ``line`` is where its entry begins in the file. ``about`` says whose data it is where the file
-    itself shows that.
+    itself shows that. ``origin`` is what it is called there; ``files`` belong to it.
     """
 
     category: str
@@ -63,6 +72,8 @@ class Draft:
     kind: Category = field(repr=False)
     canonical: bytes = field(repr=False)
     about: About | None = None
+    origin: Origin | None = None
+    files: tuple[AFile, ...] = field(default=(), repr=False)
 
 
 Take: TypeAlias = Callable[[Draft], None]
@@ -131,6 +142,8 @@ class Findings:
         line: int,
         entry: str,
         about: About | None = None,
+        origin: Origin | None = None,
+        files: tuple[AFile, ...] = (),
     ) -> bool:
         """Pass on a record if it is valid; otherwise leave out the fields at fault, one by one.
         ``entry`` is what the file's unit is called (card, row)."""
@@ -157,7 +170,8 @@ class Findings:
                     code="import.too_many",
                     hint="Split it into smaller files.",
                 )
-            self._take(Draft(category, fields, line, kind, canonical, about or self._whose))
+            whose = about or self._whose
+            self._take(Draft(category, fields, line, kind, canonical, whose, origin, files))
             return True
         self.problem(line, "import.nothing_usable", f"The {entry} holds nothing that can be kept.")
         return False
@@ -208,6 +222,10 @@ class Reading:
 class ImportPlan:
     """The preview of an import: how many records ``counts`` would be added, by category, and how
     many are there already. ``samples`` are the first five of each category that would be added.
+
+    Items known by their names elsewhere: ``changed`` would get another version, ``older`` are newer
+    in the vault and stay; ``conflicts`` counts, by their paths, fields that were changed here and
+    there alike, and stay as they are here. ``files`` would be attached.
     """
 
     reading: Reading
@@ -216,6 +234,10 @@ class ImportPlan:
     duplicates: int
     samples: tuple[Draft, ...]
     read: Read = field(repr=False)
+    changed: int = 0
+    older: int = 0
+    conflicts: tuple[tuple[str, int], ...] = ()
+    files: int = 0
 
     @property
     def added(self) -> int:
@@ -230,6 +252,7 @@ class Applied:
     batch: str | None
     added: int
     duplicates: int
+    changed: int = 0
 
 
 def make_plan(
@@ -263,6 +286,10 @@ def make_plan(
         about=about,
         counts=dict(preview.counts),
         duplicates=preview.duplicates,
+        changed=preview.changed,
+        older=preview.older,
+        conflicts=tuple(sorted(preview.conflicts.items())),
+        files=preview.files,
         samples=tuple(draft for drafts in preview.samples.values() for draft in drafts),
         read=read,
     )
@@ -276,26 +303,37 @@ class _Preview:
         self.found: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.samples: dict[str, list[Draft]] = {}
-        self.duplicates = 0
+        self.duplicates = self.changed = self.older = self.files = 0
+        self.conflicts: Counter[str] = Counter()
         self._waiting: list[Draft] = []
 
     def take(self, draft: Draft) -> None:
+        if draft.files:  # some hundred pictures are much
+            self.files += len(draft.files)
+            draft = replace(draft, files=())
         self._waiting.append(draft)
         if len(self._waiting) >= _AT_ONCE:
             self.look()
 
     def look(self) -> None:
         drafts, self._waiting = self._waiting, []
-        new = self.sieve.sift([(draft.kind, draft.canonical, draft.about) for draft in drafts])
-        for draft, digest in zip(drafts, new, strict=True):
+        found = self.sieve.sift([(d.kind, d.canonical, d.about, d.origin) for d in drafts])
+        for draft, verdict in zip(drafts, found, strict=True):
             self.found[draft.category] += 1
-            if digest is None:
-                self.duplicates += 1
+            if isinstance(verdict, Change):
+                self.conflicts.update(f"{draft.category}.{name}" for name in verdict.conflicts)
+                self.changed += verdict.differs
+            self.older += isinstance(verdict, Older)
+            if not isinstance(verdict, bytes):
+                self.duplicates += not (isinstance(verdict, Change) and verdict.differs)
                 continue
             self.counts[draft.category] += 1
             shown = self.samples.setdefault(draft.category, [])
             if len(shown) < MAX_SAMPLES:
                 shown.append(draft)
+
+
+Attach: TypeAlias = Callable[[str, AFile], object]
 
 
 def apply(
@@ -304,8 +342,10 @@ def apply(
     *,
     words: Catalogue = BUILT_IN,
     progress: Callable[[int], None] | None = None,
+    attach: Attach | None = None,
 ) -> Applied:
-    """Add what the plan says, in one transaction, as one batch.
+    """Add what the plan says, in one transaction, as one batch. ``attach`` gives an item a file
+    that came with it.
 
     The file is read again (``import.changed`` if it is another by now), and what came into the
     vault since the plan was made is looked for again. ``Records.undo_batch`` takes it back.
@@ -322,11 +362,34 @@ def apply(
     ):
         plan.read(
             Findings(
-                lambda draft: bulk.add(draft.kind, draft.canonical, about=draft.about),
+                partial(_add, bulk, attach),
                 words=words,
                 progress=progress,
             )
         )
     return Applied(
-        batch=batch if bulk.added else None, added=bulk.added, duplicates=bulk.duplicates
+        batch=batch if bulk.added or bulk.changed else None,
+        added=bulk.added,
+        duplicates=bulk.duplicates,
+        changed=bulk.changed,
     )
+
+
+def _add(bulk: Bulk, attach: Attach | None, draft: Draft) -> None:
+    then, weight = None, 0
+    if attach is not None and draft.files:
+        then = partial(_attach, attach, draft.files)
+        weight = sum(len(file.data) for file in draft.files)
+    bulk.add(
+        draft.kind,
+        draft.canonical,
+        about=draft.about,
+        origin=draft.origin,
+        then=then,
+        weight=weight,
+    )
+
+
+def _attach(attach: Attach, files: tuple[AFile, ...], record_id: str) -> None:
+    for file in files:
+        attach(record_id, file)

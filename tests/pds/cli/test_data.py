@@ -172,7 +172,7 @@ def test_good_rows_go_in_and_bad_ones_are_listed(cli: Any, tmp_path: Path) -> No
     again = cli("data", "import", str(file))
     assert "0 items added, 2 there already; 2 problems:\n  line 3: " in again.out
     undone = cli.json("data", "undo", told["batch"], "--yes")
-    assert undone == {"removed": 2, "kept": 0}
+    assert undone == {"removed": 2, "restored": 0, "kept": 0}
     assert cli.json("data", "undo", told["batch"], "--yes", expect=1)["code"] == "data.not_found"
 
 
@@ -237,7 +237,7 @@ def test_other_kinds_of_files(name: str, kind: str, added: int, problems: int, c
     again = cli.json("data", "import", str(file), "--kind", kind)
     assert (again["added"], again["duplicates"]) == (0, added)
     undone = cli.json("data", "undo", told["batch"], "--yes")
-    assert undone == {"removed": added, "kept": 0}
+    assert undone == {"removed": added, "restored": 0, "kept": 0}
 
 
 def test_every_kind_can_be_named() -> None:
