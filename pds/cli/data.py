@@ -9,10 +9,12 @@ import click
 
 from pds.cli import attachments, find
 from pds.cli.categories import category as own_category
+from pds.cli.duplicates import duplicates, merge
 from pds.cli.find import whole_id
 from pds.cli.imports import import_, mapping
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.records import as_json, card, line
+from pds.cli.restaging import hand_on
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from pds.vault.records import Category, Validity
     from pds.vault.schemas import Catalogue
-    from pds.vault.service import Vault
 
 
 _MAX_FIELDS = 1_048_576
@@ -37,6 +38,8 @@ for command in (find.list_, find.search, find.timeline, find.show, find.tag, fin
     data.add_command(command)
 data.add_command(import_)
 data.add_command(mapping)
+data.add_command(duplicates)
+data.add_command(merge)
 for verb in (attachments.attach, attachments.list_, attachments.save, attachments.detach):
     data.add_command(verb)
 
@@ -198,24 +201,8 @@ def edit(
             before = vault.record(item).validity
             validity = _validity(valid_from or before.start, valid_until or before.end)
         record = vault.edit(item, _changes(changes), validity=validity)
-        told, words = _hand_on(settings, vault), vault.catalogue()
+        told, words = hand_on(settings, vault), vault.catalogue()
     settings.emit(as_json(record) | {"restaged": told}, lambda: line(record, words))
-
-
-def _hand_on(settings: Settings, vault: "Vault") -> int:
-    """Stage what changed and send it; a relay that is away only delays it."""
-    if vault.status().restoring:
-        return 0
-    told = vault.restage()
-    if told:
-        report = vault.push()
-        settings.say(
-            f"The new version is at the relay for {count(told, 'grant')} that follow changes."
-            if report.complete
-            else f"The new version waits to be sent for {count(told, 'grant')}: run 'pds sync' "
-            "when the relay is back."
-        )
-    return told
 
 
 @data.command()
@@ -241,7 +228,7 @@ def delete(settings: Settings, *, item: str, yes: bool) -> None:
     with unlock(settings) as vault:
         item = whole_id(vault, item)
         vault.delete(item)
-        _hand_on(settings, vault)
+        hand_on(settings, vault)
     settings.emit({"deleted": item}, "Deleted.")
 
 
@@ -255,7 +242,7 @@ def undo(settings: Settings, *, batch: str, yes: bool) -> None:
     settings.confirm("Undo this import?", yes=yes)
     with unlock(settings) as vault:
         undone = vault.undo_import(batch)
-        _hand_on(settings, vault)
+        hand_on(settings, vault)
     settings.emit(
         {"removed": undone.removed, "restored": undone.restored, "kept": undone.kept},
         f"{count(undone.removed, 'item')} removed"

@@ -426,6 +426,18 @@ class RecordStore:
         fields = {} if row.fields is None else parse_object(row.fields)
         return entry_of(row, fields, self.tags(row.ordinal))
 
+    def adopt(self, ordinal: int, into: int, offset: int) -> None:
+        """Every version of a record also becomes one of another, so much further on."""
+        columns = (
+            "schema, fields, source, collected, assurance, changed, valid_from, valid_until, digest"
+        )
+        for table in ("record_versions", "records"):
+            self._conn.execute(
+                f"INSERT INTO record_versions (ordinal, version, {columns})"  # noqa: S608
+                f" SELECT ?, version + ?, {columns} FROM {table} WHERE ordinal = ?",
+                (into, offset, ordinal),
+            )
+
     def _keep(self, ordinal: int) -> None:
         self._conn.execute(
             "INSERT INTO record_versions (ordinal, version, schema, fields, source, collected,"
