@@ -40,7 +40,8 @@ class _Kind(click.Choice[str]):
 @click.option("--save-mapping", metavar="NAME", help="Keep --map for files with this header.")
 @click.option("--describe", type=click.Path(dir_okay=False, exists=True, path_type=Path),
               help="How the archive of a service is read: docs/imports.md.")  # fmt: skip
-@click.option("--about", type=click.Choice(["self", "other"]), help="Whom the data is about.")
+@click.option("--about", type=click.Choice(["self", "other"]),
+              help="Whom all of it is about; else as the file and your vault say.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
 @pass_settings
 def import_(
@@ -160,6 +161,7 @@ def _tell(
         {
             "kind": reading.kind,
             "about": plan.about,
+            **({"people": [*map(list, plan.people)]} if plan.people else {}),
             "added": added,
             "duplicates": duplicates,
             "changed": changed,
@@ -190,7 +192,11 @@ def _tell(
 
 def _known(plan: "ImportPlan") -> list[str]:
     """What is to be said of items that are known by their names elsewhere."""
-    notes = []
+    notes = [
+        f"{who or 'a patient without a name'}: taken for "
+        + ("you (--about other if not)" if whose == "self" else "someone else")
+        for who, whose in plan.people
+    ]
     if plan.older:
         notes.append(f"{count(plan.older, 'part')} older than your items, which stay")
     notes += [

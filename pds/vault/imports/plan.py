@@ -12,12 +12,15 @@ from pds.errors import PdsError
 from pds.vault.records import Bulk, Change, Older, Origin, Records
 from pds.vault.schemas import BUILT_IN, Catalogue, Category, RecordError
 
+from .people import Person, holder
+
 About = Literal["self", "other"]
 
 MAX_PROBLEMS = 1000
 MAX_DRAFTS = 2_000_000
 MAX_SAMPLES = 5
 MAX_NAMES = 200
+MAX_PEOPLE = 20
 _AT_ONCE = 500
 
 _HINT_LEFT_OUT = "The rest of the entry is imported."
@@ -88,7 +91,9 @@ class Findings:
     file is taken for, unless the holder says another. ``assurance`` is what the records are worth:
     ``attested`` where a signature was verified. ``columns`` are those of a table, each with the
     field that it becomes or an empty text. ``words`` are the categories that there are;
-    ``progress`` hears of every thousandth record how many there were.
+    ``progress`` hears of every thousandth record how many there were. ``people`` are those that a
+    file of one or a few persons is about. ``me`` is the holder as the vault knows them; ``told`` is
+    what the holder said of the whole file.
     """
 
     def __init__(
@@ -97,8 +102,13 @@ class Findings:
         *,
         words: Catalogue = BUILT_IN,
         progress: Callable[[int], None] | None = None,
+        me: tuple[Person, ...] = (),
+        told: About | None = None,
     ) -> None:
         self._take = take
+        self._me = me
+        self.told = told
+        self.people: dict[Person, About] = {}
         self._check = words.check
         self._progress = progress
         self._drafts = 0
@@ -123,6 +133,16 @@ class Findings:
             yield
         finally:
             self._member, self._whose = before
+
+    def whose(self, person: Person) -> About | None:
+        """Whose data that of a person in the file is, by what the vault knows of the holder; None
+        where the holder said it for all of the file, or nothing is known."""
+        if self.told is not None:
+            return None
+        likely = [person.is_like(one) for one in self._me]
+        if True in likely:
+            return "self"
+        return "other" if likely and None not in likely else None
 
     def problem(self, line: int, code: str, sentence: str) -> None:
         self.problem_count += 1
@@ -225,7 +245,8 @@ class ImportPlan:
 
     Items known by their names elsewhere: ``changed`` would get another version, ``older`` are newer
     in the vault and stay; ``conflicts`` counts, by their paths, fields that were changed here and
-    there alike, and stay as they are here. ``files`` would be attached.
+    there alike, and stay as they are here. ``files`` would be attached. ``people`` are those that
+    the file is about, in words, and whether each is taken for the holder.
     """
 
     reading: Reading
@@ -238,6 +259,9 @@ class ImportPlan:
     older: int = 0
     conflicts: tuple[tuple[str, int], ...] = ()
     files: int = 0
+    people: tuple[tuple[str, About], ...] = ()
+    me: tuple[Person, ...] = field(default=(), repr=False)
+    told: About | None = None
 
     @property
     def added(self) -> int:
@@ -272,8 +296,9 @@ def make_plan(
     the holder's own.
     """
     preview = _Preview(records)
+    told, me = about, holder(records)
     with preview.sieve:
-        findings = Findings(preview.take, words=words, progress=progress)
+        findings = Findings(preview.take, words=words, progress=progress, me=me, told=told)
         read(findings)
         preview.look()
     about = about or findings.about
@@ -290,6 +315,9 @@ def make_plan(
         older=preview.older,
         conflicts=tuple(sorted(preview.conflicts.items())),
         files=preview.files,
+        people=tuple((who.shown, whose) for who, whose in [*findings.people.items()][:MAX_PEOPLE]),
+        me=me,
+        told=told,
         samples=tuple(draft for drafts in preview.samples.values() for draft in drafts),
         read=read,
     )
@@ -365,6 +393,8 @@ def apply(
                 partial(_add, bulk, attach),
                 words=words,
                 progress=progress,
+                me=plan.me,
+                told=plan.told,
             )
         )
     return Applied(

@@ -307,3 +307,54 @@ def test_a_name_is_of_any_text(name: str, sequence: str, changed: str) -> None:
     if found is not None:
         assert found.follows(found.stamp) is None
         assert len(found.key("contact")) == 16
+
+
+def patient(name: str, born: str, number: int = 1) -> str:
+    return (
+        f'{{"resource":{{"resourceType":"Patient","id":"p{number}","birthDate":"{born}","name":'
+        f'[{{"text":"{name}"}}]}}}},{{"resource":{{"resourceType":"Condition","subject":'
+        f'{{"reference":"Patient/p{number}"}},"code":{{"text":"Cough of {name}"}}}}}}'
+    )
+
+
+def bundle(*entries: str) -> str:
+    return '{"resourceType":"Bundle","entry":[' + ",".join(entries) + "]}"
+
+
+def whose(vault: Vault) -> set[tuple[str, str]]:
+    return {(str(r.fields["display"]), r.about) for r in vault.records("conditions")}
+
+
+def test_a_second_patient_is_somebody_else(imports: Imports) -> None:
+    """The first is the holder; who has another name and birth is not, unless the holder says so."""
+    first = imports.plan(bundle(patient("Minta Anna", "1980-01-01")))
+    assert first.people == (("Minta Anna, born 1980-01-01", "self"),)
+    imports.vault.import_plan(first)
+    plan = imports.plan(bundle(patient("Minta Béla", "2010-05-05")))
+    assert (plan.about, plan.people[0][1]) == ("other", "other")
+    imports.vault.import_plan(plan)
+    assert whose(imports.vault) == {
+        ("Cough of Minta Anna", "self"), ("Cough of Minta Béla", "other"),
+    }  # fmt: skip
+    again = imports.plan(bundle(patient("Anna Maria MINTA", "1980-01-01")))
+    assert again.about == "self"
+    path = imports.vault.plan_import
+    file = Path(imports._folder) / "2"
+    assert path(file, about="self").about == "self"
+
+
+def test_each_patient_of_a_file_is_told_apart(imports: Imports) -> None:
+    """What is about the holder goes to them, the rest to others; of strangers nothing is theirs."""
+    both = bundle(patient("Minta Anna", "1980-01-01"), patient("Minta Béla", "2010-05-05", 2))
+    imports(both)
+    assert {about for _, about in whose(imports.vault)} == {"other"}
+
+
+def test_the_holder_among_the_patients(imports: Imports) -> None:
+    """Known by the contact that the vault has of them."""
+    imports.vault.add("contact", {"name": "Anna Minta", "birthDate": "1980-01-01"})
+    both = bundle(patient("Minta Anna", "1980-01-01"), patient("Minta Béla", "2010-05-05", 2))
+    imports(both)
+    assert whose(imports.vault) == {
+        ("Cough of Minta Anna", "self"), ("Cough of Minta Béla", "other"),
+    }  # fmt: skip
