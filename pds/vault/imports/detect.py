@@ -35,8 +35,12 @@ _BEGINNINGS = (
 _IN_XML = (
     (b"<?OFX", "ofx"),
     (b"<OFX>", "ofx"),
+    (b":CAMT.052.", "camt052"),
     (b":CAMT.053.", "camt053"),
+    (b":CAMT.054.", "camt054"),
+    (b"BKTOCSTMRACCTRPT>", "camt052"),
     (b"BKTOCSTMRSTMT>", "camt053"),
+    (b"BKTOCSTMRDBTCDTNTFCTN>", "camt054"),
 )
 # Beginnings of what people will try, so that the refusal can name it.
 _OTHERS = (
@@ -53,7 +57,9 @@ _READERS: Mapping[str, Callable[[Source], Read]] = {
     "vcard": vcard_reader,
     "icalendar": icalendar_reader,
     "ofx": ofx_reader,
+    "camt052": camt_reader,
     "camt053": camt_reader,
+    "camt054": camt_reader,
     "fhir": fhir_reader,
     "jsonld": schema_org_reader,
 }
@@ -63,7 +69,9 @@ KINDS: Mapping[str, str] = {
     "csv": "a table (CSV)",
     "icalendar": "a calendar (iCalendar)",
     "ofx": "statements of a bank (OFX)",
+    "camt052": "reports of a bank on a day that is not over (camt.052)",
     "camt053": "statements of a bank (camt.053)",
+    "camt054": "notifications of a bank (camt.054)",
     "fhir": "health records (FHIR, JSON)",
     "archive": "the archive of a large service, or a file of one (ZIP, JSON)",
     "jsonld": "things of schema.org (JSON-LD)",
