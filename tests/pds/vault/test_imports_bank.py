@@ -418,7 +418,7 @@ def test_an_entry_twice_in_a_statement_is_one(records: Records) -> None:
     assert plan.counts["payments"] == 2
 
 
-# --- the rest of the family ------------------------------------------------------------------------
+# --- the rest of the family -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
