@@ -57,12 +57,13 @@ def import_(
 ) -> None:
     """Import a file, e.g.: pds data import takeout.zip --dry-run
 
-    Contacts (vCard), a calendar (iCalendar), statements of a bank (OFX, camt.053), health records
-    (FHIR), the archive of a large service (ZIP), things of schema.org (JSON-LD), credentials of
-    others, or a table (CSV).
+    Contacts (vCard), a calendar (iCalendar), statements of a bank (OFX, camt.052 to 054), health
+    records (FHIR), mail (mbox), the archive of a large service (ZIP), things of schema.org
+    (JSON-LD), credentials of others, or a table (CSV).
     What is good goes in; what is not is listed with its place.
 
-    The same file again adds nothing. 'pds data undo' takes an import back.
+    The same file again adds nothing; a card or an event that changed is a new version of its item.
+    'pds data undo' takes an import back.
     """
     columns = _columns(mapping)
     if save_mapping is not None and not columns:
