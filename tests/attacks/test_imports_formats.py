@@ -410,7 +410,7 @@ def pictured(*values: bytes) -> Reading:
     return collect("vcard", vcard_reader(card + good))
 
 
-def test_attack_64_pictures_that_are_too_large() -> None:
+def test_attack_63_pictures_that_are_too_large() -> None:
     """In one line, folded, or many of them: the card goes in without, and what follows it too."""
     jpeg = b"/9j/" + b"A" * 3_000_000
     folded = b"\r\n ".join(jpeg[n : n + 60] for n in range(0, len(jpeg), 60))
@@ -425,7 +425,7 @@ def test_attack_64_pictures_that_are_too_large() -> None:
     assert many.problem_count >= 10
 
 
-def test_attack_64_pictures_that_are_none() -> None:
+def test_attack_63_pictures_that_are_none() -> None:
     """Programs, pages, addresses: none is kept, none is fetched, none is an error."""
     for value in (
         b";ENCODING=b:TVqQAAMAAAAEAAAA",

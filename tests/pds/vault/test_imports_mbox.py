@@ -73,7 +73,7 @@ def test_strange_heads(head: str, kept: JsonObject | None) -> None:
         assert [d.fields for d in reading.drafts] == [{"kind": "email"} | kept]
 
 
-def test_attack_long_heads_and_lines() -> None:
+def test_attack_63_long_heads_and_lines() -> None:
     """A head without an end, a line of megabytes: one message is lost, none of the others."""
     start = b"From a Fri Jan 02 10:00:00 2026\n"
     good = start + b"Subject: Good\n\n" + b"x" * 5_000_000 + b"\n\n"
