@@ -9,12 +9,14 @@ import click
 from pds.cli import attachments, find
 from pds.cli.categories import category as own_category
 from pds.cli.changes import changes_reach, reaches
+from pds.cli.duplicates import duplicates, merge
 from pds.cli.fields import fields as fields_command
 from pds.cli.fields import read, shape
 from pds.cli.find import whole_id
 from pds.cli.imports import import_, mapping
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.records import as_json, card, line
+from pds.cli.restaging import hand_on
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from pds.vault.records import Validity
-    from pds.vault.service import Vault
 
 
 @click.group()
@@ -43,6 +44,8 @@ for command in (
     data.add_command(command)
 data.add_command(import_)
 data.add_command(mapping)
+data.add_command(duplicates)
+data.add_command(merge)
 for verb in (attachments.attach, attachments.list_, attachments.save, attachments.detach):
     data.add_command(verb)
 
@@ -136,7 +139,7 @@ def edit(
             validity = _validity(valid_from or held.start, valid_until or held.end)
         schema = words.schema_of(before.category)
         record = vault.edit(item, shape(typed, schema), validity=validity)
-        told = _hand_on(settings, vault)
+        told = hand_on(settings, vault)
         shared = changes_reach(vault, before, record)
     settings.emit(
         as_json(record)
@@ -150,22 +153,6 @@ def edit(
     )
     for row in shared:
         settings.say(reaches(row))
-
-
-def _hand_on(settings: Settings, vault: "Vault") -> int:
-    """Stage what changed and send it; a relay that is away only delays it."""
-    if vault.status().restoring:
-        return 0
-    told = vault.restage()
-    if told:
-        report = vault.push()
-        settings.say(
-            f"The new version is at the relay for {count(told, 'grant')} that follow changes."
-            if report.complete
-            else f"The new version waits to be sent for {count(told, 'grant')}: run 'pds sync' "
-            "when the relay is back."
-        )
-    return told
 
 
 @data.command()
@@ -191,7 +178,7 @@ def delete(settings: Settings, *, item: str, yes: bool) -> None:
     with unlock(settings) as vault:
         item = whole_id(vault, item)
         vault.delete(item)
-        _hand_on(settings, vault)
+        hand_on(settings, vault)
     settings.emit({"deleted": item}, "Deleted.")
 
 
@@ -200,13 +187,15 @@ def delete(settings: Settings, *, item: str, yes: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_settings
 def undo(settings: Settings, *, batch: str, yes: bool) -> None:
-    """Undo an import: its items go, unless they were corrected since."""
+    """Undo an import: its items go, unless they were corrected since; those that it changed are
+    again what they were."""
     settings.confirm("Undo this import?", yes=yes)
     with unlock(settings) as vault:
         undone = vault.undo_import(batch)
-        _hand_on(settings, vault)
+        hand_on(settings, vault)
     settings.emit(
-        {"removed": undone.removed, "kept": undone.kept},
+        {"removed": undone.removed, "restored": undone.restored, "kept": undone.kept},
         f"{count(undone.removed, 'item')} removed"
+        + (f", {undone.restored} restored" if undone.restored else "")
         + (f", {undone.kept} kept: corrected since the import." if undone.kept else "."),
     )

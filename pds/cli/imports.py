@@ -40,7 +40,8 @@ class _Kind(click.Choice[str]):
 @click.option("--save-mapping", metavar="NAME", help="Keep --map for files with this header.")
 @click.option("--describe", type=click.Path(dir_okay=False, exists=True, path_type=Path),
               help="How the archive of a service is read: docs/imports.md.")  # fmt: skip
-@click.option("--about", type=click.Choice(["self", "other"]), help="Whom the data is about.")
+@click.option("--about", type=click.Choice(["self", "other"]),
+              help="Whom all of it is about; else as the file and your vault say.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
 @pass_settings
 def import_(
@@ -56,12 +57,13 @@ def import_(
 ) -> None:
     """Import a file, e.g.: pds data import takeout.zip --dry-run
 
-    Contacts (vCard), a calendar (iCalendar), statements of a bank (OFX, camt.053), health records
-    (FHIR), the archive of a large service (ZIP), things of schema.org (JSON-LD), credentials of
-    others, or a table (CSV).
+    Contacts (vCard), a calendar (iCalendar), statements of a bank (OFX, camt.052 to 054), health
+    records (FHIR), mail (mbox), the archive of a large service (ZIP), things of schema.org
+    (JSON-LD), credentials of others, or a table (CSV).
     What is good goes in; what is not is listed with its place.
 
-    The same file again adds nothing. 'pds data undo' takes an import back.
+    The same file again adds nothing; a card or an event that changed is a new version of its item.
+    'pds data undo' takes an import back.
     """
     columns = _columns(mapping)
     if save_mapping is not None and not columns:
@@ -138,6 +140,7 @@ def _tell(
     reading = plan.reading
     added = plan.added if applied is None else applied.added
     duplicates = plan.duplicates if applied is None else applied.duplicates
+    changed = plan.changed if applied is None else applied.changed
     batch = None if applied is None else applied.batch
     problems = [
         {
@@ -152,14 +155,19 @@ def _tell(
         *reading.assumptions,
         *(f"not kept: {name} ({count(n, 'value')})" for name, n in reading.left_out),
     ]
+    notes += _known(plan)
     columns = [{"column": name, "field": path} for name, path in reading.columns if applied is None]
     verb = "would be added" if applied is None else "added"
     settings.emit(
         {
             "kind": reading.kind,
             "about": plan.about,
+            **({"people": [*map(list, plan.people)]} if plan.people else {}),
             "added": added,
             "duplicates": duplicates,
+            "changed": changed,
+            "older": plan.older,
+            "conflicts": dict(plan.conflicts),
             "batch": batch,
             "counts": plan.counts,
             "problems": problems,
@@ -168,6 +176,7 @@ def _tell(
             **({"columns": columns} if columns else {}),
         },
         f"{count(added, 'item')} {verb}"
+        + (f", {changed} changed" if changed else "")
         + (f", {duplicates} there already" if duplicates else "")
         + (f"; {count(reading.problem_count, 'problem')}:" if problems else ".")
         + "".join(f"\n  {_place(p)}: {p['message']}  [{p['code']}]" for p in problems)
@@ -180,6 +189,24 @@ def _tell(
         + ("".join(f"\n  {n} {name}" for name, n in plan.counts.items()) if not applied else "")
         + (f"\nUndo with: pds data undo {batch}" if batch else ""),
     )
+
+
+def _known(plan: "ImportPlan") -> list[str]:
+    """What is to be said of items that are known by their names elsewhere."""
+    notes = [
+        f"{who or 'a patient without a name'}: taken for "
+        + ("you (--about other if not)" if whose == "self" else "someone else")
+        for who, whose in plan.people
+    ]
+    if plan.older:
+        notes.append(f"{count(plan.older, 'part')} older than your items, which stay")
+    notes += [
+        f"{path}: you changed it in {count(n, 'item')}, and the file did too; yours stays"
+        for path, n in plan.conflicts
+    ]
+    if plan.files:
+        notes.append(f"{count(plan.files, 'picture')} for new and changed items")
+    return notes
 
 
 def _place(problem: dict[str, Any]) -> str:

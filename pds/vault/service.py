@@ -35,6 +35,7 @@ from pds.vault import (
     decide,
     files,
     hosting,
+    mergers,
     outbox,
     rotation,
     salvage,
@@ -76,6 +77,8 @@ from pds.vault.keyslots import Argon2Params, DataKey, Keep
 from pds.vault.opening import open_folder
 from pds.vault.outbox import PushReport
 from pds.vault.records import ALWAYS, Page, Query, Record, Undone, Validity
+from pds.vault.records.lookalikes import Lookalikes
+from pds.vault.records.merging import Merger
 from pds.vault.rehearsal import Rehearsal, rehearse
 from pds.vault.relation import Company, Relation, find_companies, relation
 from pds.vault.report import SyncReport
@@ -618,8 +621,19 @@ class Vault:
         """Carry out a plan: one batch, one transaction."""
         with self._ctx.transaction():
             records = self._ctx.records
-            applied = apply(plan, records, words=records.catalogue(), progress=progress)
-            self._ctx.log("imported", applied.batch or "", {"added": applied.added})
+            applied = apply(
+                plan,
+                records,
+                words=records.catalogue(),
+                progress=progress,
+                attach=lambda item, file: self._ctx.attachments.attach_bytes(
+                    item, file.data, file.name
+                ),
+            )
+            detail: JsonObject = {"added": applied.added}
+            if applied.changed:
+                detail["changed"] = applied.changed
+            self._ctx.log("imported", applied.batch or "", detail)
         records.tidy()
         return applied
 
@@ -644,12 +658,17 @@ class Vault:
 
     def undo_import(self, batch: str) -> Undone:
         """Take an import back with its attachments; items that were corrected since, or were given
-        another attachment, are kept."""
+        another attachment, are kept. Items that it changed are again what they were before."""
+        if mergers.is_merger(self._ctx, batch):
+            return mergers.split(self._ctx, batch)
         with self._ctx.transaction():
             kept = self._ctx.attachments.with_more(batch) | Survey(self._ctx.conn).corrected(batch)
             # Not by the number of versions: an archive brings items with all of theirs.
             undone = self._ctx.records.undo_batch(batch, edited=True, kept=kept)
-            self._ctx.log("import undone", batch, {"removed": undone.removed})
+            detail: JsonObject = {"removed": undone.removed}
+            if undone.restored:
+                detail["restored"] = undone.restored
+            self._ctx.log("import undone", batch, detail)
         return undone
 
     def records(
@@ -705,6 +724,23 @@ class Vault:
             record = self._ctx.records.edit(record_id, changes, validity=validity)
             self._ctx.log("edited", record_id, {"version": record.version})
         return record
+
+    def duplicates(self, category: str | None = None, *, limit: int = 50) -> list[Lookalikes]:
+        """Items that look like one, with the reasons. RecordError ``data.no_duplicates`` for a
+        category in which none are looked for."""
+        return mergers.find(self._ctx, category, limit=limit)
+
+    def plan_merger(
+        self, keep: str, others: Sequence[str], *, take: Mapping[str, str] | None = None
+    ) -> Merger:
+        """What several items would say as one; nothing is written. ``take`` names, by field or
+        under an empty name, the item whose value is taken where they contradict. Raises
+        RecordError as ``records.merging``."""
+        return mergers.plan(self._ctx, keep, others, take=take or {})
+
+    def merge(self, plan: Merger) -> str:
+        """Carry it out; returns what ``undo_import`` takes it back by."""
+        return mergers.merge(self._ctx, plan)
 
     def history(self, record_id: str) -> list[Record]:
         return self._ctx.records.history(record_id)

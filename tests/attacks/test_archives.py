@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from pds.db import Migration, migrate, open_plain
+from pds.db import migrate, open_plain
+from pds.vault.files import MIGRATIONS
 from pds.vault.imports import ImportFailed, apply, archive
 from pds.vault.records import Records
-from pds.vault.store.record_index import INDEX_SQL
-from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 from tests.importing import Reading, make_plan, read, zip_of, zipped
 
 ARCHIVES = Path(__file__).parents[1] / "fixtures" / "import" / "archives"
@@ -32,7 +31,7 @@ def records() -> Iterator[Records]:
     conn = open_plain(":memory:")
     migrate(
         conn,
-        [Migration(1, RECORDS_SQL), Migration(2, RECORDS_IN_TIME_SQL + INDEX_SQL)],
+        MIGRATIONS,
         application_id=7,
     )
     yield Records(conn, clock=lambda: datetime(2026, 11, 21, tzinfo=UTC))

@@ -21,6 +21,7 @@ from pds.vault.imports import (
     json_stream,
     ofx_reader,
     ofx_tags,
+    vcard_reader,
     xml_stream,
 )
 from tests.importing import Reading, collect, read
@@ -397,3 +398,44 @@ def test_attack_63_where_a_chunk_ends(
     cut = read(path)
     assert [(d.line, d.fields) for d in cut.drafts] == [(d.line, d.fields) for d in whole.drafts]
     assert (cut.problems, cut.left_out) == (whole.problems, whole.left_out)
+
+
+# --- pictures in cards ----------------------------------------------------------------------------
+
+
+def pictured(*values: bytes) -> Reading:
+    lines = b"".join(b"PHOTO" + value + b"\r\n" for value in values)
+    card = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Good\r\n" + lines + b"END:VCARD\r\n"
+    good = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Good\r\nEND:VCARD\r\n"
+    return collect("vcard", vcard_reader(card + good))
+
+
+def test_attack_63_pictures_that_are_too_large() -> None:
+    """In one line, folded, or many of them: the card goes in without, and what follows it too."""
+    jpeg = b"/9j/" + b"A" * 3_000_000
+    folded = b"\r\n ".join(jpeg[n : n + 60] for n in range(0, len(jpeg), 60))
+    for value in (jpeg, folded):
+        reading = pictured(b";ENCODING=b:" + value)
+        assert good(reading) == 2
+        assert codes(reading) == [(4, "vcard.picture")]
+        assert [len(d.files) for d in reading.drafts] == [0, 0]
+    many = pictured(*[b";ENCODING=b:/9j/" + b"A" * 1_000_000] * 20)
+    assert good(many) == 2
+    assert 0 < len(many.drafts[0].files) <= 5
+    assert many.problem_count >= 10
+
+
+def test_attack_63_pictures_that_are_none() -> None:
+    """Programs, pages, addresses: none is kept, none is fetched, none is an error."""
+    for value in (
+        b";ENCODING=b:TVqQAAMAAAAEAAAA",
+        b";ENCODING=b:PHN2Zz48c2NyaXB0Pjwvc3ZnPg==",
+        b";VALUE=uri:file:///etc/passwd",
+        b":data:image/svg+xml;base64,PHN2Zz4=",
+        b":data:image/png;base64,%%%",
+        b";ENCODING=b:",
+        b";ENCODING=QUOTED-PRINTABLE:=FF=D8=FF",
+    ):
+        reading = pictured(value)
+        assert good(reading) == 2
+        assert [d.files for d in reading.drafts] == [(), ()]

@@ -75,8 +75,10 @@ from pds.vault.imports import (
     camt_reader,
     fhir_reader,
     icalendar_reader,
+    mbox_reader,
     ofx_reader,
 )
+from pds.vault.imports.pictures import picture
 from pds.vault.imports.plan import Read
 from pds.vault.kit import kit_secret
 from pds.vault.schemas import NAMES, Catalogue, RecordError, check, parse_path
@@ -675,6 +677,12 @@ def _vault() -> dict[str, Target]:
         ),
         "attachments_run": _target(_attachments_run, AttachmentError, sealed.getvalue()),
         "camt053": _target(_import(camt_reader), ImportFailed, *statements),
+        "mbox": _target(
+            _import(mbox_reader),
+            ImportFailed,
+            b"From a Fri Jan 02 10:00:00 2026\nSubject: =?utf-8?Q?K=C3=A1?=\nTo: A <a@x>, b\n\nx\n",
+        ),
+        "picture": _target(picture, (), b"iVBORw0KGgo=", b"/9j/4A=="),
         "csv": _target(read_csv, ImportFailed, *tables),
         "fhir": _target(_import(fhir_reader), ImportFailed, *health),
         "icalendar": _target(_import(icalendar_reader), ImportFailed, *calendars),

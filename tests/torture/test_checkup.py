@@ -29,10 +29,10 @@ BROUGHT_BACK = {
     " FROM record_index WHERE record_index MATCH '\"_\"' AND ~rowid & 1073741823 ="
     " (SELECT ordinal FROM records WHERE id = :edited)": "does not fit the items",
     "INSERT INTO record_index (record_index, rowid, words) SELECT 'delete', rowid, 'canary'"
-    " FROM record_index WHERE record_index MATCH 'canary' AND rowid & 1073741823 ="
+    " FROM record_index WHERE record_index MATCH 'canary' AND ~rowid & 1073741823 ="
     " (SELECT ordinal FROM records WHERE id = :edited)": "does not fit the items",
     "INSERT INTO record_index (rowid, words) SELECT rowid, 'stranger'"
-    " FROM record_index WHERE record_index MATCH 'canary' AND rowid & 1073741823 ="
+    " FROM record_index WHERE record_index MATCH 'canary' AND ~rowid & 1073741823 ="
     " (SELECT ordinal FROM records WHERE id = :edited)": "does not fit the items",
     "UPDATE record_index_data SET block = zeroblob(length(block)) WHERE id > 10":
         "fts5: corruption found",

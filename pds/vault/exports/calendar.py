@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 
 from did.json import JsonObject
+from pds.vault.records.origins import ITEM
 
 from .lines import escaped, line
 from .tables import text_of
@@ -45,6 +46,8 @@ _WORDS = (
 )
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RULE = re.compile(r"[A-Z]+=[A-Za-z0-9,+\-]+(?:;[A-Z]+=[A-Za-z0-9,+\-]+)*")
+_BEFORE = re.compile(r"[+-]?P[0-9TWDHMS]{2,20}")
+_MAILBOX = re.compile(r"(?:([^<>\"\r\n]*) <)?([^<>\s\",;:]+@[^<>\s\",;:]+)>?")
 _NUMBER = re.compile(r"-?[0-9]{1,3}(?:\.[0-9]{1,15})?")
 
 
@@ -66,6 +69,7 @@ def event(record_id: str, changed: str, fields: JsonObject) -> bytes:
     stamp = changed.replace("-", "").replace(":", "")
     uid = _first(fields, ("uid",)) or record_id
     out = [line("BEGIN", "VEVENT"), line("UID", escaped(uid)), line("DTSTAMP", stamp)]
+    out += [line(ITEM, record_id), line("LAST-MODIFIED", stamp)]
     out += times.values()
     seconds = _first(fields, ("duration",))
     if "DTEND" not in times and seconds.isascii() and seconds.isdigit():
@@ -79,6 +83,9 @@ def event(record_id: str, changed: str, fields: JsonObject) -> bytes:
     categories = ",".join(map(escaped, _texts(fields, ("categories",))))
     if categories:
         out.append(line("CATEGORIES", categories))
+    for person in _texts(fields, ("organizer",)):
+        out.append(_person("ORGANIZER", person))
+    out += (_person("ATTENDEE", person) for person in _texts(fields, ("attendees",)))
     for name, key, words in _WORDS:
         word = words.get(_first(fields, (key,)))
         if word is not None:
@@ -89,6 +96,11 @@ def event(record_id: str, changed: str, fields: JsonObject) -> bytes:
     url = _first(fields, ("url",))
     if re.fullmatch(r"https?://\S+", url, re.IGNORECASE):
         out.append(line("URL", url))
+    for before in _texts(fields, ("reminders",)):
+        if _BEFORE.fullmatch(before):
+            # An alarm without a text (§3.6.6): there is none to give.
+            out += [line("BEGIN", "VALARM"), line("ACTION", "AUDIO"), line("TRIGGER", before)]
+            out.append(line("END", "VALARM"))
     out.append(line("END", "VEVENT"))
     return b"".join(out)
 
@@ -103,6 +115,15 @@ def _texts(fields: JsonObject, keys: Iterable[str]) -> list[str]:
     return [text for text in found if isinstance(text, str)]
 
 
+def _person(name: str, text: str) -> bytes:
+    """``Anna <anna@person.example>``, an address or a name (§3.8.4.1 wants an address)."""
+    match = _MAILBOX.fullmatch(text)
+    said = text if match is None else match[1]
+    address = "invalid:nomail" if match is None else f"mailto:{match[2]}"
+    common = "" if not said else ';CN="' + " ".join(said.replace('"', "'").split()) + '"'
+    return line(name + common, address)
+
+
 def _zone(name: str) -> tzinfo | None:
     if not re.fullmatch(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*", name):
         return None
@@ -110,7 +131,7 @@ def _zone(name: str) -> tzinfo | None:
 
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):  # one that is not known, or a folder of zones
+    except (KeyError, OSError, ValueError):  # one that is not known, or a folder of zones
         return None
 
 

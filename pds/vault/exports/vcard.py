@@ -6,6 +6,7 @@ A card has what a card can hold; tax numbers and versions are in the JSON-LD.
 import re
 
 from did.json import Json, JsonObject
+from pds.vault.records.origins import ITEM
 
 from .lines import escaped, line
 
@@ -14,6 +15,11 @@ _ADDRESS = (
     "postOfficeBoxNumber", "", "streetAddress", "addressLocality", "addressRegion", "postalCode",
     "addressCountry",
 )  # fmt: skip
+_TEXTS = (
+    ("TITLE", "jobTitle"), ("ROLE", "role"), ("TZ", "timezone"), ("BIRTHPLACE", "birthPlace"),
+    ("KIND", "kind"),
+)  # fmt: skip
+_SEXES = {"male": "M", "female": "F", "other": "O", "none": "N"}
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})|--([0-9]{2})-([0-9]{2})|[0-9]{4}(-[0-9]{2})?")
 # Property, its parameters, the primary field and the list beside it.
 _MULTIPLE = (
@@ -23,10 +29,11 @@ _MULTIPLE = (
 )
 
 
-def card(record_id: str, changed: str, fields: JsonObject) -> bytes:
-    """One card for one contact."""
+def card(record_id: str, changed: str, fields: JsonObject, *, uid: str = "") -> bytes:
+    """One card for one contact; ``uid`` is what it is called where it came from."""
     out = [line("BEGIN", "VCARD"), line("VERSION", "4.0")]
-    out.append(line("UID;VALUE=text", escaped(record_id)))
+    out.append(line("UID;VALUE=text", escaped(uid or record_id)))
+    out.append(line(ITEM, record_id))
     out.append(line("REV", changed.replace("-", "").replace(":", "")))
     # §6.2.1: a card without a name is none; what stands in for one is not a field of the record.
     names = (fields.get(key) for key in ("name", "organization", "email", "telephone"))
@@ -55,7 +62,19 @@ def card(record_id: str, changed: str, fields: JsonObject) -> bytes:
     if "organization" in fields or "organizationUnit" in fields:
         units = [escaped(_text(fields, key)) for key in ("organization", "organizationUnit")]
         out.append(line("ORG", ";".join(units).rstrip(";") if units[1] == "" else ";".join(units)))
-    _put(out, "TITLE", _text(fields, "jobTitle"))
+    for name, key in _TEXTS:
+        _put(out, name, _text(fields, key))
+    for name, key in (("ANNIVERSARY", "anniversary"), ("DEATHDATE", "deathDate")):
+        day = _text(fields, key)
+        if _DATE.fullmatch(day):
+            out.append(line(name, _compact(day) if len(day) == 10 or day[:2] == "--" else day))
+    sex = _text(fields, "gender")
+    if sex:
+        out.append(line("GENDER", _SEXES.get(sex, ";" + escaped(sex))))
+    for name, key in (("IMPP", "messengers"), ("LANG", "languages"), ("RELATED", "related")):
+        text = ";VALUE=text" if name == "RELATED" else ""
+        texts = (value for value in _list(fields, key) if isinstance(value, str))
+        out += (line(f"{name}{text}", escaped(value)) for value in texts)
     groups = [escaped(text) for text in _list(fields, "groups") if isinstance(text, str)]
     if groups:
         out.append(line("CATEGORIES", ",".join(groups)))

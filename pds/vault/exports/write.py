@@ -17,6 +17,7 @@ from pds.vault.attachments import Damaged
 from pds.vault.context import Context
 from pds.vault.schemas import RecordError
 from pds.vault.store.exports import ExportStore
+from pds.vault.store.origins import OriginStore
 from pds.vault.store.records import RecordStore, Row
 from pds.vault.store.survey import Survey
 
@@ -145,6 +146,7 @@ class _Export:
         self._store = store
         self._progress = progress
         self._versions = RecordStore(ctx.conn)
+        self._origins = OriginStore(ctx.conn)
         self._words = ctx.records.catalogue()
         self._listed: list[pages.Listed] = []
         self._files: list[tuple[str, str]] = []
@@ -212,7 +214,8 @@ class _Export:
 
     def _cards(self) -> Iterator[bytes]:
         for row in self._store.live(CONTACTS):
-            yield vcard.card(row.id, row.changed, parse_object(row.fields or "{}"))
+            uid = self._origins.names([row.ordinal]).get(row.ordinal, "")
+            yield vcard.card(row.id, row.changed, parse_object(row.fields or "{}"), uid=uid)
 
     def _events(self) -> Iterator[bytes]:
         yield calendar.BEGIN

@@ -21,6 +21,7 @@ from .detect import KINDS, detect, reader
 from .fhir import fhir_reader
 from .icalendar import icalendar_reader
 from .mappings import SavedMapping, remove_mapping, save_mapping, saved_mappings
+from .mbox import mbox_reader
 from .ofx import ofx_reader
 from .plan import (
     Applied,
@@ -58,6 +59,7 @@ __all__ = [
     "icalendar_reader",
     "inspect_csv",
     "make_plan",
+    "mbox_reader",
     "ofx_reader",
     "reader",
     "remove_mapping",

@@ -1,4 +1,5 @@
-"""Statements of banks: from camt.053 (ISO 20022) to payments and accounts.
+"""Statements of banks: from camt.053 (ISO 20022) to payments and accounts; reports of the day
+(camt.052) and notifications (camt.054) likewise, which say the same with other names around it.
 
 All versions from 001.02 on: what they name differently is looked for under each name. An entry
 that holds several transactions becomes as many payments; one that only counts them, one. The
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from did.json import JsonObject
+from pds.vault.records import Origin
 
 from .amounts import plain_decimal
 from .moments import day, moment
@@ -23,7 +25,15 @@ from .xml_stream import Broken, read_xml
 MAX_VALUES = 2000
 
 _DECLARED = re.compile(rb"<\?xml[^>]{1,100}encoding=[\"']([A-Za-z0-9._-]{1,40})[\"']")
-_ROOT = ["Document", "BkToCstmrStmt", "Stmt"]
+# The report of a day that is not over (camt.052), the statement (053), the notification (054).
+_ROOTS = (
+    ["Document", "BkToCstmrAcctRpt", "Rpt"],
+    ["Document", "BkToCstmrStmt", "Stmt"],
+    ["Document", "BkToCstmrDbtCdtNtfctn", "Ntfctn"],
+)
+_TOPS = frozenset(root[2] for root in _ROOTS)
+# The balance at the end, or the one so far.
+_BOOKED, _AVAILABLE = ("CLBD", "ITBD"), ("CLAV", "ITAV")
 _STATUS = {"BOOK": "booked", "PDNG": "pending"}
 _ACCOUNTS = {"CACC": "current", "TRAN": "current", "SVGS": "savings", "LOAN": "loan"}
 # The family of a bank transaction code, and the part of one that says more.
@@ -43,10 +53,11 @@ _SILENT = (
 
 
 def camt_reader(data: bytes | Path | Source) -> Read:
-    """How a statement is read, of any length.
+    """How a statement, a report or a notification is read, of any length.
 
     Each transaction becomes one ``payments`` record, each statement one of ``accounts`` with its
-    closing balance. ``line`` is where the entry or transaction begins.
+    closing balance, or the one so far; a notification alone says nothing of the account. ``line``
+    is where the entry or transaction begins.
 
     Problems: ``camt.broken`` ends the reading, ``camt.amount``, ``camt.date``,
     ``camt.too_large`` one transaction; ``import.field`` leaves out a part of one.
@@ -125,12 +136,12 @@ class _CamtReader:
         path = self._path
         path.append(name)
         depth = len(path)
-        if path == _ROOT:
+        if path in _ROOTS:
             self.seen, self._account_done, self._balances = True, False, {}
             self._statement = self._unit = _Unit(line, depth)
-        elif depth == 4 and path[:3] == _ROOT and name == "Bal":
+        elif depth == 4 and path[:3] in _ROOTS and name == "Bal":
             self._unit = _Unit(line, depth)
-        elif depth == 4 and path[:3] == _ROOT and name == "Ntry":
+        elif depth == 4 and path[:3] in _ROOTS and name == "Ntry":
             self._account()
             self._entry = self._unit = _Unit(line, depth)
             self._held, self._transactions = None, 0
@@ -170,7 +181,7 @@ class _CamtReader:
             elif not self._transactions:
                 self._payment(None)
             self._entry = self._held = None
-        elif name == "Stmt":
+        elif name in _TOPS:
             self._account()
             self._unit = None
 
@@ -178,7 +189,7 @@ class _CamtReader:
 
     def _balance(self, unit: _Unit) -> None:
         code = unit.look("Tp/CdOrPrtry/Cd")
-        if code not in ("CLBD", "CLAV"):
+        if code not in (*_BOOKED, *_AVAILABLE):
             return
         amount = _signed(unit.look("Amt"), unit.look("CdtDbtInd"))
         if not amount:
@@ -193,8 +204,8 @@ class _CamtReader:
             return
         self._account_done = True
         said = self._statement
-        balance, currency, time = self._balances.get("CLBD", ("", "", ""))
-        available, _, at = self._balances.get("CLAV", ("", "", ""))
+        balance, currency, time = self._balance_of(_BOOKED)
+        available, _, at = self._balance_of(_AVAILABLE)
         fields: JsonObject = {
             "kind": _ACCOUNTS.get(said.look("Acct/Tp/Cd"), ""),
             "company": self._bank(),
@@ -209,8 +220,12 @@ class _CamtReader:
         }
         if said.too_large:
             self._findings.problem(said.line, "camt.too_large", "The account has too many values.")
-        elif fields["number"] or fields["balance"]:
+        elif fields["balance"] or (fields["number"] and self._path[2:3] != ["Ntfctn"]):
             self._findings.draft("accounts", _filled(fields), line=said.line, entry="statement")
+
+    def _balance_of(self, codes: tuple[str, ...]) -> tuple[str, str, str]:
+        found = (self._balances[code] for code in codes if code in self._balances)
+        return next(found, ("", "", ""))
 
     def _payment(self, own: _Unit | None, *, of_many: int = 0) -> None:
         """A payment from a transaction of the open entry, or from the entry alone. ``of_many`` is
@@ -266,7 +281,14 @@ class _CamtReader:
         for path in {**unit.texts, **({} if of_many else entry.texts)}:
             if not path.startswith(_SILENT) and not path.endswith("@Ccy"):
                 self._findings.leave_out(path)
-        self._findings.draft("payments", _filled(fields), line=unit.line, entry="transaction")
+        named = self._reference(own, entry, of_many, numbers=False)
+        self._findings.draft(
+            "payments",
+            _filled(fields),
+            line=unit.line,
+            entry="transaction",
+            origin=Origin.of("camt", self._own(), named, str(fields["bookingDate"]), signed),
+        )
 
     def _original(self, unit: _Unit, entry: _Unit, currency: str) -> JsonObject:
         """The amount in the money in which it was ordered, where that is another."""
@@ -320,11 +342,14 @@ class _CamtReader:
             "card": card[-4:],
         }  # fmt: skip
 
-    def _reference(self, own: _Unit | None, entry: _Unit, of_many: int) -> str:
-        """The bank's own reference; of several transactions that have but one, with a number."""
+    def _reference(
+        self, own: _Unit | None, entry: _Unit, of_many: int, *, numbers: bool = True
+    ) -> str:
+        """The bank's own reference; of several transactions that have but one, with a number.
+        Without ``numbers`` not the number of the entry, which another statement may give again."""
         if own is not None and (found := own.look("Refs/AcctSvcrRef", "Refs/TxId")):
             return found
-        found = entry.look("AcctSvcrRef", "NtryRef")
+        found = entry.look("AcctSvcrRef", "NtryRef") if numbers else entry.look("AcctSvcrRef")
         return f"{found}/{of_many}" if found and of_many else found
 
     def _own(self) -> str:

@@ -12,6 +12,8 @@ from typing import BinaryIO
 from .text import legacy_encoding
 
 MAX_LINE_BYTES = 131_072
+# A picture of two MiB in base64, with its name.
+MAX_PICTURE_LINE = 2_900_000
 _CHUNK = 65_536
 _BOM = b"\xef\xbb\xbf"
 
@@ -97,14 +99,16 @@ def _caret(match: re.Match[str]) -> str:
 
 
 def logical_lines(
-    stream: BinaryIO, *, bulky: frozenset[bytes]
+    stream: BinaryIO, *, bulky: frozenset[bytes], pictures: frozenset[bytes] = frozenset()
 ) -> Iterator[tuple[int, bytes, bool]]:
     """Undo folding (RFC 6350 §3.2), soft line ends of quoted-printable, and the unmarked ones of
-    base64. Yields the first line's number, the line, and whether it went beyond the limit."""
+    base64. Yields the first line's number, the line, and whether it went beyond the limit, which
+    is a higher one for ``pictures``. Of the ``bulky`` ones nothing but the name is kept."""
     parts: list[bytes] = []
     start = size = 0
+    limit = MAX_LINE_BYTES
     too_long = keep = quoted = base64 = False
-    for number, physical in _lines(stream):
+    for number, physical in _lines(stream, longest=MAX_PICTURE_LINE if pictures else None):
         line = physical
         is_end = line[:4].upper() == b"END:"
         soft = bool(parts) and quoted and parts[-1].endswith(b"=") and not is_end
@@ -116,7 +120,9 @@ def logical_lines(
             else:
                 line = line[1:] if folded else line
             size += len(line)
-            too_long = too_long or (keep and size > MAX_LINE_BYTES)
+            if keep and not too_long and size > limit:
+                too_long = True
+                del parts[1:]  # of a picture that is too large not even the part that was read
             if keep and not too_long:
                 parts.append(line)
             elif quoted:
@@ -130,29 +136,42 @@ def logical_lines(
         head = line[:1000].partition(b":")[0].upper()
         name = head.partition(b";")[0].rpartition(b".")[2]
         keep = name not in bulky
+        limit = MAX_PICTURE_LINE if name in pictures else MAX_LINE_BYTES
         quoted = b"QUOTED-PRINTABLE" in head
         base64 = b"BASE64" in head or b"ENCODING=B" in head
         start, size = number, len(line)
-        too_long = keep and size > MAX_LINE_BYTES
+        too_long = keep and size > limit
         parts = [line if keep and not too_long else head + b":" + (line[-1:] if quoted else b"")]
     if parts:
         yield start, b"".join(parts), too_long
 
 
-def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _lines(stream: BinaryIO, *, longest: int | None = None) -> Iterator[tuple[int, bytes]]:
     """The lines of a file with their numbers; without line feeds, carriage returns end them. Of a
-    line that is longer than any may be, only as much as shows that."""
+    line that is longer than any may be, only as much as shows that, and how it ends."""
     end = b"\n" if any(b"\n" in chunk for chunk in _chunks(stream)) else b"\r"
-    number, rest = 0, b""
+    longest = longest or MAX_LINE_BYTES
+    number = size = 0
+    parts: list[bytes] = []  # the beginning of a line that goes on in the next piece
     for chunk in _chunks(stream):
-        *lines, rest = (rest + chunk).split(end)
-        for line in lines:
+        *lines, rest = chunk.split(end)
+        for piece in lines:
             number += 1
+            parts.append(piece if size <= longest else piece[-2:])
+            line = b"".join(parts) if len(parts) > 1 else piece
+            parts, size = [], 0
             yield number, (line if number > 1 else line.removeprefix(_BOM)).rstrip(b"\r")
-        if len(rest) > 2 * MAX_LINE_BYTES:
-            rest = rest[: MAX_LINE_BYTES + 1] + rest[-1:]
-    if rest:
-        yield number + 1, (rest if number else rest.removeprefix(_BOM)).rstrip(b"\r")
+        if rest:
+            if size > longest:
+                parts[-1] = rest[-2:]
+            else:
+                parts.append(rest)
+                size += len(rest)
+                if size > longest:
+                    parts.append(b"")
+    if parts:
+        line = b"".join(parts)
+        yield number + 1, (line if number else line.removeprefix(_BOM)).rstrip(b"\r")
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from .csv import csv_reader, looks_like_csv
 from .fhir import fhir_reader
 from .icalendar import icalendar_reader
 from .mappings import SavedMapping
+from .mbox import BEGINNING, mbox_reader
 from .ofx import ofx_reader
 from .plan import ImportFailed, Read
 from .schema_org import schema_org_reader
@@ -35,8 +36,12 @@ _BEGINNINGS = (
 _IN_XML = (
     (b"<?OFX", "ofx"),
     (b"<OFX>", "ofx"),
+    (b":CAMT.052.", "camt052"),
     (b":CAMT.053.", "camt053"),
+    (b":CAMT.054.", "camt054"),
+    (b"BKTOCSTMRACCTRPT>", "camt052"),
     (b"BKTOCSTMRSTMT>", "camt053"),
+    (b"BKTOCSTMRDBTCDTNTFCTN>", "camt054"),
 )
 # Beginnings of what people will try, so that the refusal can name it.
 _OTHERS = (
@@ -53,8 +58,11 @@ _READERS: Mapping[str, Callable[[Source], Read]] = {
     "vcard": vcard_reader,
     "icalendar": icalendar_reader,
     "ofx": ofx_reader,
+    "camt052": camt_reader,
     "camt053": camt_reader,
+    "camt054": camt_reader,
     "fhir": fhir_reader,
+    "mbox": mbox_reader,
     "jsonld": schema_org_reader,
 }
 # Every kind, in the words of the command line.
@@ -63,7 +71,10 @@ KINDS: Mapping[str, str] = {
     "csv": "a table (CSV)",
     "icalendar": "a calendar (iCalendar)",
     "ofx": "statements of a bank (OFX)",
+    "camt052": "reports of a bank on a day that is not over (camt.052)",
     "camt053": "statements of a bank (camt.053)",
+    "camt054": "notifications of a bank (camt.054)",
+    "mbox": "an archive of mail (mbox)",
     "fhir": "health records (FHIR, JSON)",
     "archive": "the archive of a large service, or a file of one (ZIP, JSON)",
     "jsonld": "things of schema.org (JSON-LD)",
@@ -84,6 +95,8 @@ def detect(data: bytes | Path | Source) -> str:
     begin = start.replace(b"\x00", b"").lstrip()
     if looks_like_token(begin.decode("latin-1")):
         return "credential"
+    if BEGINNING.match(begin) is not None:
+        return "mbox"
     begin = begin.upper()
     for magic, kind in _BEGINNINGS:
         if begin.startswith(magic):

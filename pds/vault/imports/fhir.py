@@ -5,19 +5,26 @@ of neither more than one is held.
 """
 
 import re
+from collections import Counter
 from functools import partial
 from pathlib import Path
+
+from pds.vault.records import Origin
 
 from .fhir_records import NEEDED, left_over, plain, records_of
 from .fhir_values import Names, Resource, text
 from .json_stream import Piece, parse, read_pieces
-from .plan import Findings, ImportFailed, Read
+from .moments import moment
+from .people import Person
+from .plan import About, Findings, ImportFailed, Read
 from .source import Source
 from .text import recoded
 
 _NEEDED = re.compile(
     rb'"resourceType"\s{0,20}:\s{0,20}"(?:' + "|".join(sorted(NEEDED)).encode() + rb')"'
 )
+_ADDRESS = re.compile(r"https?://[^\s/]+/.", re.IGNORECASE)
+_UUID = re.compile(r"(?:urn:uuid:)?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BUNDLE = "Bundle"
 # A record of no more than these is none.
 _SAYS_NOTHING = frozenset({"identifier", "status", "kind"})
@@ -43,12 +50,7 @@ def fhir_reader(data: bytes | Path | Source) -> Read:
 def _read(source: Source, encoding: str, findings: Findings) -> None:
     findings.encoding = encoding
     names = _names(source)
-    if names.patients == 1:
-        findings.about = "self"
-    elif names.patients > 1:
-        findings.assumptions.append(
-            f"The file tells of {names.patients} patients; nothing says which one is you."
-        )
+    whose = _whose(names, findings)
 
     def broken(line: int) -> None:
         findings.problem(
@@ -57,7 +59,7 @@ def _read(source: Source, encoding: str, findings: Findings) -> None:
 
     with source.open() as stream:
         for piece in read_pieces(stream, broken=broken):
-            _take(piece, names, findings)
+            _take(piece, names, findings, whose)
     if not findings.entries and not findings.problem_count:
         raise ImportFailed(
             "The file holds no resource.",
@@ -93,7 +95,39 @@ def _resource(piece: Piece) -> tuple[str, Resource] | None:
     return ("", entry) if text(entry, "resourceType") else None
 
 
-def _take(piece: Piece, names: Names, findings: Findings) -> None:
+def _whose(names: Names, findings: Findings) -> dict[Person, About]:
+    """Whose data that of each patient is. One patient is the holder, unless the vault knows them as
+    somebody else; of several it is who the vault knows, and nobody if it knows none of them."""
+    people = names.people
+    whose = {person: findings.whose(person) for person in people}
+    if len(people) == 1:
+        findings.about = whose[people[0]] or "self"
+        if whose[people[0]] == "other":
+            findings.assumptions.append(
+                "By name or date of birth the patient is somebody else than you; --about self"
+                " takes the file for yours."
+            )
+        findings.people |= {people[0]: findings.told or findings.about}
+        return {}
+    if len(people) > 1 and findings.told is None:
+        mine = sum(said == "self" for said in whose.values())
+        findings.assumptions.append(
+            f"The file tells of {len(people)} patients"
+            + (
+                "; by name and date of birth one of them is you."
+                if mine == 1
+                else "; nothing says which one is you: all are kept as someone else's."
+                if mine == 0
+                else f"; {mine} of them may be you."
+            )
+        )
+        found: dict[Person, About] = {person: said or "other" for person, said in whose.items()}
+        findings.people |= found
+        return found
+    return {}
+
+
+def _take(piece: Piece, names: Names, findings: Findings, whose: dict[Person, About]) -> None:
     findings.entries += 1
     if piece.data is None:
         findings.problem(
@@ -109,7 +143,7 @@ def _take(piece: Piece, names: Names, findings: Findings) -> None:
         else:
             findings.problem(piece.line, "fhir.no_resource", "The object is no resource.")
         return
-    _, resource = found
+    full_url, resource = found
     kind = text(resource, "resourceType")
     if kind == _BUNDLE and "entry" not in resource:
         return  # an empty one
@@ -122,5 +156,31 @@ def _take(piece: Piece, names: Names, findings: Findings) -> None:
     usable = [record for record in records if not set(record[1]) <= _SAYS_NOTHING]
     if records and not usable:
         findings.problem(piece.line, "fhir.empty", "The resource holds nothing that can be kept.")
+    patient = names.patient(full_url, resource) if whose else None
+    # What is about none of several patients is not taken for the holder's.
+    about = (whose.get(patient, "other") if patient else "other") if whose else None
+    counted: Counter[str] = Counter()
     for category, fields in usable:
-        findings.draft(category, fields, line=piece.line, entry="resource")
+        counted[category] += 1
+        findings.draft(
+            category,
+            fields,
+            line=piece.line,
+            entry="resource",
+            about=about,
+            origin=_origin(full_url, resource, counted[category]),
+        )
+
+
+def _origin(full_url: str, resource: Resource, number: int) -> Origin | None:
+    """What a resource is called wherever it is: an address, or an id that is unique in the world.
+    A plain id (``7``) is one in its own system only, and another hospital has it too."""
+    name = text(resource, "id")
+    if _ADDRESS.match(full_url) is not None:
+        name = full_url.partition("/_history/")[0]
+    elif _UUID.fullmatch(full_url or name) is not None:
+        name = full_url or name
+    else:
+        return None
+    more = (str(number),) if number > 1 else ()
+    return Origin.of(name, *more, changed=moment(text(resource, "meta.lastUpdated")))

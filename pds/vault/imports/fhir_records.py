@@ -25,6 +25,7 @@ from .fhir_values import (
     person_name,
     quantity,
     text,
+    usual_name,
     when,
     words,
 )
@@ -103,11 +104,7 @@ _Made = list[tuple[str, _Fields]]
 
 
 def _patient(resource: Resource, _: _Context) -> _Made:
-    names = [n for n in every(resource, "name") if isinstance(n, dict)]
-    usual = next(
-        (n for use in ("official", "usual") for n in names if n.get("use") == use),
-        names[0] if names else {},
-    )
+    usual = usual_name(resource)
     reach = [t for t in every(resource, "telecom") if isinstance(t, dict)]
     emails = [text(t, "value") for t in reach if t.get("system") == "email"]
     phones = [text(t, "value") for t in reach if t.get("system") in ("phone", "sms")]

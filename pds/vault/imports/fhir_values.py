@@ -6,10 +6,13 @@ from decimal import Decimal
 
 from .amounts import plain_decimal
 from .moments import moment
+from .people import Person
 from .text import clean
 
 Resource = dict[str, object]
 MAX_LIST = 200
+MAX_PATIENTS = 10_000
+_SUBJECTS = ("subject", "patient", "beneficiary", "individual")
 
 _EXPONENT = re.compile(r"(-?[0-9]{1,30}(?:[.][0-9]{1,30})?)[eE]([+-]?[0-9]{1,2})")
 
@@ -114,18 +117,33 @@ def all_texts(value: object, path: str, *, glue: str = " ") -> str:
     return glue.join(filter(None, map(text, every(value, path))))
 
 
+def usual_name(resource: Resource) -> Resource:
+    """Of the names of a person the official one, or the usual, or the first."""
+    names = [n for n in every(resource, "name") if isinstance(n, dict)]
+    return next(
+        (n for use in ("official", "usual") for n in names if n.get("use") == use),
+        names[0] if names else {},
+    )
+
+
 class Names:
     """What resources are called, by the references to them; at most 100,000."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._places: dict[str, str] = {}  # encounter → reference to who ran it
-        self.patients = 0
+        self.patients: dict[str, Person] = {}  # as references and addresses call them
+        self._of: list[Person] = []
 
     def learn(self, full_url: str, resource: Resource) -> None:
         kind = text(resource, "resourceType")
         keys = [key for key in (full_url, f"{kind}/{text(resource, 'id')}") if 2 < len(key) < 300]
-        self.patients += kind == "Patient"
+        if kind == "Patient" and len(self._of) < MAX_PATIENTS:
+            person = Person(
+                person_name({"name": usual_name(resource)}), text(resource, "birthDate")
+            )
+            self._of.append(person)
+            self.patients |= dict.fromkeys(keys, person)
         if kind == "Encounter":
             place = text(resource, "serviceProvider.display") or text(
                 resource, "serviceProvider.reference"
@@ -133,6 +151,24 @@ class Names:
             self._put(self._places, keys, place)
         else:
             self._put(self._names, keys, name_of(resource))
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """The patients of the file, each once."""
+        return tuple(dict.fromkeys(self._of))
+
+    def patient(self, full_url: str, resource: Resource) -> Person | None:
+        """Whom a resource is about; None where it does not say, or the file has no such patient."""
+        kind = text(resource, "resourceType")
+        if kind == "Patient":
+            return self.patients.get(full_url) or self.patients.get(
+                f"Patient/{text(resource, 'id')}"
+            )
+        said = first(resource, *(f"{name}.reference" for name in _SUBJECTS))
+        if said in self.patients:
+            return self.patients[said]
+        parts = said.partition("/_history/")[0].rsplit("/", 2)[-2:]
+        return self.patients.get("/".join(parts))
 
     def _put(self, into: dict[str, str], keys: list[str], name: str) -> None:
         for key in keys:

@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from did.json import Json, JsonObject
+from pds.vault.records.origins import ITEM, Origin
 
 from .calendar_parts import Entry, Property, read_entries
 from .calendar_zones import fixed_offset, iana_name, offset_at
-from .moments import utc
+from .moments import edition, utc
 from .plan import Findings, ImportFailed, Read
 from .source import Source
 from .text import bytes_in, clean, is_utf8, legacy_encoding, recoded
@@ -48,7 +49,7 @@ _TASK_MOMENTS = {"COMPLETED": "completed", "CREATED": "created"}
 _LISTS = {"EXDATE": "exceptions", "RDATE": "additions"}
 # Of the file, not of the person: not worth a word to anyone.
 _SILENT = frozenset({"DTSTAMP", "SEQUENCE", "PRODID", "VERSION", "CALSCALE", "METHOD", "ACTION",
-                     "X-WR-TIMEZONE", "X-WR-RELCALID", "X-PUBLISHED-TTL"})  # fmt: skip
+                     "X-WR-TIMEZONE", ITEM, "X-WR-RELCALID", "X-PUBLISHED-TTL"})  # fmt: skip
 
 
 def icalendar_reader(data: bytes | Path | Source) -> Read:
@@ -130,7 +131,9 @@ class _CalendarReader:
                 entry.line, "ical.empty", "The entry holds nothing that can be kept."
             )
             return
-        self._findings.draft(category, fields, line=entry.line, entry="entry")
+        self._findings.draft(
+            category, fields, line=entry.line, entry="entry", origin=_origin(entry.properties)
+        )
 
     def _header(self, properties: list[Property]) -> None:
         if not properties:
@@ -294,9 +297,25 @@ def _first(fields: JsonObject, key: str, value: str) -> None:
         fields.setdefault(key, value)
 
 
+def _origin(properties: list[Property]) -> Origin | None:
+    """What an entry is called at home: one of a series has the time that it had in it beside."""
+    said = {p.name: p.text() for p in reversed(properties) if not p.within}
+    parts = [said.get("UID", "")]
+    if "RECURRENCE-ID" in said:
+        parts.append(said["RECURRENCE-ID"])
+    return Origin.of(
+        *parts,
+        sequence=said.get("SEQUENCE", ""),
+        changed=edition(said.get("LAST-MODIFIED", "")),
+        item=said.get(ITEM, ""),
+    )
+
+
 def _person(prop: Property) -> str:
     name = clean(prop.parameters.get("CN", ""))
     address = prop.text()
+    if address.lower() == "invalid:nomail":  # there is none
+        return name
     if address[:7].lower() == "mailto:":
         address = address[7:]
     return f"{name} <{address}>" if name and address and name != address else name or address

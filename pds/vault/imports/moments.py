@@ -4,6 +4,10 @@ import re
 from datetime import UTC, datetime
 
 _DATE = re.compile(r"[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2})?)?")
+_COMPACT = re.compile(
+    r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})T([0-9]{2}):?([0-9]{2}):?([0-9]{2})(?:[.,][0-9]{1,12})?"
+    r"(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+)
 _TIME = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})T(?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)"
     r"(?:[.,][0-9]{1,12})?(?P<offset>Z|[+-][0-9]{2}:?[0-9]{2})?"
@@ -36,3 +40,13 @@ def utc(text: str) -> str:
 def day(text: str) -> str:
     """The day of a date or time of ISO 8601, as it is where it was written."""
     return moment(text) and text.strip()[:10]
+
+
+def edition(text: str) -> str:
+    """When something was last changed, of a card or a calendar (``20260131T120000Z``), in UTC; a
+    time without a zone is taken for one in UTC. Empty for what is no time."""
+    match = _COMPACT.fullmatch(text.strip())
+    if match is None:
+        return ""
+    year, month, day_, hour, minute, second, offset = match.groups()
+    return utc(f"{year}-{month}-{day_}T{hour}:{minute}:{second}{offset or 'Z'}")

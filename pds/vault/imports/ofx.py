@@ -1,7 +1,8 @@
 """Bank files: from OFX (1.x in SGML, 2.x in XML) to payments and accounts.
 
-Follows the OFX banking specification; the money of investments has no place yet. The bank's own id
-of a transaction (FITID) goes into the record, so that statements that overlap add nothing twice.
+Follows the OFX banking specification; of investments what was paid (``ofx_investments``). The
+bank's own id of a transaction (FITID) goes into the record, so that statements that overlap add
+nothing twice.
 """
 
 import re
@@ -10,7 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from did.json import JsonObject
+from pds.vault.records import Origin
 
+from . import ofx_investments as investments
 from .amounts import plain_decimal
 from .moments import utc
 from .ofx_tags import MAX_TEXT, Tag, read_tags, text_of
@@ -31,15 +34,19 @@ _ENCODINGS = {
     "CP1250": "windows-1250", "CP1252": "windows-1252",
 }  # fmt: skip
 
-_ENTRIES = frozenset({"STMTTRN", "STMTTRNP"})
-_STATEMENTS = frozenset({"STMTRS", "CCSTMTRS"})
+_ENTRIES = frozenset({"STMTTRN", "STMTTRNP", *investments.TRANSACTIONS})
+_STATEMENTS = frozenset({"STMTRS", "CCSTMTRS", "INVSTMTRS"})
 # What holds other tags. Whatever is not here has a text, or is empty and was not closed.
 _AGGREGATES = _ENTRIES | _STATEMENTS | {
     "OFX", "SIGNONMSGSRSV1", "SONRS", "FI", "STATUS", "BANKMSGSRSV1", "CREDITCARDMSGSRSV1",
     "STMTTRNRS", "CCSTMTTRNRS", "BANKACCTFROM", "CCACCTFROM", "BANKACCTTO", "CCACCTTO",
     "BANKTRANLIST", "BANKTRANLISTP", "PAYEE", "EXTDPAYEE", "CURRENCY", "ORIGCURRENCY", "LEDGERBAL",
-    "AVAILBAL", "BALLIST", "BAL", "IMAGEDATA", "INVSTMTMSGSRSV1", "INVSTMTTRNRS", "INVSTMTRS",
+    "AVAILBAL", "BALLIST", "BAL", "IMAGEDATA", "INVSTMTMSGSRSV1", "INVSTMTTRNRS",
+    "INVACCTFROM", "INVTRANLIST", "INVBANKTRAN", "INVBAL", *investments.INSIDE,
+    # Passed over, so that what is in them is not taken for the statement's.
+    "INVPOSLIST", "SECLISTMSGSRSV1", "SECLIST", "INV401K", "INV401KBAL", "INVOOLIST",
 }  # fmt: skip
+_PASSED = frozenset({"INVPOSLIST", "SECLIST", "INV401K", "INV401KBAL", "INVOOLIST"})
 # Of the file, not of the person, or read elsewhere.
 _SILENT = frozenset({"TRNTYPE", "DTTRAN", "CURRENCY.CURRATE"})
 
@@ -116,7 +123,10 @@ class _OfxReader:
         if tag.name == "OFX":
             self._seen, self._complete = True, tag.closes
         if tag.name not in _AGGREGATES:
-            if not tag.closes:
+            if tag.name in investments.POSITIONS | investments.OTHERS:
+                if not tag.closes:
+                    self._findings.leave_out(tag.name)
+            elif not tag.closes:
                 self._leaf(tag)
         elif tag.closes:
             self._close(tag.name)
@@ -146,8 +156,6 @@ class _OfxReader:
             self._entry, self._entry_line = {}, tag.line
         elif tag.name in _STATEMENTS:
             self._statement, self._statement_line = {}, tag.line
-        elif tag.name == "INVSTMTRS":
-            self._findings.leave_out("INVSTMTRS")
         self._open.append(tag.name)
         del self._open[:-MAX_OPEN]  # more than that is no statement; the outermost are forgotten
 
@@ -161,7 +169,10 @@ class _OfxReader:
     def _ended(self, name: str, *, whole: bool) -> None:
         if name in _ENTRIES and self._entry is not None:
             if whole:
-                self._payment(self._entry, pending=name == "STMTTRNP")
+                if name in investments.TRANSACTIONS:
+                    self._investment(name, self._entry)
+                else:
+                    self._payment(self._entry, pending=name == "STMTTRNP")
                 self._entry = None
             else:
                 self._unclosed("The transaction has no end.")
@@ -176,6 +187,8 @@ class _OfxReader:
 
     def _leaf(self, tag: Tag) -> None:
         parent = self._open[-1] if self._open else ""
+        if _PASSED & set(self._open) and self._entry is None:
+            return
         if tag.too_long:
             self._findings.problem(
                 tag.line, "ofx.too_long", f"A text is longer than {MAX_TEXT} bytes; left out."
@@ -216,8 +229,8 @@ class _OfxReader:
             return
         # 2. In which money, in whose.
         own = self._own()
-        currency = said.pop("CURRENCY.CURSYM", "") or self._statement.get("STMTRS.CURDEF", "")
-        currency = currency or self._statement.get("CCSTMTRS.CURDEF", "")
+        currency = said.pop("CURRENCY.CURSYM", "")
+        currency = currency or self._currency()
         fields: JsonObject = {
             "bookingDate": day,
             "valueDate": _date(said.pop("DTAVAIL", ""))[0],
@@ -244,20 +257,75 @@ class _OfxReader:
         for name in said:
             if name not in _SILENT:
                 findings.leave_out(name)
-        findings.draft("payments", _filled(fields), line=line, entry="transaction")
+        findings.draft(
+            "payments",
+            _filled(fields),
+            line=line,
+            entry="transaction",
+            # Banks give a number twice; hardly for the same amount on the same day.
+            origin=Origin.of("ofx", own, str(fields["transactionId"]), day, amount),
+        )
+
+    def _investment(self, name: str, said: dict[str, str]) -> None:
+        """A trade or an income; its money comes from its own total."""
+        findings, line = self._findings, self._entry_line
+        findings.entries += 1
+        amount = _amount(investments.money(said))
+        if not amount:
+            findings.problem(line, "ofx.amount", "The amount is missing or is no number.")
+            return
+        traded, settled = (_date(text)[0] for text in investments.when(said))
+        if not traded:
+            findings.problem(line, "ofx.date", "The date is missing or is none.")
+            return
+        number = investments.value(said, "FITID")
+        fields: JsonObject = {
+            "bookingDate": traded,
+            "valueDate": settled,
+            "amount": amount,
+            "currency": (said.get("CURRENCY.CURSYM", "") or self._currency()).upper(),
+            "fee": _amount(investments.value(said, "COMMISSION")).lstrip("-"),
+            "reference": investments.value(said, "MEMO"),
+            "transactionId": number,
+            "kind": investments.kind_of(name, said),
+            "account": self._own(),
+            "bank": self._bank or self._statement.get("INVACCTFROM.BROKERID", ""),
+            "status": "booked",
+            "note": investments.note(said),
+        }
+        if not str(fields["fee"]).strip("0."):
+            fields["fee"] = ""
+        findings.draft(
+            "payments",
+            _filled(fields),
+            line=line,
+            entry="transaction",
+            origin=Origin.of("ofx", self._own(), number, traded, amount),
+        )
+
+    def _currency(self) -> str:
+        said = self._statement
+        return next(
+            (said[f"{name}.CURDEF"] for name in _STATEMENTS if f"{name}.CURDEF" in said), ""
+        )
 
     def _account(self) -> None:
         said = self._statement
         day, moment = _date(said.get("LEDGERBAL.DTASOF", "") or said.get("AVAILBAL.DTASOF", ""))
         card = any(key.startswith("CCACCTFROM.") for key in said)
         kind = _ACCOUNTS.get(said.get("BANKACCTFROM.ACCTTYPE", "").upper(), "")
+        if any(key.startswith("INVACCTFROM.") for key in said):
+            kind = "securities"
+            day, moment = _date(said.get("INVSTMTRS.DTASOF", ""))
         fields: JsonObject = {
             "kind": "credit-card" if card else kind,
-            "company": self._bank,
+            "company": self._bank or said.get("INVACCTFROM.BROKERID", ""),
             "number": self._own(),
-            "currency": (said.get("STMTRS.CURDEF", "") or said.get("CCSTMTRS.CURDEF", "")).upper(),
+            "currency": self._currency().upper(),
             "balance": _amount(said.get("LEDGERBAL.BALAMT", "")),
-            "available": _amount(said.get("AVAILBAL.BALAMT", "")),
+            "available": _amount(
+                said.get("AVAILBAL.BALAMT", "") or said.get("INVBAL.AVAILCASH", "")
+            ),
             "balanceTime": moment or day,
         }
         for key in ("LEDGERBAL.BALAMT", "AVAILBAL.BALAMT"):
@@ -272,7 +340,8 @@ class _OfxReader:
 
     def _own(self) -> str:
         """The number of the account; of a card no more than the last four digits."""
-        bank = self._statement.get("BANKACCTFROM.ACCTID", "")
+        said = self._statement
+        bank = said.get("BANKACCTFROM.ACCTID", "") or said.get("INVACCTFROM.ACCTID", "")
         return bank or self._statement.get("CCACCTFROM.ACCTID", "")[-4:]
 
 

@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, TypeAlias
 
 from did.json import JsonObject, canonicalize
 from pds.errors import PdsError
-from pds.vault.records import Records
+from pds.vault.records import Bulk, Change, Older, Origin, Records
 from pds.vault.schemas import BUILT_IN, Catalogue, Category, RecordError
+
+from .people import Person, holder
 
 About = Literal["self", "other"]
 
@@ -17,6 +20,7 @@ MAX_PROBLEMS = 1000
 MAX_DRAFTS = 2_000_000
 MAX_SAMPLES = 5
 MAX_NAMES = 200
+MAX_PEOPLE = 20
 _AT_ONCE = 500
 
 _HINT_LEFT_OUT = "The rest of the entry is imported."
@@ -49,12 +53,20 @@ class Problem:
     member: str = ""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class AFile:
+    """A file inside an entry, such as the picture of a card."""
+
+    name: str
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A record to be, valid under its schema: ``canonical`` is what will be kept of ``fields``.
 
     ``line`` is where its entry begins in the file. ``about`` says whose data it is where the file
-    itself shows that.
+    itself shows that. ``origin`` is what it is called there; ``files`` belong to it.
     """
 
     category: str
@@ -63,6 +75,8 @@ class Draft:
     kind: Category = field(repr=False)
     canonical: bytes = field(repr=False)
     about: About | None = None
+    origin: Origin | None = None
+    files: tuple[AFile, ...] = field(default=(), repr=False)
 
 
 Take: TypeAlias = Callable[[Draft], None]
@@ -77,7 +91,9 @@ class Findings:
     file is taken for, unless the holder says another. ``assurance`` is what the records are worth:
     ``attested`` where a signature was verified. ``columns`` are those of a table, each with the
     field that it becomes or an empty text. ``words`` are the categories that there are;
-    ``progress`` hears of every thousandth record how many there were.
+    ``progress`` hears of every thousandth record how many there were. ``people`` are those that a
+    file of one or a few persons is about. ``me`` is the holder as the vault knows them; ``told`` is
+    what the holder said of the whole file.
     """
 
     def __init__(
@@ -86,8 +102,13 @@ class Findings:
         *,
         words: Catalogue = BUILT_IN,
         progress: Callable[[int], None] | None = None,
+        me: tuple[Person, ...] = (),
+        told: About | None = None,
     ) -> None:
         self._take = take
+        self._me = me
+        self.told = told
+        self.people: dict[Person, About] = {}
         self._check = words.check
         self._progress = progress
         self._drafts = 0
@@ -113,6 +134,16 @@ class Findings:
         finally:
             self._member, self._whose = before
 
+    def whose(self, person: Person) -> About | None:
+        """Whose data that of a person in the file is, by what the vault knows of the holder; None
+        where the holder said it for all of the file, or nothing is known."""
+        if self.told is not None:
+            return None
+        likely = [person.is_like(one) for one in self._me]
+        if True in likely:
+            return "self"
+        return "other" if likely and None not in likely else None
+
     def problem(self, line: int, code: str, sentence: str) -> None:
         self.problem_count += 1
         if len(self.problems) < MAX_PROBLEMS:
@@ -131,6 +162,8 @@ class Findings:
         line: int,
         entry: str,
         about: About | None = None,
+        origin: Origin | None = None,
+        files: tuple[AFile, ...] = (),
     ) -> bool:
         """Pass on a record if it is valid; otherwise leave out the fields at fault, one by one.
         ``entry`` is what the file's unit is called (card, row)."""
@@ -157,7 +190,8 @@ class Findings:
                     code="import.too_many",
                     hint="Split it into smaller files.",
                 )
-            self._take(Draft(category, fields, line, kind, canonical, about or self._whose))
+            whose = about or self._whose
+            self._take(Draft(category, fields, line, kind, canonical, whose, origin, files))
             return True
         self.problem(line, "import.nothing_usable", f"The {entry} holds nothing that can be kept.")
         return False
@@ -208,6 +242,11 @@ class Reading:
 class ImportPlan:
     """The preview of an import: how many records ``counts`` would be added, by category, and how
     many are there already. ``samples`` are the first five of each category that would be added.
+
+    Items known by their names elsewhere: ``changed`` would get another version, ``older`` are newer
+    in the vault and stay; ``conflicts`` counts, by their paths, fields that were changed here and
+    there alike, and stay as they are here. ``files`` would be attached. ``people`` are those that
+    the file is about, in words, and whether each is taken for the holder.
     """
 
     reading: Reading
@@ -216,6 +255,13 @@ class ImportPlan:
     duplicates: int
     samples: tuple[Draft, ...]
     read: Read = field(repr=False)
+    changed: int = 0
+    older: int = 0
+    conflicts: tuple[tuple[str, int], ...] = ()
+    files: int = 0
+    people: tuple[tuple[str, About], ...] = ()
+    me: tuple[Person, ...] = field(default=(), repr=False)
+    told: About | None = None
 
     @property
     def added(self) -> int:
@@ -230,6 +276,7 @@ class Applied:
     batch: str | None
     added: int
     duplicates: int
+    changed: int = 0
 
 
 def make_plan(
@@ -249,8 +296,9 @@ def make_plan(
     the holder's own.
     """
     preview = _Preview(records)
+    told, me = about, holder(records)
     with preview.sieve:
-        findings = Findings(preview.take, words=words, progress=progress)
+        findings = Findings(preview.take, words=words, progress=progress, me=me, told=told)
         read(findings)
         preview.look()
     about = about or findings.about
@@ -263,6 +311,13 @@ def make_plan(
         about=about,
         counts=dict(preview.counts),
         duplicates=preview.duplicates,
+        changed=preview.changed,
+        older=preview.older,
+        conflicts=tuple(sorted(preview.conflicts.items())),
+        files=preview.files,
+        people=tuple((who.shown, whose) for who, whose in [*findings.people.items()][:MAX_PEOPLE]),
+        me=me,
+        told=told,
         samples=tuple(draft for drafts in preview.samples.values() for draft in drafts),
         read=read,
     )
@@ -276,26 +331,37 @@ class _Preview:
         self.found: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.samples: dict[str, list[Draft]] = {}
-        self.duplicates = 0
+        self.duplicates = self.changed = self.older = self.files = 0
+        self.conflicts: Counter[str] = Counter()
         self._waiting: list[Draft] = []
 
     def take(self, draft: Draft) -> None:
+        if draft.files:  # some hundred pictures are much
+            self.files += len(draft.files)
+            draft = replace(draft, files=())
         self._waiting.append(draft)
         if len(self._waiting) >= _AT_ONCE:
             self.look()
 
     def look(self) -> None:
         drafts, self._waiting = self._waiting, []
-        new = self.sieve.sift([(draft.kind, draft.canonical, draft.about) for draft in drafts])
-        for draft, digest in zip(drafts, new, strict=True):
+        found = self.sieve.sift([(d.kind, d.canonical, d.about, d.origin) for d in drafts])
+        for draft, verdict in zip(drafts, found, strict=True):
             self.found[draft.category] += 1
-            if digest is None:
-                self.duplicates += 1
+            if isinstance(verdict, Change):
+                self.conflicts.update(f"{draft.category}.{name}" for name in verdict.conflicts)
+                self.changed += verdict.differs
+            self.older += isinstance(verdict, Older)
+            if not isinstance(verdict, bytes):
+                self.duplicates += not (isinstance(verdict, Change) and verdict.differs)
                 continue
             self.counts[draft.category] += 1
             shown = self.samples.setdefault(draft.category, [])
             if len(shown) < MAX_SAMPLES:
                 shown.append(draft)
+
+
+Attach: TypeAlias = Callable[[str, AFile], object]
 
 
 def apply(
@@ -304,8 +370,10 @@ def apply(
     *,
     words: Catalogue = BUILT_IN,
     progress: Callable[[int], None] | None = None,
+    attach: Attach | None = None,
 ) -> Applied:
-    """Add what the plan says, in one transaction, as one batch.
+    """Add what the plan says, in one transaction, as one batch. ``attach`` gives an item a file
+    that came with it.
 
     The file is read again (``import.changed`` if it is another by now), and what came into the
     vault since the plan was made is looked for again. ``Records.undo_batch`` takes it back.
@@ -322,11 +390,36 @@ def apply(
     ):
         plan.read(
             Findings(
-                lambda draft: bulk.add(draft.kind, draft.canonical, about=draft.about),
+                partial(_add, bulk, attach),
                 words=words,
                 progress=progress,
+                me=plan.me,
+                told=plan.told,
             )
         )
     return Applied(
-        batch=batch if bulk.added else None, added=bulk.added, duplicates=bulk.duplicates
+        batch=batch if bulk.added or bulk.changed else None,
+        added=bulk.added,
+        duplicates=bulk.duplicates,
+        changed=bulk.changed,
     )
+
+
+def _add(bulk: Bulk, attach: Attach | None, draft: Draft) -> None:
+    then, weight = None, 0
+    if attach is not None and draft.files:
+        then = partial(_attach, attach, draft.files)
+        weight = sum(len(file.data) for file in draft.files)
+    bulk.add(
+        draft.kind,
+        draft.canonical,
+        about=draft.about,
+        origin=draft.origin,
+        then=then,
+        weight=weight,
+    )
+
+
+def _attach(attach: Attach, files: tuple[AFile, ...], record_id: str) -> None:
+    for file in files:
+        attach(record_id, file)

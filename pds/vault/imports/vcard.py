@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from did.json import Json, JsonObject
+from pds.vault.records.origins import ITEM, Origin
 from pds.vault.schemas import RecordError, check
 
-from .plan import Findings, ImportFailed, Read
+from .moments import edition
+from .plan import AFile, Findings, ImportFailed, Read
 from .source import Source
 from .text import bytes_in, clean, is_utf8, legacy_encoding, recoded
 from .vcard_lines import Card, Property, read_cards
@@ -35,25 +37,38 @@ _ADDRESS_PARTS = (
 )
 _LEVELS = ("low", "medium", "high")
 # Of the file, not of the person: not worth a word to anyone.
-_SILENT = frozenset({"VERSION", "PRODID", "REV", "UID", "SOURCE", "KIND", "XML", "CLIENTPIDMAP"})
+_SILENT = frozenset({"VERSION", "PRODID", "SOURCE", "XML", "CLIENTPIDMAP"})
 _TAKEN = frozenset(
     {
         "FN", "N", "NICKNAME", "EMAIL", "TEL", "ADR", "BDAY", "ORG", "TITLE", "URL", "NOTE",
-        "CATEGORIES", "INTEREST", "HOBBY",
+        "CATEGORIES", "INTEREST", "HOBBY", "ROLE", "GENDER", "ANNIVERSARY", "IMPP", "LANG", "TZ",
+        "RELATED", "BIRTHPLACE", "DEATHDATE", "KIND", "UID", "REV", ITEM, "PHOTO", "LOGO",
+        # What programs wrote before, or still write, for those of RFC 6350.
+        "X-ANNIVERSARY", "X-GENDER", "X-EVOLUTION-ANNIVERSARY",
     }
 )  # fmt: skip
+_SEXES = {"M": "male", "F": "female", "O": "other", "N": "none", "U": ""}
+_DAYS = {
+    "anniversary": ("ANNIVERSARY", "X-ANNIVERSARY", "X-EVOLUTION-ANNIVERSARY"),
+    "deathDate": ("DEATHDATE",),
+}
+# RFC 6350 §6.1.4; an individual is what everybody is who is not said to be another.
+_KINDS = frozenset({"group", "org", "location", "application"})
+MAX_PICTURES = 4
 
 
 def vcard_reader(data: bytes | Path | Source) -> Read:
     """How a vCard file is read, of any length (UTF-16: at most 64 MiB).
 
-    Each good card becomes one ``contact``, each INTEREST or HOBBY in it one ``interests`` record.
+    Each good card becomes one ``contact``, each INTEREST or HOBBY in it one ``interests`` record,
+    a PHOTO or LOGO that stands in it a file of the contact (2 MiB at most). Its UID and REV tell
+    whether it is known already.
     Bytes are UTF-8 (a mark or UTF-16 with a mark is understood), or what CHARSET says, or else
     Windows-1250 or -1252, which is then among the assumptions.
 
     Problems: ``vcard.not_closed``, ``vcard.not_opened``, ``vcard.too_many_properties``,
     ``vcard.line_too_long``, ``vcard.nul``, ``vcard.empty`` end one card; ``vcard.line``,
-    ``vcard.charset``, ``import.field`` leave out a part of one.
+    ``vcard.charset``, ``vcard.picture``, ``import.field`` leave out a part of one.
     Raises ImportFailed: ``import.too_large``, ``import.empty``; reading raises
     ``import.nothing_found`` (not one card).
     """
@@ -98,9 +113,38 @@ def _take(card: Card, findings: Findings) -> None:
         findings.problem(card.line, "vcard.empty", "The card holds nothing that can be kept.")
         return
     if fields:
-        findings.draft("contact", fields, line=card.line, entry="card")
+        findings.draft(
+            "contact",
+            fields,
+            line=card.line,
+            entry="card",
+            origin=_origin(by_name),
+            files=_pictures(by_name, findings),
+        )
     for interest, line in interests:
         findings.draft("interests", interest, line=line, entry="line")
+
+
+def _origin(by_name: dict[str, list[Property]]) -> Origin | None:
+    """What the card is called at home."""
+    uid, rev, item = (
+        next((clean(p.text()) for p in by_name.get(name, ())), "") for name in ("UID", "REV", ITEM)
+    )
+    return Origin.of(uid, changed=edition(rev), item=item)
+
+
+def _pictures(by_name: dict[str, list[Property]], findings: Findings) -> tuple[AFile, ...]:
+    """The pictures that stand inside a card; what is elsewhere is not fetched."""
+    files: list[AFile] = []
+    for prop in (*by_name.get("PHOTO", ()), *by_name.get("LOGO", ())):
+        if prop.picture is not None and len(files) < MAX_PICTURES:
+            data, ending = prop.picture
+            files.append(AFile(f"{prop.name.lower()}.{ending}", data))
+        elif prop.picture is not None:
+            findings.leave_out(f"{prop.name} (too many)")
+        else:
+            findings.leave_out(f"{prop.name} (elsewhere)" if prop.raw else f"{prop.name} (damaged)")
+    return tuple(files)
 
 
 def _contact(by_name: dict[str, list[Property]], findings: Findings) -> JsonObject:
@@ -131,6 +175,20 @@ def _contact(by_name: dict[str, list[Property]], findings: Findings) -> JsonObje
         _put(fields, "organization", units[0] if units else "")
         _put(fields, "organizationUnit", ", ".join(filter(None, units[1:])))
     _put(fields, "jobTitle", first("TITLE"))
+    _put(fields, "role", first("ROLE"))
+    sex, _, words = first("GENDER").partition(";")
+    _put(fields, "gender", words or _SEXES.get(sex.upper(), sex) or first("X-GENDER"))
+    for field, spellings in _DAYS.items():
+        days = [day for name in spellings for day in _each(by_name, name, field, findings)]
+        _put(fields, field, next(iter(days), ""))
+    kind = first("KIND").lower()
+    _put(fields, "kind", kind if kind in _KINDS else "")
+    _put(fields, "birthPlace", first("BIRTHPLACE"))
+    _put(fields, "timezone", first("TZ"))
+    for field, name in (("messengers", "IMPP"), ("languages", "LANG")):
+        texts = dict.fromkeys(clean(p.text()) for p in by_name.get(name, ()))
+        _put(fields, field, [*filter(None, texts)])
+    _put(fields, "related", _related(by_name))
     _put_list(fields, "url", "otherUrls", _each(by_name, "URL", "url", findings))
     groups = [clean(v) for p in by_name.get("CATEGORIES", ()) for v in p.values()]
     if any(groups):
@@ -138,6 +196,17 @@ def _contact(by_name: dict[str, list[Property]], findings: Findings) -> JsonObje
     notes = dict.fromkeys(clean(p.text()) for p in by_name.get("NOTE", ()))
     _put(fields, "note", "\n\n".join(filter(None, notes)))
     return fields
+
+
+def _related(by_name: dict[str, list[Property]]) -> list[Json]:
+    """People beside this one, each with what they are to them where the card says so."""
+    found: dict[str, None] = {}
+    for prop in by_name.get("RELATED", ()):
+        who = clean(prop.text())
+        what = ", ".join(sorted(t.lower() for t in prop.types - {"PREF"}))
+        if who:
+            found[f"{who} ({what})" if what else who] = None
+    return [*found]
 
 
 def _interests(by_name: dict[str, list[Property]]) -> list[tuple[JsonObject, int]]:
@@ -163,7 +232,7 @@ def _each(
             continue
         if field == "email" and value.lower().startswith("mailto:"):
             value = value[len("mailto:") :]
-        if field == "birthDate":
+        if field in ("birthDate", *_DAYS):
             value = _birth_date(value)
         try:
             check("contact", {field: value})

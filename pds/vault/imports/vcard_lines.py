@@ -17,12 +17,14 @@ from typing import BinaryIO
 
 from .content_lines import (
     MAX_LINE_BYTES,
+    MAX_PICTURE_LINE,
     decode,
     logical_lines,
     split,
     take_apart,
     unescape,
 )
+from .pictures import from_data_url, picture
 
 MAX_PROPERTIES = 1000
 
@@ -34,8 +36,10 @@ _CHARSETS = {
     "WINDOWS-1250": "windows-1250", "WINDOWS-1252": "windows-1252",
     "CP1250": "windows-1250", "CP1252": "windows-1252",
 }  # fmt: skip
-# Their contents are not kept, and may be megabytes of a picture.
-_BULKY = frozenset({b"PHOTO", b"LOGO", b"SOUND", b"KEY", b"X-MS-OL-DESIGN", b"X-MS-CARDPICTURE"})
+# Their contents are not kept, and may be megabytes.
+_BULKY = frozenset({b"SOUND", b"KEY", b"X-MS-OL-DESIGN", b"X-MS-CARDPICTURE"})
+_PICTURES = frozenset({b"PHOTO", b"LOGO"})
+MAX_CARD_PICTURES = 2 * MAX_PICTURE_LINE
 _LAST_PREFERENCE = 101
 
 _ProblemSink = Callable[[int, str, str], None]
@@ -44,7 +48,8 @@ _ProblemSink = Callable[[int, str, str], None]
 @dataclass(frozen=True, slots=True, repr=False)
 class Property:
     """One property. ``preference`` is 1 (most) to 101 (not said); ``guessed`` is the character set
-    where it was neither said nor UTF-8, else empty."""
+    where it was neither said nor UTF-8, else empty. ``picture`` is one that stands inside the card,
+    with the ending of its name."""
 
     name: str
     line: int
@@ -54,6 +59,7 @@ class Property:
     level: str
     raw: str
     guessed: str
+    picture: tuple[bytes, str] | None = None
 
     def text(self) -> str:
         """The value as one text."""
@@ -94,6 +100,7 @@ class _Open:
     version: str
     lines: list[tuple[int, bytes]]
     count: int = 0
+    pictures: int = 0
     problem: tuple[str, str] | None = None
 
 
@@ -105,7 +112,7 @@ def read_cards(stream: BinaryIO, *, legacy: str | None, problem: _ProblemSink) -
     """
     card: _Open | None = None
     nested = agent = stray = False
-    for number, line, too_long in logical_lines(stream, bulky=_BULKY):
+    for number, line, too_long in logical_lines(stream, bulky=_BULKY, pictures=_PICTURES):
         word = line.strip().upper()
         if word == b"BEGIN:VCARD":
             if card is not None and agent and not nested:
@@ -128,15 +135,28 @@ def read_cards(stream: BinaryIO, *, legacy: str | None, problem: _ProblemSink) -
             stray = True
         elif not nested:
             agent = word.startswith(b"AGENT") and word.endswith(b":")
-            _collect(card, number, line, word, too_long=too_long)
+            _collect(card, number, line, word, problem, too_long=too_long)
     if card is not None:
         yield Card(card.line, (), ("vcard.not_closed", "The file ends before the card does."))
 
 
-def _collect(card: _Open, number: int, line: bytes, word: bytes, *, too_long: bool) -> None:
+def _collect(
+    card: _Open,
+    number: int,
+    line: bytes,
+    word: bytes,
+    problem: _ProblemSink,
+    *,
+    too_long: bool,
+) -> None:
     if card.problem is not None:
         return
     card.count += 1
+    if _is_picture(line):
+        card.pictures += len(line)
+        if too_long or card.pictures > MAX_CARD_PICTURES:
+            problem(number, "vcard.picture", "A picture is too large; it is left out.")
+            return
     if card.count > MAX_PROPERTIES:
         card.problem = (
             "vcard.too_many_properties",
@@ -156,6 +176,11 @@ def _collect(card: _Open, number: int, line: bytes, word: bytes, *, too_long: bo
         card.lines.append((number, line))
     if card.problem is not None:
         card.lines.clear()
+
+
+def _is_picture(line: bytes) -> bool:
+    name = line[:1000].partition(b":")[0].partition(b";")[0].rpartition(b".")[2]
+    return name.strip().upper() in _PICTURES
 
 
 def _close(card: _Open, legacy: str | None, problem: _ProblemSink) -> Card:
@@ -189,11 +214,15 @@ def _parse(number: int, line: bytes, version: str, legacy: str | None) -> Proper
         else:
             named.setdefault(key, value)
     raw = content.raw
+    inline: bytes | None = None
     encoding = named.get("ENCODING", "").upper()
     if encoding == "QUOTED-PRINTABLE" or "QUOTED-PRINTABLE" in types:
         raw = binascii.a2b_qp(raw)
     elif encoding in ("B", "BASE64") or "BASE64" in types:
-        raw = b""
+        inline, raw = raw, b""
+    elif content.name.encode() in _PICTURES:
+        inline = from_data_url(raw)
+        raw = raw[:1000] if inline is None else b""
     charset = _CHARSETS.get(named.get("CHARSET", "").upper())
     text, guessed = decode(raw, charset=charset, legacy=legacy)
     return Property(
@@ -205,6 +234,7 @@ def _parse(number: int, line: bytes, version: str, legacy: str | None) -> Proper
         level=named.get("LEVEL", "").lower(),
         raw=text,
         guessed=guessed,
+        picture=None if inline is None else picture(inline),
     )
 
 

@@ -4,6 +4,7 @@ from pds.vault.schemas import Category, Field, RecordError
 
 from .bulk import Bulk, Sieve
 from .model import ABOUT, ALWAYS, ASSURANCES, Batch, PathValue, Record, Undone, Validity
+from .origins import Change, Older, Origin
 from .search import Page, Query
 from .service import MAX_PAGE, Records
 
@@ -15,7 +16,10 @@ __all__ = [
     "Batch",
     "Bulk",
     "Category",
+    "Change",
     "Field",
+    "Older",
+    "Origin",
     "Page",
     "PathValue",
     "Query",

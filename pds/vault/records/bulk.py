@@ -10,7 +10,8 @@ has the transaction open: all of an import is there, or nothing of it.
 """
 
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -18,16 +19,20 @@ from typing import Self
 from did.json import parse_object
 from did.time import format_time
 from pds.vault.schemas import Category
+from pds.vault.store.origins import ChangeRow, OriginRow, OriginStore
 from pds.vault.store.record_index import Entry
 from pds.vault.store.records import RecordStore, Row, SeenTable
 
 from . import facts
 from .model import check_provenance, digest_of
+from .origins import Change, Named, Older, Origin, Origins
 
 AT_ONCE = 5_000
 # So many characters are sorted before they are indexed: the fewer pieces the index gets, the less
 # it has to merge.
 TEXT_AT_ONCE = 2**22
+# So many bytes of pictures wait at most for the items that they belong to.
+WEIGHT_AT_ONCE = 2**23
 # Of these two equal ones are two: the same bread on the same day, twice.
 REPEATING = frozenset({"media", "payments", "purchases", "readings", "telecom"})
 
@@ -37,9 +42,13 @@ _NUMBERED = b'"transactionId":'
 
 _ID_BYTES = 16
 
-Draft = tuple[Category, bytes, str | None]
+Draft = tuple[Category, bytes, str | None, Origin | None]
 """The category of a record to be, and its canonical JSON, both as ``schemas.check`` gave them; and
-whom it is about, where that is not what the whole import is about."""
+whom it is about, where that is not what the whole import is about; and its name where it came
+from."""
+
+Verdict = bytes | Change | Older | None
+"""The digest of what is new; what becomes of what is known; None for what is there."""
 
 
 def new_ids(random: Callable[[int], bytes], count: int) -> list[str]:
@@ -63,28 +72,69 @@ class Sieve:
     as well.
     """
 
-    def __init__(self, store: RecordStore, *, but: str | None = None) -> None:
+    def __init__(self, store: RecordStore, origins: OriginStore, *, but: str | None = None) -> None:
         self._store = store
+        self._origins = origins
         self._but = but
         self._seen: SeenTable | None = None
 
-    def sift(self, drafts: Sequence[Draft]) -> list[bytes | None]:
-        """For each draft its digest if it is new, None if it is there already."""
+    def sift(self, drafts: Sequence[Draft]) -> list[Verdict]:
+        """For each draft its digest if it is new, None if it is there already: some item says the
+        same, or said it once. One that is known by its name may change the item that it was; a
+        name that comes again in the same import is no name."""
         if self._seen is None:
             self._seen = self._store.seen_table()
-        digests = [digest_of(category.name, canonical) for category, canonical, _ in drafts]
+        digests = [digest_of(category.name, canonical) for category, canonical, *_ in drafts]
         there = self._store.count_digests(digests, but=self._but)
+        once = self._origins.count_earlier(digests)
+        names = self._names(drafts, digests, there, once)
         seen = self._seen.times(map(_key, digests))
-        result: list[bytes | None] = []
-        for (category, canonical, _), digest in zip(drafts, digests, strict=True):
+        result: list[Verdict] = []
+        for n, ((category, canonical, *_), digest) in enumerate(zip(drafts, digests, strict=True)):
             key = _key(digest)
             seen[key] += 1
-            had = there.get(digest, 0)
+            had = there.get(digest, 0) + once.get(digest, 0)
             repeats = category.name in REPEATING and _NUMBERED not in canonical
             is_new = seen[key] > had if repeats else had == 0 and seen[key] == 1
-            result.append(digest if is_new else None)
+            if n in names and seen[key] == 1:
+                result.append(names[n])
+            else:
+                result.append(digest if is_new else None)
         self._seen.remember(seen)
         return result
+
+    def _names(
+        self,
+        drafts: Sequence[Draft],
+        digests: Sequence[bytes],
+        there: Mapping[bytes, int],
+        once: Mapping[bytes, int],
+    ) -> dict[int, Change | Older | None]:
+        """What becomes of the drafts that the vault knows by their names and that no item says."""
+        named: list[tuple[int, Named, int]] = []
+        for n, ((category, canonical, _, origin), digest) in enumerate(
+            zip(drafts, digests, strict=True)
+        ):
+            if origin is not None:
+                key = _key(origin.key(category.name)) ^ 1  # not those of contents
+                if digest not in there:
+                    said = (category, canonical, origin, digest in once)
+                    named.append((n, said, key))
+        if not named or self._seen is None:
+            return {}
+        seen = self._seen.times(key for _, _, key in named)
+        first: list[tuple[int, Named, int]] = []
+        for one in named:
+            seen[one[2]] += 1
+            if seen[one[2]] == 1:
+                first.append(one)
+        self._seen.remember(seen)
+        judged = Origins(self._store, self._origins).judge([said for _, said, _ in first])
+        return {
+            n: outcome
+            for (n, _, _), (is_known, outcome) in zip(first, judged, strict=True)
+            if is_known
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -101,13 +151,14 @@ def _key(digest: bytes) -> int:
 class Bulk:
     """A writer of many records with one provenance; a context manager inside a transaction.
 
-    ``added`` and ``duplicates`` are right once the block has ended. An error leaves it to the
-    caller's transaction to take back what was written.
+    ``added``, ``changed`` and ``duplicates`` are right once the block has ended. An error leaves it
+    to the caller's transaction to take back what was written.
     """
 
     def __init__(
         self,
         store: RecordStore,
+        origins: OriginStore,
         *,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
@@ -119,11 +170,15 @@ class Bulk:
     ) -> None:
         check_provenance(source=source, about=about, assurance=assurance)
         self.added = 0
+        self.changed = 0
         self.duplicates = 0
         self._store = store
-        self._sieve = Sieve(store, but=batch)
+        self._origins = origins
+        self._sieve = Sieve(store, origins, but=batch)
         self._random = random
         self._waiting: list[Draft] = []
+        self._then: dict[int, Callable[[str], None]] = {}
+        self._weight = 0
         self._entries: list[Entry] = []
         self._text_size = 0
         self._source, self._about, self._assurance = source, about, assurance
@@ -131,10 +186,24 @@ class Bulk:
         self._now = format_time(clock())
         self._collected = self._now if collected is None else format_time(collected)
 
-    def add(self, category: Category, canonical: bytes, *, about: str | None = None) -> None:
-        """Take a record that ``schemas.check`` has passed; it is written now or later."""
-        self._waiting.append((category, canonical, about))
-        if len(self._waiting) >= AT_ONCE:
+    def add(
+        self,
+        category: Category,
+        canonical: bytes,
+        *,
+        about: str | None = None,
+        origin: Origin | None = None,
+        then: Callable[[str], None] | None = None,
+        weight: int = 0,
+    ) -> None:
+        """Take a record that ``schemas.check`` has passed; it is written now or later. ``then`` is
+        called with the id of the item once it is there, new or in a new version; ``weight`` is how
+        many bytes it holds until then."""
+        if then is not None:
+            self._then[len(self._waiting)] = then
+            self._weight += weight
+        self._waiting.append((category, canonical, about, origin))
+        if len(self._waiting) >= AT_ONCE or self._weight >= WEIGHT_AT_ONCE:
             self._write()
 
     def add_many(self, drafts: Iterable[tuple[Category, bytes]]) -> None:
@@ -162,18 +231,33 @@ class Bulk:
 
     def _write(self) -> None:
         drafts, self._waiting = self._waiting, []
+        then, self._then, self._weight = self._then, {}, 0
+        verdicts = self._sieve.sift(drafts)
         new = [
-            (draft, digest)
-            for draft, digest in zip(drafts, self._sieve.sift(drafts), strict=True)
-            if digest is not None
+            (draft, found)
+            for draft, found in zip(drafts, verdicts, strict=True)
+            if isinstance(found, bytes)
         ]
-        self.duplicates += len(drafts) - len(new)
-        if not new:
-            return
+        changes = [found for found in verdicts if isinstance(found, Change) and found.differs]
+        for change in changes:
+            self._change(change)
+        self._learn(drafts, verdicts)
+        ids = {n: v.row.id for n, v in enumerate(verdicts) if isinstance(v, Change) and v.differs}
+        self.duplicates += len(drafts) - len(new) - len(changes)
+        if new:
+            places = (n for n, found in enumerate(verdicts) if isinstance(found, bytes))
+            ids |= zip(places, self._insert(new), strict=True)
+        for n, call in then.items():
+            if n in ids:
+                call(ids[n])
+
+    def _insert(self, new: Sequence[tuple[Draft, bytes]]) -> list[str]:
+        """Write what is new; the ids that it got."""
         self.added += len(new)
         first = self._store.next_ordinal()
         rows = []
-        for ordinal, record_id, ((category, canonical, about), digest) in zip(
+        names = []
+        for ordinal, record_id, ((category, canonical, about, origin), digest) in zip(
             range(first, first + len(new)), new_ids(self._random, len(new)), new, strict=True
         ):
             fields = parse_object(canonical)
@@ -198,13 +282,60 @@ class Bulk:
                 valid_until=None,
             )
             rows.append((row, fields, digest))
+            if origin is not None:
+                names.append(_named(category, origin, ordinal, 1))
         entries = self._store.insert(rows)
+        # A name that is another item's already stays its own.
+        self._origins.put(names, anew=False)
         self._entries += entries
         self._text_size += sum(len(text) for _, text in entries)
         if self._text_size >= TEXT_AT_ONCE:
             self._index()
+        return [row.id for row, _, _ in rows]
+
+    def _change(self, change: Change) -> None:
+        """Make the next version of an item, and note how to take it back."""
+        before, kind = change.row, change.category
+        fields = parse_object(change.canonical)
+        row = replace(
+            before,
+            schema=kind.schema,
+            fields=change.canonical.decode(),
+            source=self._source,
+            collected=self._collected,
+            assurance=self._assurance,
+            version=before.version + 1,
+            changed=self._now,
+            happened=facts.happened(kind, fields),
+            company=facts.company(kind, fields),
+        )
+        self._store.replace(row, digest=digest_of(row.category, change.canonical))
+        self._origins.put([change.origin])
+        if self._batch is not None:
+            self._origins.add_change(
+                ChangeRow(self._batch, row.ordinal, row.version, change.before())
+            )
+        self.changed += 1
+
+    def _learn(self, drafts: Sequence[Draft], verdicts: Sequence[Verdict]) -> None:
+        """What is there already under no name gets the one that it came with."""
+        named = {
+            digest_of(category.name, canonical): (category, origin)
+            for (category, canonical, _, origin), found in zip(drafts, verdicts, strict=True)
+            if found is None and origin is not None
+        }
+        if not named:
+            return
+        there = self._origins.same(named)
+        self._origins.put(
+            (_named(*named[digest], *place) for digest, place in there.items()), anew=False
+        )
 
     def _index(self) -> None:
         self._entries.sort()
         self._store.index.put(self._entries)
         self._entries, self._text_size = [], 0
+
+
+def _named(category: Category, origin: Origin, ordinal: int, version: int) -> OriginRow:
+    return OriginRow(origin.key(category.name), ordinal, origin.name, version, origin.stamp, None)

@@ -112,10 +112,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """The end of a batch: how many records were removed, how many kept because they were edited."""
+    """The end of a batch: how many records were removed, how many kept because they were edited,
+    how many that the batch had changed are again as they were."""
 
     removed: int
     kept: int
+    restored: int = 0
 
 
 def check_provenance(*, source: str, about: str, assurance: str) -> None:

@@ -18,12 +18,14 @@ from did.time import format_time, parse_time
 from pds.db import Connection, DbError, transaction, without_waiting
 from pds.vault.schemas import BUILT_IN, NAMES, Catalogue, Category, RecordError, is_own
 from pds.vault.store.categories import CategoryStore
+from pds.vault.store.origins import ChangeRow, OriginStore
 from pds.vault.store.record_index import place_of
 from pds.vault.store.records import RecordStore, Row
 from pds.vault.store.words import FORM, name_key
 
 from . import facts
 from .bulk import ID_LENGTH, Bulk, Sieve, new_ids
+from .changes import take_back
 from .model import (
     ALWAYS,
     MAX_TAGS,
@@ -56,6 +58,7 @@ class Records:
     ) -> None:
         self._conn = conn
         self._store = RecordStore(conn)
+        self._origins = OriginStore(conn)
         self._own = CategoryStore(conn)
         self._clock = clock
         self._random = random
@@ -374,7 +377,7 @@ class Records:
 
     def sieve(self) -> Sieve:
         """Tells new drafts from those that are there; for a preview."""
-        return Sieve(self._store)
+        return Sieve(self._store, self._origins)
 
     def bulk(
         self,
@@ -391,6 +394,7 @@ class Records:
         """
         return Bulk(
             self._store,
+            self._origins,
             clock=self._clock,
             random=self._random,
             source=source,
@@ -465,25 +469,38 @@ class Records:
 
     def undo_batch(self, batch: str, *, edited: bool = False, kept: Collection[int] = ()) -> Undone:
         """Delete the records of a batch; those with more than one version are kept unless
-        ``edited``, and in any case those with a number in ``kept``.
+        ``edited``, and in any case those with a number in ``kept`` and those that another batch
+        changed since. What the batch changed becomes what it was before, as a new version; it is
+        kept if it was changed since.
 
         RecordError ``data.not_found`` when no live record has this batch.
         """
         with self.writing():
             live = self._store.live_in_batch(batch)
-            if not live:
+            changes = self._origins.changes(batch)
+            if not live and not changes:
                 raise RecordError(
                     "There is no such batch, or it was undone.", code="data.not_found"
                 )
             now = format_time(self._clock())
+            others = self._origins.changed_by_others(batch)
             gone = [
                 ordinal
                 for ordinal, version in live
-                if ordinal not in kept and (edited or version == 1)
+                if ordinal not in kept and ordinal not in others and (edited or version == 1)
             ]
             for ordinal in gone:
                 self._store.erase(ordinal, changed=now)
-        return Undone(removed=len(gone), kept=len(live) - len(gone))
+            restored = sum(self._take_back(change, now) for change in changes)
+        left = len(live) - len(gone) + len(changes) - restored
+        return Undone(removed=len(gone), kept=left, restored=restored)
+
+    def _take_back(self, change: ChangeRow, now: str) -> bool:
+        row = self._store.at_ordinal(change.ordinal)
+        if row is None or row.deleted:
+            return False
+        category = self._known(row.category)
+        return take_back(change, self._store, self._origins, category, now=now)
 
     # --- words --------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ takes the attachments of a record along whenever its contents are erased, whoeve
 The caller owns the transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +88,16 @@ class AttachmentStore(Tables):
             "UPDATE attachment SET file = ?, chunks = ?, key = ? WHERE id = ?",
             *(file, chunks, key, attachment_id),
         )
+
+    def move(self, ids: Sequence[str], ordinal: int) -> list[str]:
+        """Give attachments to another record; those that moved: not one whose content the record
+        has already."""
+        for attachment_id in ids:
+            self._run(
+                "UPDATE OR IGNORE attachment SET record = ? WHERE id = ?", ordinal, attachment_id
+            )
+        there = {row[0] for row in self._all("SELECT id FROM attachment WHERE record = ?", ordinal)}
+        return [attachment_id for attachment_id in ids if attachment_id in there]
 
     def get(self, attachment_id: str) -> AttachmentRow | None:
         return _row(self._one(f"{_ROWS} WHERE a.id = ?", attachment_id))

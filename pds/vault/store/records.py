@@ -250,8 +250,8 @@ class RecordStore:
         category = self._unindex(ordinal).category
         self._keep(ordinal)
         self._conn.execute(
-            "UPDATE record_versions SET fields = NULL, valid_from = NULL, valid_until = NULL"
-            " WHERE ordinal = ?",
+            "UPDATE record_versions SET fields = NULL, digest = NULL, valid_from = NULL,"
+            " valid_until = NULL WHERE ordinal = ?",
             (ordinal,),
         )
         self._conn.execute(
@@ -304,6 +304,10 @@ class RecordStore:
             (record_id,),
         ).fetchone()
         return None if found is None else _row(found)
+
+    def at_ordinal(self, ordinal: int) -> Row | None:
+        """The current version of the record with this number, tombstones too."""
+        return self._at(ordinal)
 
     def ids(self, beginning: str, *, limit: int) -> tuple[str, ...]:
         """The ids of live records that begin so, in order."""
@@ -466,12 +470,24 @@ class RecordStore:
         fields = {} if row.fields is None else parse_object(row.fields)
         return entry_of(row, fields, self.tags(row.ordinal))
 
+    def adopt(self, ordinal: int, into: int, offset: int) -> None:
+        """Every version of a record also becomes one of another, so much further on."""
+        columns = (
+            "schema, fields, source, collected, assurance, changed, valid_from, valid_until, digest"
+        )
+        for table in ("record_versions", "records"):
+            self._conn.execute(
+                f"INSERT INTO record_versions (ordinal, version, {columns})"  # noqa: S608
+                f" SELECT ?, version + ?, {columns} FROM {table} WHERE ordinal = ?",
+                (into, offset, ordinal),
+            )
+
     def _keep(self, ordinal: int) -> None:
         self._conn.execute(
             "INSERT INTO record_versions (ordinal, version, schema, fields, source, collected,"
-            " assurance, changed, valid_from, valid_until) SELECT ordinal, version, schema, fields,"
-            " source, collected, assurance, changed, valid_from, valid_until FROM records"
-            " WHERE ordinal = ?",
+            " assurance, changed, valid_from, valid_until, digest) SELECT ordinal, version, schema,"
+            " fields, source, collected, assurance, changed, valid_from, valid_until, digest"
+            " FROM records WHERE ordinal = ?",
             (ordinal,),
         )
 

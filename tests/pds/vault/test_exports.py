@@ -515,7 +515,8 @@ def test_an_event_cannot_smuggle_a_line() -> None:
     }
     raw = calendar.event("A" * 22, "2026-11-28T09:30:00Z", fields)
     assert [line.partition(b":")[0] for line in raw.split(b"\r\n")] == [
-        b"BEGIN", b"UID", b"DTSTAMP", b"DTSTART;VALUE=DATE", b"SUMMARY", b"END", b"",
+        b"BEGIN", b"UID", b"DTSTAMP", b"X-PDS-ITEM", b"LAST-MODIFIED",
+        b"DTSTART;VALUE=DATE", b"SUMMARY", b"END", b"",
     ]  # fmt: skip
 
 

@@ -348,7 +348,7 @@ def test_sample_from_outlook(samples: Path) -> None:
     assert (fields["organization"], fields["organizationUnit"]) == ("IBM", "Accounting")
     assert (fields["nickname"], fields["birthDate"]) == ("Johny", "1980-03-22")
     assert fields["email"] == "john.doe@ibm.cm"
-    assert dict(reading.left_out)["PHOTO"] == 1
+    assert [file.name for file in draft.files] == ["photo.jpg"]
 
 
 def test_sample_of_rfc_6350(samples: Path) -> None:
@@ -373,6 +373,10 @@ def test_sample_of_rfc_6350(samples: Path) -> None:
             "otherTelephones": ["+1-418-262-6501"],
             "email": "simon.perreault@viagenie.ca",
             "url": "http://nomis80.org",
+            "gender": "male",
+            "anniversary": "2009-08-08",
+            "languages": ["fr", "en"],
+            "timezone": "-0500",
         }
     ]
     assert reading.problems == ()

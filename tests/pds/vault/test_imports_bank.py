@@ -416,3 +416,89 @@ def test_an_entry_twice_in_a_statement_is_one(records: Records) -> None:
     assert plan.counts["payments"] == 1
     plan = make_plan(read(camt_file(entry("1.00", ""), entry("1.00", ""))), records)
     assert plan.counts["payments"] == 2
+
+
+# --- the rest of the family -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "around", "top", "accounts"),
+    [
+        ("camt052", "BkToCstmrAcctRpt", "Rpt", 1),
+        ("camt053", "BkToCstmrStmt", "Stmt", 1),
+        ("camt054", "BkToCstmrDbtCdtNtfctn", "Ntfctn", 0),
+    ],
+)
+def test_reports_and_notifications(kind: str, around: str, top: str, accounts: int) -> None:
+    """The same entries with other names around them; a notification says nothing of the account."""
+    raw = camt_file(entry("1.00")).decode()
+    raw = raw.replace("BkToCstmrStmt", around).replace("Stmt>", f"{top}>")
+    raw = raw.replace("camt.053", f"{kind[:4]}.{kind[4:]}")
+    reading = read(raw.encode())
+    assert reading.kind == kind
+    assert [p["amount"] for p in of(reading, "payments")] == ["-1.00"]
+    assert len(of(reading, "accounts")) == accounts
+    assert reading.problems == ()
+
+
+def test_the_balance_so_far() -> None:
+    """Of a day that is not over; a closing balance is better."""
+    balance = (
+        '<Bal><Tp><CdOrPrtry><Cd>{}</Cd></CdOrPrtry></Tp><Amt Ccy="EUR">{}</Amt>'
+        "<CdtDbtInd>CRDT</CdtDbtInd><Dt><Dt>2026-01-02</Dt></Dt></Bal>"
+    )
+    both = camt(balance.format("ITBD", "1.00"), balance.format("CLBD", "2.00"))
+    assert of(both, "accounts")[0]["balance"] == "2.00"
+    assert of(camt(balance.format("ITBD", "1.00")), "accounts")[0]["balance"] == "1.00"
+
+
+INVESTMENTS = (
+    "<INVSTMTMSGSRSV1><INVSTMTTRNRS><INVSTMTRS><DTASOF>20260131<CURDEF>USD<INVACCTFROM>"
+    "<BROKERID>broker.example<ACCTID>77</INVACCTFROM><INVTRANLIST><DTSTART>20260101"
+    "<BUYSTOCK><INVBUY><INVTRAN><FITID>1<DTTRADE>20260105<DTSETTLE>20260107<MEMO>Bought"
+    "</INVTRAN><SECID><UNIQUEID>US0000000001<UNIQUEIDTYPE>ISIN</SECID><UNITS>10<UNITPRICE>5.5"
+    "<COMMISSION>1.50<TOTAL>-56.50</INVBUY><BUYTYPE>BUY</BUYSTOCK>"
+    "<INCOME><INVTRAN><FITID>2<DTTRADE>20260106</INVTRAN><SECID><UNIQUEID>US0000000001"
+    "<UNIQUEIDTYPE>ISIN</SECID><INCOMETYPE>DIV<TOTAL>3.00</INCOME>"
+    "<INVBANKTRAN><STMTTRN><TRNTYPE>CREDIT<DTPOSTED>20260103<TRNAMT>100<FITID>3</STMTTRN>"
+    "<SUBACCTFUND>CASH</INVBANKTRAN>"
+    "<SELLSTOCK><INVSELL><INVTRAN><FITID>4<DTTRADE>20260108</INVTRAN></INVSELL></SELLSTOCK>"
+    "<SPLIT><INVTRAN><FITID>5<DTTRADE>20260108</INVTRAN></SPLIT></INVTRANLIST>"
+    "<INVPOSLIST><POSSTOCK><INVPOS><SECID><UNIQUEID>US0000000001<UNIQUEIDTYPE>ISIN</SECID>"
+    "<UNITS>10<MKTVAL>60.00</INVPOS></POSSTOCK></INVPOSLIST>"
+    "<INVBAL><AVAILCASH>46.50<MARGINBALANCE>0</INVBAL></INVSTMTRS></INVSTMTTRNRS>"
+    "</INVSTMTMSGSRSV1>"
+)
+
+
+def test_investments_are_payments() -> None:
+    """What was bought, sold and earned; what is held has no place and is named."""
+    reading = ofx(INVESTMENTS)
+    common = {"account": "77", "bank": "broker.example", "status": "booked"}
+    security = "ISIN US0000000001"
+    assert of(reading, "payments") == [
+        common
+        | {
+            "bookingDate": "2026-01-05", "valueDate": "2026-01-07", "amount": "-56.50",
+            "currency": "USD", "fee": "1.50", "reference": "Bought", "transactionId": "1",
+            "kind": "purchase", "note": f"{security}, 10 × 5.5",
+        },
+        common
+        | {
+            "bookingDate": "2026-01-06", "amount": "3.00", "currency": "USD", "transactionId": "2",
+            "kind": "dividend", "note": security,
+        },
+        {
+            "bookingDate": "2026-01-03", "amount": "100", "currency": "USD", "transactionId": "3",
+            "account": "77", "status": "booked",
+        },
+    ]  # fmt: skip
+    assert of(reading, "accounts") == [
+        {
+            "kind": "securities", "company": "broker.example", "number": "77", "currency": "USD",
+            "available": "46.50", "balanceTime": "2026-01-31",
+        }
+    ]  # fmt: skip
+    assert [p.code for p in reading.problems] == ["ofx.amount"]
+    assert dict(reading.left_out)["POSSTOCK"] == 1
+    assert dict(reading.left_out)["SPLIT"] == 1

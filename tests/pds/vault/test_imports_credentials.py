@@ -13,11 +13,10 @@ from credentials.vc_jwt import sign_vc_jwt
 from did.ecdsa import Curve, EcdsaSigningKey
 from did.json import JsonObject
 from did.keys import SigningKey
-from pds.db import Migration, migrate, open_plain
+from pds.db import migrate, open_plain
+from pds.vault.files import MIGRATIONS
 from pds.vault.imports import ImportFailed, apply, detect, reader
 from pds.vault.records import Records
-from pds.vault.store.record_index import INDEX_SQL
-from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 from tests.importing import Reading, collect, make_plan
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -31,7 +30,7 @@ def records() -> Iterator[Records]:
     conn = open_plain(":memory:")
     migrate(
         conn,
-        [Migration(1, RECORDS_SQL), Migration(2, RECORDS_IN_TIME_SQL + INDEX_SQL)],
+        MIGRATIONS,
         application_id=7,
     )
     yield Records(conn, clock=lambda: NOW)

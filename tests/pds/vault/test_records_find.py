@@ -349,7 +349,7 @@ def test_no_question_is_answered_by_looking_at_all_rows() -> None:
     records.list("purchases", limit=5)
     records.ids("abcd")
     records.counts()
-    records.sieve().sift([(*checked(purchase("2024-05-01", "x")), None)])
+    records.sieve().sift([(*checked(purchase("2024-05-01", "x")), None, None)])
     conn.set_trace_callback(None)
     asked = [s for s in statements if s.startswith("SELECT") and "sqlite_" not in s]
     assert len(asked) > 15
@@ -651,7 +651,9 @@ def test_equal_ones_are_told_apart_from_what_is_there(records: Records) -> None:
         checked(("note", {"text": "y"})),
         checked(("note", {"text": "y"})),
     ]
-    new = [digest is not None for digest in records.sieve().sift([(*d, None) for d in drafts])]
+    new = [
+        digest is not None for digest in records.sieve().sift([(*d, None, None) for d in drafts])
+    ]
     assert new == [False, False, True, True, False]
     with records.writing(), records.bulk(source="import/csv", batch=records.new_id()) as bulk:
         bulk.add_many(drafts)

@@ -111,7 +111,10 @@ def test_two_damaged_pages_leave_what_is_between_them(
     saved = 0
     for number, page in enumerate(range(pages // 2, pages - 10, 3)):
         damaged = copy_with_damage(sample, tmp_path / f"d{number}", page, page + 10)
-        report = Vault.salvage(damaged, tmp_path / f"s{number}", kit=kit)
+        try:
+            report = Vault.salvage(damaged, tmp_path / f"s{number}", kit=kit)
+        except DbDamaged:  # the names of the tables are on one of them
+            continue
         assert report.items >= ITEMS - 1 - 12, report.lost
         saved += 1
     assert saved > 3
