@@ -98,8 +98,7 @@ def _stage(
         raise Refused(RelayCode.EXPIRED)
     # 5. The status list is there, and does not say that the grant was withdrawn.
     reason = status.check(
-        act.conn,
-        list_=new.ticket.list,
+        table.status_list(act.conn, new.ticket.list),
         index=new.ticket.list_index,
         mailbox=mailbox,
         issuer=new.issuer,

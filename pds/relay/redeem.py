@@ -23,7 +23,7 @@ from pds.relay.relay import Act, Relay
 from pds.relay.store import marks
 from pds.relay.store import packages as table
 from pds.relay.store.log import NewEntry
-from pds.relay.store.packages import AnswerRow, ContentRow, PackageRow
+from pds.relay.store.packages import AnswerRow, ContentRow, PackageRow, Standing
 from pds.wire import SKEW, Manifest, RelayCode, RequestSignature
 
 _DAY = 86_400
@@ -82,29 +82,28 @@ def redeem(relay: Relay, body: bytes) -> bytes:
 def _decide(
     relay: Relay, act: Act, said: _Redemption, asked: Challenge
 ) -> tuple[ContentRow, NewEntry] | _Refusal:
-    conn = act.conn
-    # 4. Nothing is presented twice.
-    if marks.challenge_used(conn, asked.random) or table.presented(conn, said.id):
+    # 4. Nothing is presented twice. A refusal that is no event takes this back.
+    new = marks.use_challenge(act.conn, asked.random, expires=asked.expires)
+    found = table.standing(act.conn, said.package, redemption=said.id)
+    if not new or (found is not None and found.answered):
         raise Refused(RelayCode.REPLAYED)
     # 5. The package is here.
-    row = table.package(conn, said.package)
-    if row is None:
+    if found is None:
         raise forms.not_found()
-    if row.state == "ended":
+    if found.package.state == "ended":
         raise Refused(RelayCode.ENDED)
     # From here on a refusal is an event, and the challenge is used up either way.
-    marks.use_challenge(conn, asked.random, expires=asked.expires)
-    verdict = _judge(act, said, row)
+    verdict = _judge(act, said, found)
     if isinstance(verdict, _Refusal):
-        _record_refusal(relay, act, said, row, verdict.code)
+        _record_refusal(relay, act, said, found.package, verdict.code)
         return verdict
     # 12. Count, event, log entry, answer.
-    return verdict, _release(relay, act, said, row, verdict)
+    return verdict, _release(relay, act, said, found.package, verdict)
 
 
-def _judge(act: Act, said: _Redemption, row: PackageRow) -> ContentRow | _Refusal:
+def _judge(act: Act, said: _Redemption, found: Standing) -> ContentRow | _Refusal:
     """Checks 6 to 11; what is to be released, or why not."""
-    ticket = table.ticket(act.conn, row.id)
+    row, ticket, content = found.package, found.ticket, found.content
     # 6. Exactly this ticket was registered at staging: every byte of it, proof included.
     if ticket is None or ticket.ticket != said.ticket:
         return _Refusal(RelayCode.TICKET_UNKNOWN)
@@ -120,17 +119,11 @@ def _judge(act: Act, said: _Redemption, row: PackageRow) -> ContentRow | _Refusa
         return _Refusal(RelayCode.EXPIRED)
     # 9. The status list, and the bit in it.
     reason = status.check(
-        act.conn,
-        list_=ticket.list,
-        index=ticket.list_index,
-        mailbox=row.mailbox,
-        issuer=row.issuer,
-        at=act.at,
+        found.list, index=ticket.list_index, mailbox=row.mailbox, issuer=row.issuer, at=act.at
     )
     if reason is not None:
         return _Refusal(reason)
     # 10. Not waiting for its owner after a restore.
-    content = table.content(act.conn, row.id, row.seq)
     if row.suspended or content is None:
         return _Refusal(RelayCode.SUSPENDED)
     # 11. Uses left, and the interval over. Both belong to the package, whatever its ticket.
@@ -146,7 +139,9 @@ def _release(
 ) -> NewEntry:
     entry: JsonObject = {"type": "redemption", "seq": row.seq, "sha256": content.sha256}
     logged = _record(relay, act, said, row, entry)
-    table.count_use(act.conn, row.id, at=act.at)
+    table.count_use(
+        act.conn, row.id, ordinal=row.events + 1, leaf=b64url_encode(logged.leaf), at=act.at
+    )
     table.add_answer(
         act.conn,
         said.id,
@@ -171,8 +166,16 @@ def _record_refusal(
         return
     # What carries a ticket that we never registered is a stranger's, and nothing of it is kept.
     strange = code is RelayCode.TICKET_UNKNOWN
-    _record(relay, act, said, row, {"type": "refusal", "code": code.value}, keep=not strange)
-    table.count_refusal(act.conn, row.id, day=day, count=today + 1)
+    entry: JsonObject = {"type": "refusal", "code": code.value}
+    logged = _record(relay, act, said, row, entry, keep=not strange)
+    table.count_refusal(
+        act.conn,
+        row.id,
+        ordinal=row.events + 1,
+        leaf=b64url_encode(logged.leaf),
+        day=day,
+        count=today + 1,
+    )
 
 
 def _record(
@@ -196,7 +199,6 @@ def _record(
         ordinal=ordinal,
         redemption=said.id,
         entry=logged.number,
-        leaf=b64url_encode(logged.leaf),
         presentation=said.octets if keep else None,
         erase_at=act.at + relay.limits.presentation_days * _DAY,
     )
@@ -222,8 +224,7 @@ def recover(relay: Relay, redemption: str, caller: RequestSignature) -> bytes:
         if min(row.not_after, version_end) <= at:
             raise forms.not_found()
         reason = status.check(
-            conn,
-            list_=ticket.list,
+            table.status_list(conn, ticket.list),
             index=ticket.list_index,
             mailbox=row.mailbox,
             issuer=row.issuer,

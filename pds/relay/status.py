@@ -13,7 +13,6 @@ from credentials.status import (
 from did.errors import DidError
 from did.json import JsonObject, canonicalize, parse_object
 from did.multikey import b64url_encode
-from pds.db import Sql
 from pds.relay import forms
 from pds.relay.errors import Refused
 from pds.relay.mailboxes import owned, writable
@@ -124,10 +123,9 @@ def get(relay: Relay, id_: str) -> tuple[bytes, str]:
 
 
 def check(
-    conn: Sql, *, list_: str, index: int, mailbox: str, issuer: str, at: int
+    row: ListRow | None, *, index: int, mailbox: str, issuer: str, at: int
 ) -> RelayCode | None:
-    """Why the bit of a ticket forbids its use, or ``None`` (§6, checks 9 and 10)."""
-    row = table.status_list(conn, list_)
+    """Why the bit of a ticket in its list forbids its use, or ``None`` (§6, checks 9 and 10)."""
     if row is None or row.mailbox != mailbox or row.issuer != issuer or row.valid_until <= at:
         return RelayCode.STATUS_STALE
     try:

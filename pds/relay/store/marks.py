@@ -21,13 +21,13 @@ def use_nonce(conn: Sql, signer: str, nonce: str, *, expires: int) -> bool:
     return added == 1
 
 
-def challenge_used(conn: Sql, random: bytes) -> bool:
-    row = conn.execute("SELECT 1 FROM challenges WHERE random = ?", (random,)).fetchone()
-    return row is not None
-
-
-def use_challenge(conn: Sql, random: bytes, *, expires: int) -> None:
-    conn.execute("INSERT INTO challenges (random, expires) VALUES (?, ?)", (random, expires))
+def use_challenge(conn: Sql, random: bytes, *, expires: int) -> bool:
+    """Mark a challenge as used; whether it was new."""
+    added: int = conn.execute(
+        "INSERT INTO challenges (random, expires) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (random, expires),
+    ).rowcount
+    return added == 1
 
 
 def count_in_hour(conn: Sql, subject: str, hour: int) -> int:

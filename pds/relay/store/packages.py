@@ -1,6 +1,7 @@
 """Tables of packages, tickets, contents, events, answers and status lists."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Final
 
 from pds.db import Sql
 
@@ -66,6 +67,55 @@ class ListRow:
     entry: int
     credential: bytes
     suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that a redemption is judged by. ``answered`` says that its id is used up."""
+
+    package: PackageRow
+    ticket: TicketRow | None
+    content: ContentRow | None
+    list: ListRow | None
+    answered: bool
+
+
+def _columns(table: str, row: type) -> str:
+    return ", ".join(f"{table}.{field.name}" for field in fields(row))
+
+
+_STANDING: Final = (
+    f"SELECT {_columns('packages', PackageRow)}, {_columns('tickets', TicketRow)},"  # noqa: S608
+    f" {_columns('contents', ContentRow)}, {_columns('status_lists', ListRow)},"
+    " (SELECT 1 FROM events WHERE redemption = ?)"
+    " FROM packages LEFT JOIN tickets ON tickets.package = packages.id"
+    " LEFT JOIN contents ON contents.package = packages.id AND contents.seq = packages.seq"
+    " LEFT JOIN status_lists ON status_lists.id = tickets.list"
+    " WHERE packages.id = ?"
+)
+_ENDS: Final = (
+    (a := len(fields(PackageRow))),
+    (b := a + len(fields(TicketRow))),
+    (c := b + len(fields(ContentRow))),
+    c + len(fields(ListRow)),
+)
+
+
+def standing(conn: Sql, id_: str, *, redemption: str) -> Standing | None:
+    """A package with what hangs on it, in one look."""
+    row = conn.execute(_STANDING, (redemption, id_)).fetchone()
+    if row is None:
+        return None
+    values = tuple(row)
+    one, two, three, four = _ENDS
+    ticket, content, list_ = values[one:two], values[two:three], values[three:four]
+    return Standing(
+        PackageRow(*values[:one]),
+        None if ticket[0] is None else TicketRow(*ticket),
+        None if content[0] is None else ContentRow(*content),
+        None if list_[0] is None else ListRow(*list_),
+        values[four] is not None,
+    )
 
 
 def package(conn: Sql, id_: str) -> PackageRow | None:
@@ -206,12 +256,6 @@ def suspend_all(conn: Sql) -> None:
 # --- events and answers
 
 
-def presented(conn: Sql, redemption: str) -> bool:
-    """Whether this redemption id is used up."""
-    row = conn.execute("SELECT 1 FROM events WHERE redemption = ?", (redemption,)).fetchone()
-    return row is not None
-
-
 def add_event(
     conn: Sql,
     id_: str,
@@ -219,7 +263,6 @@ def add_event(
     ordinal: int,
     redemption: str,
     entry: int,
-    leaf: str,
     presentation: bytes | None,
     erase_at: int,
 ) -> None:
@@ -228,16 +271,21 @@ def add_event(
         " VALUES (?, ?, ?, ?, ?, ?)",
         (id_, ordinal, redemption, entry, presentation, erase_at),
     )
-    conn.execute("UPDATE packages SET events = ?, last_leaf = ? WHERE id = ?", (ordinal, leaf, id_))
 
 
-def count_use(conn: Sql, id_: str, *, at: int) -> None:
-    conn.execute("UPDATE packages SET uses = uses + 1, last_use = ? WHERE id = ?", (at, id_))
-
-
-def count_refusal(conn: Sql, id_: str, *, day: int, count: int) -> None:
+def count_use(conn: Sql, id_: str, *, ordinal: int, leaf: str, at: int) -> None:
+    """The event ``ordinal`` was a use."""
     conn.execute(
-        "UPDATE packages SET refusal_day = ?, refusals = ? WHERE id = ?", (day, count, id_)
+        "UPDATE packages SET events = ?, last_leaf = ?, uses = uses + 1, last_use = ? WHERE id = ?",
+        (ordinal, leaf, at, id_),
+    )
+
+
+def count_refusal(conn: Sql, id_: str, *, ordinal: int, leaf: str, day: int, count: int) -> None:
+    """The event ``ordinal`` was a refusal, the so-manieth of its day."""
+    conn.execute(
+        "UPDATE packages SET events = ?, last_leaf = ?, refusal_day = ?, refusals = ? WHERE id = ?",
+        (ordinal, leaf, day, count, id_),
     )
 
 
