@@ -65,7 +65,7 @@ def older_than_history(history: HistoryStore, survey: Survey) -> Iterator[tuple[
                 yield name, f"item {name} is in the history and not in the vault"
             case "deleted" if not records.get(name, (0, True))[1]:
                 yield name, f"item {name} was deleted and is back: {_OLD}"
-            case "granted" if name not in grants:
+            case "granted" | "reissued" if name not in grants:
                 yield name, f"grant {name} is in the history and not in the vault"
             case "ended" if not grants.get(name, (True, 0))[0]:
                 yield name, f"grant {name} was ended and is back: {_OLD}"

@@ -25,6 +25,7 @@ from pds.vault.store.record_index import INDEX_SQL
 from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 from pds.vault.store.relations import RELATION_SQL
 from pds.vault.store.schema import EXCHANGE_SQL
+from pds.vault.store.successions import SUCCESSION_SQL
 from pds.wire import parse_relay_url
 
 SLOTS, DATABASE, ATTACHMENTS = "slots.json", "vault.db", "attachments"
@@ -36,6 +37,7 @@ MIGRATIONS = (
     Migration(4, RECORDS_IN_TIME_SQL + INDEX_SQL),
     Migration(5, CATEGORIES_SQL),
     Migration(6, RELATION_SQL),
+    Migration(7, SUCCESSION_SQL),
 )
 
 

@@ -38,6 +38,7 @@ from pds.vault import (
     rotation,
     salvage,
     staging,
+    succession,
     unlocked,
     withdraw,
 )
@@ -80,6 +81,7 @@ from pds.vault.salvage import SalvageReport
 from pds.vault.schemas import Catalogue, Category
 from pds.vault.store.rows import StoredRequest
 from pds.vault.store.survey import Survey
+from pds.vault.succession import Rotation
 from pds.vault.sync import sync
 from pds.wire import parse_relay_url
 
@@ -343,7 +345,7 @@ class Vault:
             sandbox=self._ctx.sandbox,
             relay=store.setting("relay"),
             items=sum(self._ctx.records.counts().values()),
-            relationships=len(store.relationships()),
+            relationships=store.living_relationships(),
             live_grants=len(staging.live_grants(self._ctx)),
             waiting=len(store.jobs()) + len(self._ctx.identities.waiting()),
             restoring=self._restoring,
@@ -808,6 +810,13 @@ class Vault:
         self._ready()
         verb = withdraw.withdraw(self._ctx, withdraw.find_grant(self._ctx, name))
         return verb, outbox.push(self._ctx)
+
+    def rotate_relationship(self, company: str) -> tuple[Rotation, PushReport]:
+        """Give the relationship with a company a new DID and send that, as far as it goes now; what
+        is left is gone on with by ``sync``. As ``succession.rotate``."""
+        self._ready()
+        self._ctx.before_signing()
+        return succession.rotate(self._ctx, company)
 
     def sharing(self) -> list[Sharing]:
         return sharing(self._ctx)

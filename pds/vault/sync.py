@@ -21,6 +21,7 @@ from pds.vault.report import SyncReport, report_evidence
 from pds.vault.staging import renew_status_lists, restage, status_url
 from pds.vault.store.identities import StoredIdentity
 from pds.vault.store.rows import Relationship
+from pds.vault.succession import advance
 from pds.vault.watch import PackageWatch
 
 
@@ -34,6 +35,7 @@ def sync(ctx: Context) -> SyncReport:
         _take_new_log(ctx, home, report)
     log = LogWatch(ctx, home)
     _checked(ctx, report, home.url, log.advance)
+    _checked(ctx, report, home.url, partial(_go_on, ctx, report))
     for relationship in ctx.exchange.relationships():
         _checked(ctx, report, relationship.company, partial(collect, ctx, relationship, report))
         for grant in ctx.exchange.grants(relationship.index):
@@ -60,6 +62,10 @@ def sync(ctx: Context) -> SyncReport:
     report.problems += [(code, kind) for kind, code in report.push.dropped]
     _checked(ctx, report, home.url, log.check_kept)
     return report
+
+
+def _go_on(ctx: Context, report: SyncReport) -> None:
+    advance(ctx, report)
 
 
 def _take_new_log(ctx: Context, home: HomeRelay, report: SyncReport) -> None:
