@@ -36,8 +36,10 @@ def sync(ctx: Context) -> SyncReport:
     log = LogWatch(ctx, home)
     _checked(ctx, report, home.url, log.advance)
     _checked(ctx, report, home.url, partial(_go_on, ctx, report))
+    unmade = {job.relationship for job in ctx.exchange.jobs() if job.kind == "mailbox"}
     for relationship in ctx.exchange.relationships():
-        _checked(ctx, report, relationship.company, partial(collect, ctx, relationship, report))
+        if relationship.index not in unmade:
+            _checked(ctx, report, relationship.company, partial(collect, ctx, relationship, report))
         for grant in ctx.exchange.grants(relationship.index):
             watch = PackageWatch(ctx, home, relationship, grant, report, log)
             _checked(ctx, report, grant.package, watch.read)
