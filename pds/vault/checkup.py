@@ -49,7 +49,7 @@ def older_than_history(history: HistoryStore, survey: Survey) -> Iterator[tuple[
     What was reported as ``lost`` is not looked for: see ``pds.vault.salvage``.
     """
     records, grants, requests = survey.records(), survey.grants(), survey.requests()
-    relationships = survey.relationships()
+    relationships, given_up = survey.relationships(), survey.given_up()
     lost: set[str] = set()
     versions: dict[str, int] = {}
     for entry in history.entries(limit=_ALL):  # the newest first
@@ -75,6 +75,10 @@ def older_than_history(history: HistoryStore, survey: Survey) -> Iterator[tuple[
                 yield name, f"a request of {name} is in the history and not in the vault"
             case "relationship" if detail.get("did") not in relationships:
                 yield name, f"a relationship with {name} is in the history and not in the vault"
+            case "rotation begun" if detail.get("from") not in given_up:
+                yield name, f"a DID towards {name} was given up and is back: {_OLD}"
+            case "rotation done" if not given_up.get(str(detail.get("from")), True):
+                yield name, f"the change of a DID towards {name} is back: {_OLD}"
             case _:
                 pass
     for name, (version, deleted) in records.items():
