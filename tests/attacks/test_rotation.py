@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -307,6 +308,15 @@ def test_attack_32_a_change_grants_nothing_that_was_refused(world: World, grante
     new.stage(letter)
     tell(new, granted.request, [change(old, new)], anew(new, granted), letter, advance=False)
     assert codes(world) == ["change.wider"]
+    unmoved(world, old)
+
+
+def test_attack_79_a_change_does_not_change_the_relay(world: World, granted: Granted) -> None:
+    """The log key that was pinned at first stays the one that counts."""
+    old, new = world.holder, successor(world, world.holder)
+    new.info = replace(new.info, log_key=SigningKey.generate().verify_key)
+    tell(new, granted.request, [change(old, new)], anew(new, granted), advance=False)
+    assert codes(world) == ["change.relay"]
     unmoved(world, old)
 
 

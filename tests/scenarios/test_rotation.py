@@ -146,6 +146,27 @@ def test_a_backup_from_before_the_rotation_finds_the_new_relationship(
         assert states == {"delivery": "live", "personalisation": "withdrawn"}
 
 
+OLD_PAGES = (
+    "DELETE FROM succession",
+    "UPDATE succession SET state = 'moving'",
+    "DELETE FROM access_grant WHERE ended IS NULL",
+    "UPDATE access_grant SET ended = NULL",
+)
+
+
+@pytest.mark.parametrize("statement", OLD_PAGES)
+def test_attack_48_an_old_page_brings_no_did_back(
+    holder: Holder, asked: ShownRequest, shop: Shop, statement: str
+) -> None:
+    """What was given up, made anew or closed and is not so any more is named."""
+    decide(holder, asked, shop)
+    rotate(holder)
+    with holder.open() as vault:
+        vault._ctx.conn.execute("PRAGMA foreign_keys = OFF")
+        vault._ctx.conn.execute(statement)
+        assert vault.check() != []
+
+
 def test_a_did_whose_list_is_closed_never_speaks_again(
     holder: Holder, asked: ShownRequest, shop: Shop, tmp_path: Path
 ) -> None:
