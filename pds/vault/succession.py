@@ -23,8 +23,7 @@ from did.errors import DidError
 from did.json import JsonObject, digest
 from did.time import parse_time
 from pds.errors import PdsError
-from pds.mailbox import MailboxInfo, RelayError
-from pds.messages.errors import MessageError
+from pds.mailbox import MailboxInfo, RelayError, RelayNonsense, RelayUnreachable
 from pds.messages.request import AccessRequest
 from pds.messages.succession import Change, DidChange
 from pds.sealing import length_prefixed
@@ -150,8 +149,10 @@ def _make_anew(ctx: Context, row: Succession, report: SyncReport) -> bool:
         current = ctx.successions.of(old.index)
         if current is None or current.state != MOVING:
             return False  # another program was quicker
-        now = ctx.signing_time()
-        for stored, grant in _live(ctx, old.index):
+        live, now = _live(ctx, old.index), ctx.signing_time()
+        if any(stored.digest not in used for stored, _ in live):
+            return False  # a clock that was set back: again, with all of them
+        for stored, grant in live:
             uses, begins = used[stored.digest]
             _stage_anew(ctx, home, new, stored, grant, uses=uses, begins=begins, now=now)
         count = _tell(ctx, new, now)
@@ -173,7 +174,9 @@ def _use_so_far(watch: PackageWatch, grant: VerifiedGrant) -> tuple[int, datetim
         if error.code != "relay.not_found":  # it was never staged
             raise
         counted = 0
-    except (MessageError, DidError):
+    except (RelayUnreachable, RelayNonsense):
+        raise  # it may say later
+    except (PdsError, DidError):
         return grant.terms.max_uses, begins
     taken = [e for e in ctx.exchange.events(stored.package) if e.kind == "redemption"]
     uses = max(ctx.successions.carried(stored.digest) + len(taken), counted)

@@ -1,10 +1,12 @@
 """A relationship goes on under new keys, between real processes: counts, withdrawal, restore."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from did.json import canonicalize, parse_object
 from pds.company.errors import NoBasis
 from pds.errors import PdsError
 from pds.mailbox import RelayError
@@ -58,6 +60,8 @@ def test_uses_withdrawal_and_restore_go_on_under_the_new_did(
             company.redeem("delivery", person=old)
         company.redeem("personalisation", person=old)
         data = company.register.data(old, DELIVERY)
+    with holder.open() as vault:
+        second = vault.open_link(shop.ask("second-request.json"))  # and not decided yet
     new = rotate(holder)
     assert new != old
     with shop.open() as company:
@@ -91,7 +95,6 @@ def test_uses_withdrawal_and_restore_go_on_under_the_new_did(
         assert (report_of_restore.mailboxes, report_of_restore.unknown) == (2, 0)
         assert restored.sync().problems == []
         assert restored.status().relationships == 1
-        second = restored.open_link(shop.ask("second-request.json"))
         restored.decide(second.request.id, {"support": Accept(), "analytics": Refuse()})
         assert restored.push().complete
         assert str(restored.grant("support")["issuer"]) == new
@@ -368,3 +371,34 @@ def test_a_withdrawal_in_the_middle_of_a_rotation_wins(
         assert company.redeem("delivery", person=person).items
         with pytest.raises(PdsError):
             company.redeem("personalisation", person=person)
+
+
+def test_a_relay_whose_account_does_not_hold_refills_nothing(
+    holder: Holder, asked: ShownRequest, shop: Shop
+) -> None:
+    """Its events form no chain: they are kept as evidence, and the grant counts as used up."""
+    old = decide(holder, asked, shop)
+    with shop.open() as company:
+        for _ in range(2):
+            company.redeem("delivery", person=old)
+
+    def hook(method: str, url: str, send: Send) -> Response:
+        answer = send()
+        if method == "GET" and "/events" in url:
+            shown = parse_object(answer.body)
+            events = shown["events"]
+            assert isinstance(events, list)
+            return replace(answer, body=canonicalize({**shown, "events": events[1:]}))
+        return answer
+
+    with holder.open() as vault:
+        bend(vault, hook)
+        rotation, report = vault.rotate_relationship(SHOP)
+        assert (rotation.state, report.complete) == ("done", True)
+        assert "relay.broken_chain" in {code for _, code, _ in vault.evidence()}
+    with shop.open() as company:
+        assert company.collect().problems == []
+        with pytest.raises(RelayError) as refused:
+            company.redeem("delivery", person=rotation.new)
+        assert refused.value.code == "relay.used_up"
+        assert company.register.data(rotation.new, DELIVERY)
