@@ -25,6 +25,7 @@ from pds.log.entry import verify_receipt
 from pds.messages.message import Message
 from pds.messages.package import Package, verify_manifest
 from pds.messages.request import verify_request
+from pds.messages.succession import verify_line
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "examples"
@@ -94,6 +95,9 @@ def test_every_example_verifies() -> None:
         verify_object(
             read(name), resolver=OFFLINE, now=now, expected_controller=holder, exact_context=()
         )
+    later = now + timedelta(days=1)
+    new = str(read("did-change")["to"])
+    assert [c.old for c in verify_line([read("did-change")], sender=new, now=later)] == [holder]
     entry = read("identity-entry")
     did = Did.parse(str(entry["state"]["id"]))  # type: ignore[index,call-overload]
     history = read_history(canonicalize(entry) + b"\n", did, proofs=PROOFS, now=now)

@@ -24,6 +24,7 @@ from pds.messages.message import Message, sign_message
 from pds.messages.notices import PackageUpdated
 from pds.messages.package import Package, PackageItem
 from pds.messages.request import AccessRequest, ReplyAddress, sign_request
+from pds.messages.succession import Change
 from pds.sealing import SealingKey
 from pds.wire import Manifest
 
@@ -64,6 +65,7 @@ class Examples:
         self._grant()
         self._relay_side()
         self._inside()
+        self._change()
         self._identity()
         return self.objects
 
@@ -256,6 +258,18 @@ class Examples:
             body=PackageUpdated(grant.digest, short_id("package"), 2).to_json(),
         )
         self.objects["message"] = sign_message(message, self.holder)
+
+    def _change(self) -> None:
+        """A day later the holder goes on under another DID: the change that both keys sign."""
+        change = Change(
+            old=self.holder.did,
+            new=SigningKey.from_seed(secret("holder 2")).did,
+            seq=1,
+            at=NOW + timedelta(days=1),
+        )
+        self.objects["did-change"] = change.sign(
+            old=self.holder, new=SigningKey.from_seed(secret("holder 2"))
+        )
 
     def _identity(self) -> None:
         """The first entry of a public identity: one line of its did.jsonl."""

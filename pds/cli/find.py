@@ -1,4 +1,4 @@
-"""``pds data list | search | timeline | show | tag | tags``, and ``pds relation``."""
+"""``pds data list | search | timeline | show | tag | tags``, and ``pds relation show | rotate``."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pds.cli.exchange import say_waiting
 from pds.cli.names import company as name_of_company
 from pds.cli.names import names_of, whole
 from pds.cli.output import Settings, count, pass_settings
@@ -219,13 +220,33 @@ def tags(settings: Settings) -> None:
     )
 
 
-@click.command()
+class _Relation(click.Group):
+    """``pds relation COMPANY`` shows one; whatever is no command is the company of ``show``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        known = {*self.commands, "--help", "-h"}
+        return super().parse_args(ctx, args if args and args[0] in known else ["show", *args])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or self.commands["show"]
+
+
+@click.group(cls=_Relation)
+def relation() -> None:
+    """Everything with one company on one page, and new keys towards it, e.g.:
+    pds relation shop.example
+
+    The company is named by its name, host or DID. 'show' may be left out.
+    """
+
+
+@relation.command("show")
 @click.argument("company")
 @_limit
 @click.option("--after", help="Go on with the dealings where the page before ended.")
 @click.option("--records-after", help="Go on with the items where the page before ended.")
 @pass_settings
-def relation(
+def show_relation(
     settings: Settings, *, company: str, limit: int, after: str | None, records_after: str | None
 ) -> None:
     """Everything with one COMPANY, by its name, domain or DID; a part of the name is enough.
@@ -276,3 +297,42 @@ def relation(
     if found.next is not None:
         settings.say(f"There are more dealings: --after '{found.next}'")
     _say_more(settings, found.records, "--records-after")
+
+
+@relation.command("rotate")
+@click.argument("company")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_settings
+def rotate(settings: Settings, *, company: str, yes: bool) -> None:
+    """Go on with one COMPANY under new keys, e.g.: pds relation rotate shop.example
+
+    For when the old keys may be known to somebody, or have served for long enough. You get a new
+    DID, mailbox and status list towards it; what is shared stays as it is, with the uses that are
+    left. The company is told, in words that both keys signed. Exit code 4: begun here, but not
+    everything is confirmed yet; 'pds sync' goes on with it.
+    """
+    settings.confirm("Give this company a new DID of yours?", yes=yes)
+    with unlock(settings) as vault:
+        company = name_of_company(settings, vault, company)
+        rotation, report = vault.rotate_relationship(company)
+    done = rotation.state == "done"
+    settings.emit(
+        {
+            "company": rotation.company,
+            "from": rotation.old,
+            "to": rotation.new,
+            "state": rotation.state,
+            "grants": rotation.grants,
+            "complete": done and report.complete,
+        },
+        f"{rotation.name} knows you by a new DID: {rotation.new}\n"
+        f"{count(rotation.grants, 'grant')} went on under it. "
+        "Nothing under the old one counts any more."
+        if done
+        else f"{rotation.name} will know you by a new DID: {rotation.new}\n"
+        "It is pending: not everything is confirmed yet.",
+    )
+    say_waiting(settings, report)
+    if not done:
+        settings.say("Run 'pds sync' to go on with it.")
+        raise click.exceptions.Exit(4)

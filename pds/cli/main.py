@@ -35,7 +35,7 @@ COMMANDS = {
     "log": ("pds.cli.log", "log", "Check a relay's log: whole, growing, and witnessed."),
     "open": ("pds.cli.exchange", "open_", "Open a company's request link."),
     "passphrase": ("pds.cli.keys", "passphrase", "Change the passphrase."),
-    "relation": ("pds.cli.find", "relation", "Everything with one company on one page."),
+    "relation": ("pds.cli.find", "relation", "Everything with one company; new keys for it."),
     "relay": ("pds.cli.relay", "relay", "Run a relay, or choose the one of your vault."),
     "requests": ("pds.cli.exchange", "requests", "The requests that came in."),
     "restore": ("pds.cli.vault", "restore", "Make a vault from a backup."),

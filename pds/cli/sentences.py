@@ -26,6 +26,7 @@ ENDED = {
     "end": "You ended the sharing",
     "object": "You objected",
     "restored": "The sharing had ended before the backup was restored",
+    "superseded": "The grant under the old DID is over; the one in its place goes on",
 }
 
 
@@ -109,6 +110,16 @@ class Sentences:
                 return f"{self.names.get(line.subject, who)} asked; its request was opened."
             case "relationship":
                 return f"A relationship with {who} began, with a DID that only it knows."
+            case "rotation begun":
+                return f"You began to give {who} a new DID of yours in place of the old one."
+            case "reissued":
+                return f"The same grant to {company}, under the new DID: {what}."
+            case "rotated":
+                return f"{who} is being told of your new DID, which both keys signed."
+            case "rotation done":
+                return f"{who} was told of your new DID; nothing under the old one counts."
+            case "rotation lost":
+                return f"Your DID towards {who} had been given up; the next one begins anew."
             case "granted":
                 return f"You shared with {company}: {what}."
             case "refused":

@@ -42,6 +42,7 @@ from pds.company.standing import fetch_status
 from pds.company.store import Store
 from pds.company.store.rows import Event, GrantRow, Problem
 from pds.company.store.schema import APPLICATION_ID, MIGRATIONS
+from pds.company.succession import SUPERSEDED
 from pds.company.witnesses import policy, policy_of, set_policy
 from pds.db import Connection, migrate, open_plain, transaction
 from pds.log.policy import WitnessPolicy
@@ -77,9 +78,10 @@ class RequestView:
 class GrantView:
     """A grant as its company sees it.
 
-    ``state`` is ``live``, ``not yet``, ``expired`` or ``withdrawn`` (ended by the holder, with
-    any verb); ``seq`` the version last redeemed (0: none), and ``update_waiting`` says that there
-    is a newer one. ``retained`` are paths kept on another basis, with the day until which.
+    ``state`` is ``live``, ``not yet``, ``expired``, ``withdrawn`` (ended by the holder, with any
+    verb) or ``superseded`` (another stands in its place, under a new DID of the same person);
+    ``seq`` the version last redeemed (0: none), and ``update_waiting`` says that there is a newer
+    one. ``retained`` are paths kept on another basis, with the day until which.
     """
 
     id: str
@@ -418,6 +420,8 @@ class Company:
 
     def _state(self, row: GrantRow) -> str:
         now = self._ctx.now()
+        if row.end_kind == SUPERSEDED:
+            return SUPERSEDED
         if row.ended is not None and row.end_kind != "expired":
             return "withdrawn"
         if row.ended is not None or now >= row.valid_until:

@@ -21,6 +21,7 @@ from pds.company.outbox import PushReport, push
 from pds.company.redeeming import acknowledge, recover_one
 from pds.company.standing import standing
 from pds.company.store.rows import GrantRow, RequestRow
+from pds.company.succession import check_change, move, orphans, superseded
 from pds.company.witnesses import hear_witnesses, watched
 from pds.errors import PdsError
 from pds.mailbox import RelayError
@@ -36,6 +37,7 @@ from pds.messages.message import (
     open_message,
 )
 from pds.messages.notices import PackageUpdated, Withdrawal
+from pds.messages.succession import Change
 from pds.sealing import SealingKey
 
 _LINGER = timedelta(days=30)
@@ -47,11 +49,13 @@ _MOST_ENVELOPES = 1_000
 
 @dataclass(slots=True)
 class CollectReport:
-    """What one round did. ``decided`` are request ids, ``ended`` and ``updated`` grant ids;
-    ``problems`` are codes with the request or grant that they concern."""
+    """What one round did. ``decided`` are request ids, and ``moved`` those of threads that go on
+    under another DID of their person; ``ended`` and ``updated`` are grant ids; ``problems``
+    are codes with the request or grant that they concern."""
 
     messages: int = 0
     decided: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     recovered: int = 0
@@ -142,14 +146,17 @@ def _take(ctx: Context, request_id: str, sealed: bytes, report: CollectReport) -
 
     1. it opens with this request's key, names that key, and is signed by its sender
     2. it is of this thread, by the holder who decided (or decides now), and new. A withdrawal
-       counts in whatever order it comes; after a gap the thread goes on, and the gap is noted
-    3. what it says holds; see ``_decide``, ``_withdraw``, ``_update``
+       and a change of DID count in whatever order they come; after a gap the thread goes on, and
+       the gap is noted. Whether the sender of a change may speak for the holder is for 3 to say
+    3. what it says holds; see ``_decide``, ``_withdraw``, ``_update``, ``_change``
     """
     row = ctx.store.request(request_id)
     if row is None:
         return
 
     def expected(message: Message) -> str | None:
+        if message.type == "DidChange":
+            return message.sender if message.thread == row.id else None
         if row.person not in (None, message.sender) and message.type == "Decision":
             raise CompanyError(
                 "somebody else answered through the same link", code="company.already_answered"
@@ -167,7 +174,7 @@ def _take(ctx: Context, request_id: str, sealed: bytes, report: CollectReport) -
         )
         message = verified.message
         order = _order(ctx, row, verified)  # 2
-        if order is Order.REPEAT and message.type != "Withdrawal":
+        if order is Order.REPEAT and message.type not in _WHENEVER:
             return
     except (PdsError, DidError, CredentialError) as error:
         _drop(ctx, report, error.code, row.id, sealed)
@@ -177,7 +184,7 @@ def _take(ctx: Context, request_id: str, sealed: bytes, report: CollectReport) -
     except (PdsError, DidError, CredentialError, OverflowError) as error:
         code = _code(error)
         _drop(ctx, report, code, row.id, sealed)
-        if row.person is None:
+        if row.person is None or message.type == "DidChange":
             return  # anybody's
         if order is not Order.REPEAT:
             # It is theirs and new: remembered, so that what comes after it still follows.
@@ -192,6 +199,8 @@ def _take(ctx: Context, request_id: str, sealed: bytes, report: CollectReport) -
 def _order(ctx: Context, row: RequestRow, verified: VerifiedMessage) -> Order:
     last = Position(*ctx.store.last_message(row.id, incoming=True))
     sender = row.person or verified.message.sender
+    if verified.message.type == "DidChange":
+        sender = verified.message.sender
     return follows(verified, thread=row.id, sender=sender, last=last)
 
 
@@ -212,7 +221,7 @@ def _remember(
         detail: JsonObject = {"after": last, "seq": message.seq, "message": verified.digest}
         ctx.problem(gap_code(message), row.id, detail)
     elif ctx.store.message(row.id, message.seq, incoming=True) is not None:
-        return  # a withdrawal, told again
+        return  # told again
     ctx.store.add_message(
         row.id,
         incoming=True,
@@ -237,9 +246,22 @@ def _decide(
     if row.person is not None:
         raise MessageError("the request was decided before", code="message.unexpected")
     message = verified.message
+    if ctx.store.successor(message.sender) is not None:
+        raise superseded()
     checked = check_decision(
         message.body, request=verified_request(row), holder=message.sender, now=ctx.now()
     )
+    _keep_decision(ctx, row, verified, checked)
+    report.decided.append(row.id)
+
+
+def _keep_decision(
+    ctx: Context,
+    row: RequestRow,
+    verified: VerifiedMessage,
+    checked: CheckedDecision,
+    changes: tuple[tuple[Change, JsonObject], ...] = (),
+) -> None:
     decision = checked.decision
     grants = [_grant_row(ctx, row, checked, purpose_id) for purpose_id in sorted(checked.granted)]
     with ctx.transaction():
@@ -259,7 +281,8 @@ def _decide(
         for purpose_id in sorted(checked.refused):
             ctx.store.add_denial(row.id, purpose_id, ctx.now())
             ctx.event("denied", row.id, {"purpose": purpose_id})
-    report.decided.append(row.id)
+        for change, raw in changes:
+            ctx.store.add_change(change, raw)
 
 
 def _grant_row(
@@ -334,6 +357,32 @@ def _update(
     report.updated.append(grant.id)
 
 
+def _change(
+    ctx: Context, row: RequestRow, verified: VerifiedMessage, report: CollectReport
+) -> None:
+    """The holder goes on under another DID: the thread and all its grants move at once. Where the
+    first answer was lost, or came too late to be believed, this one is it."""
+    checked = check_change(ctx, row, verified.message)
+    if row.person is None:
+        _keep_decision(ctx, row, verified, checked.decision, checked.changes)
+        report.decided.append(row.id)
+        return
+    grants = [
+        _grant_row(ctx, row, checked.decision, purpose_id)
+        for purpose_id in sorted(checked.decision.granted)
+    ]
+    with ctx.transaction():
+        left_out = move(ctx, row, checked, grants)
+        _remember(ctx, row, verified)
+        for code, grant_id in left_out:
+            ctx.problem(code, grant_id)
+    report.problems.extend(left_out)
+    report.moved.append(row.id)
+    for grant in orphans(ctx, row, checked.decision.holder):
+        end_grant(ctx, grant, kind="status")
+        report.ended.append(grant.id)
+
+
 def _grant_of(ctx: Context, row: RequestRow, grant_digest: str) -> GrantRow:
     """A grant of this very thread; its issuer is the thread's holder."""
     grant = ctx.store.grant(grant_digest)
@@ -347,7 +396,10 @@ _CARRY_OUT: dict[str, _CarryOut] = {
     "Decision": _decide,
     "Withdrawal": _withdraw,
     "PackageUpdated": _update,
+    "DidChange": _change,
 }
+_WHENEVER = frozenset({"Withdrawal", "DidChange"})
+"""What counts whenever it comes: neither a gap nor a forged number may hold it back."""
 
 
 # the rest of a round
@@ -358,12 +410,25 @@ def _check_standing(ctx: Context, grant: GrantRow, report: CollectReport, *, ref
     try:
         standing(ctx, grant, now=ctx.now(), refresh=refresh)
     except Withdrawn:
-        end_grant(ctx, grant, kind="status")
-        report.ended.append(grant.id)
+        if end_by_list(ctx, grant, report):
+            report.ended.append(grant.id)
     except TimeInvalid:
         pass  # not begun yet, or over: ``expire`` sees to it
     except StatusUnchecked as error:
         report.problems.append((error.code, grant.id))
+
+
+def end_by_list(ctx: Context, grant: GrantRow, report: CollectReport) -> bool:
+    """End a grant that its status list shows as withdrawn; whether it was ended.
+
+    A holder who goes on under another DID closes the old list, after having said so: what was said
+    may lie in the mailbox still, so that is read first.
+    """
+    _guarded(report, grant.request, partial(read_mailbox, ctx, ctx.request_of(grant), report))
+    current = ctx.store.grant(grant.digest)
+    if current is None or current.ended is not None:
+        return False
+    return end_grant(ctx, current, kind="status")
 
 
 def _recover(ctx: Context, redemption_id: str, report: CollectReport) -> None:

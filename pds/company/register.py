@@ -17,12 +17,14 @@ from credentials.errors import (
 )
 from credentials.purposes import is_same_or_narrower
 from did.json import Json
+from pds.company.collecting import CollectReport, end_by_list
 from pds.company.context import Context
-from pds.company.erasure import end_grant, erase_at
-from pds.company.errors import NoBasis
+from pds.company.erasure import erase_at
+from pds.company.errors import CompanyError, NoBasis
 from pds.company.redeeming import status_stale
 from pds.company.standing import standing
 from pds.company.store.rows import GrantRow
+from pds.company.succession import SUPERSEDED
 
 # The one that helps most is said when several grants would each give another reason.
 _ORDER = (
@@ -60,8 +62,13 @@ class Held:
     usable: bool
 
 
+class _Moved(Exception):
+    """The grant's place was taken by one under another DID of the same person."""
+
+
 class Register:
-    """What this company holds. ``person`` is always a holder's DID towards this company."""
+    """What this company holds. ``person`` is always a holder's DID towards this company: the one
+    of today, or any that it took the place of."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
@@ -80,7 +87,13 @@ class Register:
         ``register.status_stale``.
         """
         moment = self._ctx.now() if now is None else now
-        grants = self._ctx.store.grants(person=person)
+        try:
+            return self._data(person, purpose, moment)
+        except _Moved:
+            return self._data(person, purpose, moment)
+
+    def _data(self, person: str, purpose: str, moment: datetime) -> dict[str, list[Json]]:
+        grants = [g for g in self._ctx.store.grants(person=person) if g.end_kind != SUPERSEDED]
         matching = [g for g in grants if is_same_or_narrower(g.purpose, than=purpose)]
         if not matching:
             raise _no_basis("register.purpose" if grants else "register.no_grant")
@@ -151,7 +164,7 @@ class Register:
         try:
             standing(self._ctx, grant, now=now)
         except Withdrawn as error:
-            end_grant(self._ctx, grant, kind="status")
+            self._end(grant)
             raise _no_basis("register.withdrawn") from error
         except TimeInvalid as error:
             raise _no_basis(error.code.replace("credential.", "register.")) from error
@@ -159,6 +172,18 @@ class Register:
             raise status_stale() from error
         except CredentialError as error:
             raise _no_basis("register.no_grant") from error
+
+    def _end(self, grant: GrantRow) -> None:
+        try:
+            with self._ctx.alone():
+                end_by_list(self._ctx, grant, CollectReport())
+        except CompanyError as error:
+            if error.code != "company.busy":
+                raise
+            raise status_stale() from error  # whoever is at work will see it
+        current = self._ctx.store.grant(grant.digest)
+        if current is not None and current.end_kind == SUPERSEDED:
+            raise _Moved
 
 
 _SENTENCES = {

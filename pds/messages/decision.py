@@ -118,7 +118,12 @@ class CheckedDecision:
 
 
 def check_decision(
-    body: JsonObject, *, request: VerifiedRequest, holder: str, now: datetime
+    body: JsonObject,
+    *,
+    request: VerifiedRequest,
+    holder: str,
+    now: datetime,
+    later_tickets: bool = False,
 ) -> CheckedDecision:
     """Check what a holder decided against what was asked:
 
@@ -126,7 +131,8 @@ def check_decision(
     2. every grant is by this holder, for us, and within what was asked (``_check_terms``)
     3. every denial is by this holder, of this request
     4. every purpose is answered exactly once
-    5. every grant has one ticket that says no more and no less
+    5. every grant has one ticket that says no more and no less; with ``later_tickets`` one may
+       begin later than its grant, as after a change of the holder's DID
 
     Status is not looked at here: it is at redemption and before every use. Raises
     ``DecisionRefused`` (``decision.*``), or ``MessageError`` for what is no decision or denial.
@@ -172,7 +178,9 @@ def check_decision(
     if len(tickets) != len(grants):
         raise DecisionRefused("grants and tickets do not pair", code="decision.ticket")
     for purpose_id, grant in by_purpose.items():  # 5
-        ticket = _ticket_of(grant, tickets, request=request, relay=decision.relay)
+        ticket = _ticket_of(
+            grant, tickets, request=request, relay=decision.relay, later=later_tickets
+        )
         granted[purpose_id] = Granted(request.request.purpose(purpose_id), grant, ticket)
     return CheckedDecision(
         decision=decision,
@@ -249,16 +257,18 @@ def _ticket_of(
     *,
     request: VerifiedRequest,
     relay: str,
+    later: bool,
 ) -> VerifiedTicket:
     matching = [ticket for ticket in tickets if ticket.grant_digest == grant.digest]
     if len(matching) != 1:
         raise DecisionRefused("a grant has no ticket of its own", code="decision.ticket")
     ticket, terms = matching[0], grant.terms
+    begins = max(ticket.valid_from, terms.valid_from) if later else terms.valid_from
     if (
         ticket.issuer != grant.issuer
         or ticket.holder != request.request.redemption_key
         or ticket.relay != relay
-        or (ticket.valid_from, ticket.valid_until) != (terms.valid_from, terms.valid_until)
+        or (ticket.valid_from, ticket.valid_until) != (begins, terms.valid_until)
         or (ticket.max_uses, ticket.min_interval) != (terms.max_uses, terms.min_interval)
         or ticket.status != grant.status
     ):

@@ -51,6 +51,17 @@ class DecisionRefused(MessageError):
     default_code = "decision.malformed"
 
 
+class ChangeRefused(MessageError):
+    """A change of a holder's DID that is not to be followed: ``change.*``.
+
+    Codes: ``change.proof``, ``change.same``, ``change.future``, ``change.line``,
+    ``change.stranger``, ``change.forked``, ``change.terms``, ``change.wider``; noted as well:
+    ``change.superseded``, ``change.ended``.
+    """
+
+    default_code = "change.malformed"
+
+
 class PackageRefused(MessageError):
     """A package that is not what its grant and manifest promise: ``package.*``."""
 

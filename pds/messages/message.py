@@ -16,7 +16,7 @@ from pds.messages.fields import Fields
 from pds.sealing import SealingKey, SealingPublicKey, open_sealed, seal
 
 LABEL = "message"
-TYPES = frozenset({"Decision", "Withdrawal", "PackageUpdated", "ErasureAttestation"})
+TYPES = frozenset({"Decision", "Withdrawal", "PackageUpdated", "DidChange", "ErasureAttestation"})
 
 # No network will ever tell whose keys these are.
 _NEVER = frozenset({"did.method_not_supported", "did.network_needed"})
@@ -180,8 +180,8 @@ def follows(verified: VerifiedMessage, *, thread: str, sender: str, last: Positi
     """Say how a message of this thread follows the last one, ``last``:
 
     - ``NEXT``: it is the one that was expected
-    - ``REPEAT``: its ``seq`` was reached before; it is ignored, but for a ``Withdrawal``, which
-      counts whenever it comes
+    - ``REPEAT``: its ``seq`` was reached before; it is ignored, but for a ``Withdrawal`` and a
+      ``DidChange``, which count whenever they come
     - ``GAP``: one before it is missing, or is another than its sender knows. It is carried out,
       and the thread goes on from it; what is missing is noted, as ``gap_code`` names it
 

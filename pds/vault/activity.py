@@ -15,8 +15,8 @@ from pds.vault.store.rows import StoredGrant
 class Sharing:
     """One grant and where it stands.
 
-    ``state`` ∈ scheduled, active, used up, expired, withdrawn, ended, objected; ``pending`` while
-    something about it still waits to be sent.
+    ``state`` ∈ scheduled, active, used up, expired, withdrawn, ended, objected, superseded (by the
+    same grant under another DID); ``pending`` while something about it still waits to be sent.
     """
 
     grant: str
@@ -49,7 +49,13 @@ class Activity:
     detail: JsonObject
 
 
-_ENDED = {"withdraw": "withdrawn", "end": "ended", "object": "objected", "restored": "ended"}
+_ENDED = {
+    "withdraw": "withdrawn",
+    "end": "ended",
+    "object": "objected",
+    "restored": "ended",
+    "superseded": "superseded",
+}
 
 
 def sharing(ctx: Context) -> list[Sharing]:
@@ -62,6 +68,7 @@ def sharing(ctx: Context) -> list[Sharing]:
     for stored in ctx.exchange.grants():
         terms = grant_of(ctx, stored).terms
         taken = [e for e in ctx.exchange.events(stored.package) if e.kind == "redemption"]
+        uses = len(taken) + ctx.successions.carried(stored.digest)
         result.append(
             Sharing(
                 grant=stored.id,
@@ -70,10 +77,10 @@ def sharing(ctx: Context) -> list[Sharing]:
                 purpose=terms.request_purpose,
                 label=label(terms.purpose),
                 fields=terms.fields,
-                state=_state(ctx, stored, len(taken)),
+                state=_state(ctx, stored, uses),
                 valid_from=terms.valid_from,
                 valid_until=terms.valid_until,
-                uses=len(taken),
+                uses=uses,
                 max_uses=terms.max_uses,
                 last_used=taken[-1].at if taken else None,
                 follows_changes=terms.follows_changes,

@@ -33,6 +33,7 @@ from pds.vault.slotfile import Kind
 from pds.vault.staging import status_url
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.rows import Relationship, StoredGrant
+from pds.vault.succession import note_closed, recover
 from pds.vault.watch import PackageWatch
 
 GAP = 100
@@ -190,7 +191,8 @@ def reconcile(ctx: Context) -> ReconcileReport:
     """Bring a restored vault up to what its relay knows (protocol §7, *After a restore*):
 
     1. raise the writer epoch: from here on the old copy of this vault is fenced off
-    2. look at the mailboxes by derivation index until a gap of 100
+    2. look at the mailboxes by derivation index until a gap of 100, those of relationships that
+       took the place of known ones among them
     3. what was revoked or ended stays so; sequences and versions go on from the relay's, and so
        do public identities
     4. the next relationship starts at the highest index seen + 1000
@@ -207,6 +209,7 @@ def reconcile(ctx: Context) -> ReconcileReport:
             ctx.exchange.set_setting("log_origin", home.log_origin)
             ctx.exchange.set_setting("restage_all", "1")
     known = {r.index: r for r in ctx.exchange.relationships()}
+    before = _ended_meanwhile(ctx)
     highest = max(known, default=-1)
     index = 0
     while index <= highest + GAP:  # 2
@@ -214,8 +217,9 @@ def reconcile(ctx: Context) -> ReconcileReport:
         if info is not None:
             highest = max(highest, index)
             report.mailboxes += 1
-            if index in known:
-                _merge(ctx, home, known[index], info, report)  # 3
+            relationship = known.get(index) or recover(ctx, index, info)
+            if relationship is not None:
+                _merge(ctx, home, relationship, info)  # 3
             else:
                 report.unknown += 1
                 with ctx.transaction():
@@ -223,12 +227,18 @@ def reconcile(ctx: Context) -> ReconcileReport:
         index += 1
     recover_identities(ctx)
     with ctx.transaction():  # 4
+        note_closed(ctx)
+        report.ended = len(_ended_meanwhile(ctx) - before)
         start = int(ctx.setting("next_index"))
         report.next_index = max(start, highest + JUMP) if highest >= 0 else start
         ctx.exchange.set_setting("next_index", str(report.next_index))
         ctx.exchange.set_setting("restoring", "0")
         ctx.log("restored", "vault", {"epoch": epoch, "ended": report.ended})
     return report
+
+
+def _ended_meanwhile(ctx: Context) -> set[str]:
+    return {grant.digest for grant in ctx.exchange.grants() if grant.end_kind == "restored"}
 
 
 def _look(ctx: Context, index: int) -> MailboxInfo | None:
@@ -247,7 +257,6 @@ def _merge(
     home: HomeRelay,
     relationship: Relationship,
     info: MailboxInfo,
-    report: ReconcileReport,
 ) -> None:
     ctx.mailbox(relationship).create()  # a write with the new epoch: older copies are out
     shown = {p.package: p for p in info.packages}
@@ -267,7 +276,6 @@ def _merge(
                 ctx.exchange.drop_jobs(relationship.index, "package", grant.package)
                 ctx.log("ended", grant.id, {"verb": "restored"})
                 merged = merged.with_bit(grant.status_index)
-                report.ended += 1
         ctx.exchange.set_status(
             relationship.index,
             bits=merged.encode(),

@@ -53,7 +53,7 @@ def older_than_history(history: HistoryStore, survey: Survey) -> Iterator[tuple[
     What was reported as ``lost`` is not looked for: see ``pds.vault.salvage``.
     """
     records, grants, requests = survey.records(), survey.grants(), survey.requests()
-    relationships = survey.relationships()
+    relationships, given_up = survey.relationships(), survey.given_up()
     lost: set[str] = set()
     versions: dict[str, int] = {}
     for entry in history.entries(limit=_ALL):  # the newest first
@@ -69,7 +69,7 @@ def older_than_history(history: HistoryStore, survey: Survey) -> Iterator[tuple[
                 yield name, f"item {name} is in the history and not in the vault"
             case "deleted" if not records.get(name, (0, True))[1]:
                 yield name, f"item {name} was deleted and is back: {_OLD}"
-            case "granted" if name not in grants:
+            case "granted" | "reissued" if name not in grants:
                 yield name, f"grant {name} is in the history and not in the vault"
             case "ended" if not grants.get(name, (True, 0))[0]:
                 yield name, f"grant {name} was ended and is back: {_OLD}"
@@ -79,6 +79,10 @@ def older_than_history(history: HistoryStore, survey: Survey) -> Iterator[tuple[
                 yield name, f"a request of {name} is in the history and not in the vault"
             case "relationship" if detail.get("did") not in relationships:
                 yield name, f"a relationship with {name} is in the history and not in the vault"
+            case "rotation begun" if detail.get("from") not in given_up:
+                yield name, f"a DID towards {name} was given up and is back: {_OLD}"
+            case "rotation done" if not given_up.get(str(detail.get("from")), True):
+                yield name, f"the change of a DID towards {name} is back: {_OLD}"
             case _:
                 pass
     for name, (version, deleted) in records.items():

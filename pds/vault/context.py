@@ -26,6 +26,7 @@ from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HistoryStore
 from pds.vault.store.identities import IdentityStore
 from pds.vault.store.rows import Relationship
+from pds.vault.store.successions import SuccessionStore
 
 SKEW = timedelta(seconds=60)
 MAX_OFFSET = timedelta(minutes=10)
@@ -52,6 +53,7 @@ class Context:
     exchange: ExchangeStore = field(init=False)
     history: HistoryStore = field(init=False)
     identities: IdentityStore = field(init=False)
+    successions: SuccessionStore = field(init=False)
     records: Records = field(init=False)
     attachments: Attachments = field(init=False)
     transport: Transport = field(init=False)
@@ -62,6 +64,7 @@ class Context:
         self.exchange = ExchangeStore(self.conn)
         self.history = HistoryStore(self.conn)
         self.identities = IdentityStore(self.conn)
+        self.successions = SuccessionStore(self.conn)
         self.records = Records(self.conn, clock=self.clock, random=self.random)
         if self.reading_only is None:
             self.records.prepare_index()

@@ -6,33 +6,30 @@ from datetime import datetime, timedelta
 
 from credentials.grant import GrantTerms, issue_grant
 from credentials.purposes import is_known, is_same_or_narrower
-from credentials.status import BitString, StatusEntry
+from credentials.status import StatusEntry
 from credentials.ticket import issue_ticket, new_urn
 from did.identifier import Did
 from did.json import JsonObject, digest
-from pds.mailbox import RelayError, RelayUnreachable
 from pds.messages.decision import AccessDenial, Decision
 from pds.messages.request import AccessRequest, ReplyAddress
 from pds.vault import consent
 from pds.vault.consent import Accept, Answer, PurposeView, Refuse
-from pds.vault.context import SKEW, Context, HomeRelay, other_copy
+from pds.vault.context import SKEW, Context, HomeRelay
 from pds.vault.errors import ConsentError, NotFound
+from pds.vault.relationships import STATUS_ENTRIES, begin_relationship, next_is_unused
 from pds.vault.staging import (
     content_digest,
     grant_of,
     items_for,
-    queue_mailbox,
     queue_message,
     queue_package,
-    queue_status,
     request_of,
     status_url,
 )
 from pds.vault.store.rows import Relationship, StoredGrant, StoredRequest
-from pds.wire import new_capability, new_id
+from pds.wire import new_id
 
 REFUSED_FOR = timedelta(days=183)
-STATUS_ENTRIES = 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +95,7 @@ def decide(
     with ctx.transaction():
         _still_pending(ctx, request_id)  # another program may have been quicker
         now = ctx.signing_time()
-        relationship, is_new = _relationship(ctx, request, now=now)
-        if is_new:
-            queue_mailbox(ctx, relationship)
-            queue_status(ctx, relationship, bits=BitString.empty(STATUS_ENTRIES))
+        relationship = _relationship(ctx, request, now=now)
         made = [
             _grant(
                 ctx,
@@ -141,24 +135,9 @@ def decide(
 
 
 def _check_unused(ctx: Context, request: AccessRequest) -> None:
-    """The keys of a new relationship must be new to the relay too: another copy of this vault may
-    have given them to another company. A relay that is away cannot say; then the first status
-    list will not be taken, and nothing goes out."""
-    relay = ctx.client(ctx.setting("relay"))
     while ctx.exchange.relationship_with(request.controller.id) is None:
-        index = ctx.setting("next_index")
-        keys = ctx.derive(int(index))
-        try:
-            relay.owner(keys.mailbox_id, keys.mailbox_key, ctx.epoch).info()
-        except RelayError as error:
-            if error.code == "relay.not_found":
-                return
-            raise
-        except RelayUnreachable:
+        if next_is_unused(ctx):
             return
-        if ctx.setting("next_index") == index:
-            raise other_copy(ctx)
-        # Another program on this vault has used them since.
 
 
 def _is_known(request: AccessRequest, purpose_id: str) -> bool:
@@ -186,31 +165,10 @@ def blocked(ctx: Context, request: AccessRequest) -> dict[str, datetime]:
     return result
 
 
-def _relationship(
-    ctx: Context, request: AccessRequest, *, now: datetime
-) -> tuple[Relationship, bool]:
-    known = ctx.exchange.relationship_with(request.controller.id)
-    if known is not None:
-        return known, False
-    index = int(ctx.setting("next_index"))
-    keys = ctx.derive(index)
-    relationship = Relationship(
-        index=index,
-        generation=ctx.generation,
-        company=request.controller.id,
-        name=request.controller.name,
-        did=keys.did_key.did,
-        mailbox=keys.mailbox_id,
-        capability=new_capability(ctx.random),
-        status_bits=BitString.empty(STATUS_ENTRIES).encode(),
-        status_sequence=0,
-        status_issued=now,
-        created=now,
-    )
-    ctx.exchange.add_relationship(relationship)
-    ctx.exchange.set_setting("next_index", str(index + 1))
-    ctx.log("relationship", request.controller.id, {"did": relationship.did})
-    return relationship, True
+def _relationship(ctx: Context, request: AccessRequest, *, now: datetime) -> Relationship:
+    company = request.controller
+    known = ctx.exchange.relationship_with(company.id)
+    return known or begin_relationship(ctx, company.id, company.name, now=now)
 
 
 def _grant(
@@ -310,7 +268,9 @@ def _grant(
 
 
 def _free_index(ctx: Context, relationship: Relationship) -> int:
-    used = ctx.exchange.used_indexes(relationship.index)
+    # Grants that are made anew keep their index in the list of the relationship that follows.
+    line = ctx.successions.line(relationship.index)
+    used = {index for one in line for index in ctx.exchange.used_indexes(one)}
     while True:
         index = int.from_bytes(ctx.random(4)) % STATUS_ENTRIES
         if index not in used:
@@ -328,16 +288,43 @@ def _queue_decision(
     refused: frozenset[str],
     now: datetime,
 ) -> None:
+    decision = decision_of(
+        ctx,
+        stored,
+        relationship,
+        home=home,
+        grants=tuple(m.grant for m in made),
+        tickets=tuple(m.ticket for m in made),
+        refused=refused,
+        now=now,
+    )
+    queue_message(
+        ctx, relationship=relationship, request=request, kind="Decision", body=decision.to_json()
+    )
+
+
+def decision_of(
+    ctx: Context,
+    stored: StoredRequest,
+    relationship: Relationship,
+    *,
+    home: HomeRelay,
+    grants: tuple[JsonObject, ...],
+    tickets: tuple[JsonObject, ...],
+    refused: frozenset[str],
+    now: datetime,
+) -> Decision:
+    """The whole answer to a request, under the DID of a relationship."""
     keys = ctx.keys(relationship)
-    denials = []
+    denials: tuple[JsonObject, ...] = ()
     if refused:
         denial = AccessDenial(request=stored.digest, purposes=refused, at=now)
-        denials.append(denial.sign(keys.did_key))
-    decision = Decision(
+        denials = (denial.sign(keys.did_key),)
+    return Decision(
         request=stored.digest,
-        grants=tuple(m.grant for m in made),
-        denials=tuple(denials),
-        tickets=tuple(m.ticket for m in made),
+        grants=grants,
+        denials=denials,
+        tickets=tickets,
         reply=ReplyAddress(
             relay=home.url,
             mailbox=relationship.mailbox,
@@ -347,7 +334,4 @@ def _queue_decision(
         relay=home.url,
         log_origin=home.log_origin,
         log_key=home.log_key,
-    )
-    queue_message(
-        ctx, relationship=relationship, request=request, kind="Decision", body=decision.to_json()
     )

@@ -40,6 +40,7 @@ from pds.vault.store.record_index import INDEX_SQL
 from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 from pds.vault.store.relations import RELATION_SQL
 from pds.vault.store.schema import EXCHANGE_SQL
+from pds.vault.store.successions import SUCCESSION_SQL
 from pds.wire import parse_relay_url
 
 SLOTS, DATABASE, ATTACHMENTS = "slots.json", "vault.db", "attachments"
@@ -54,6 +55,7 @@ MIGRATIONS = (
     Migration(5, CATEGORIES_SQL),
     Migration(6, RELATION_SQL),
     Migration(7, ORIGINS_SQL),
+    Migration(8, SUCCESSION_SQL),
 )
 
 

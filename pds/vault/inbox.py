@@ -54,9 +54,11 @@ def _take(
     """Open one envelope; returns the code of what was wrong with it, if it is dropped. Raises
     ``SignerUnresolved`` when its sender cannot be looked up now: then it stays at the relay."""
 
+    line = ctx.successions.line(relationship.index)
+
     def sender(message: Message) -> str | None:
         request = ctx.exchange.request(message.thread)
-        known = request is not None and request.relationship == relationship.index
+        known = request is not None and request.relationship in line
         return relationship.company if known else None
 
     try:
@@ -115,7 +117,8 @@ def _accept(
     attestation = ErasureAttestation.parse(message.body)
     stored = ctx.exchange.grant_by_digest(attestation.grant)
     source = None if stored is None else ctx.exchange.request(stored.request)
-    if stored is None or source is None or stored.relationship != relationship.index:
+    line = ctx.successions.line(relationship.index)
+    if stored is None or source is None or stored.relationship not in line:
         raise MessageError("the attestation is of no grant of ours", code="message.unexpected")
     over = stored.ended is not None or ctx.now() >= grant_of(ctx, stored).terms.valid_until
     fits = over and _fits(

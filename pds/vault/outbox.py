@@ -9,6 +9,8 @@ one thing cannot hold back another:
     end of a package        nothing
     Decision                everything its relationship has yet to stage
     PackageUpdated          its package
+    DidChange               nothing else; it is queued when our own relay has all it tells of but
+                            the packages, which must not hold back a withdrawal behind it
     public identity         nothing; it is no job, but waits until the relay has its log
     every message           the earlier ones of its own thread
     Withdrawal              nothing else: it goes out even while our own relay fails

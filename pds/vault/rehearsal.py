@@ -86,7 +86,7 @@ def _read(ctx: Context, vault: str, *, without: int) -> Rehearsal:
     return Rehearsal(
         vault=vault,
         items=dict(ctx.records.counts()),
-        relationships=len(ctx.exchange.relationships()),
+        relationships=ctx.exchange.living_relationships(),
         grants=len(ctx.exchange.grants()),
         history=ctx.history.root()[0],
         newest=last[0].at if last else None,

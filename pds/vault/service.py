@@ -41,6 +41,7 @@ from pds.vault import (
     salvage,
     slotchange,
     staging,
+    succession,
     unlocked,
     withdraw,
 )
@@ -87,6 +88,7 @@ from pds.vault.schemas import Catalogue, Category
 from pds.vault.slotfile import Kind
 from pds.vault.store.rows import StoredRequest
 from pds.vault.store.survey import Survey
+from pds.vault.succession import Rotation
 from pds.vault.sync import sync
 from pds.vault.witnesses import POLICY, set_policy
 from pds.wire import parse_relay_url
@@ -401,7 +403,7 @@ class Vault:
             sandbox=self._ctx.sandbox,
             relay=store.setting("relay"),
             items=sum(self._ctx.records.counts().values()),
-            relationships=len(store.relationships()),
+            relationships=store.living_relationships(),
             live_grants=len(staging.live_grants(self._ctx)),
             waiting=len(store.jobs()) + len(self._ctx.identities.waiting()),
             restoring=self._restoring,
@@ -928,6 +930,13 @@ class Vault:
         self._ready()
         verb = withdraw.withdraw(self._ctx, withdraw.find_grant(self._ctx, name))
         return verb, outbox.push(self._ctx)
+
+    def rotate_relationship(self, company: str) -> tuple[Rotation, PushReport]:
+        """Give the relationship with a company a new DID and send that, as far as it goes now; what
+        is left is gone on with by ``sync``. As ``succession.rotate``."""
+        self._ready()
+        self._ctx.before_signing()
+        return succession.rotate(self._ctx, company)
 
     def sharing(self) -> list[Sharing]:
         return sharing(self._ctx)

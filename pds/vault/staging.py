@@ -82,6 +82,7 @@ def queue_package(
         id=package_id, grant=grant.digest, seq=seq, created=ctx.signing_time(), items=items
     )
     taken = sum(event.kind == "redemption" for event in ctx.exchange.events(package_id))
+    taken += ctx.successions.carried(grant.digest)
     sealed, manifest = seal_package(
         package,
         key=ctx.keys(relationship).did_key,
@@ -221,11 +222,11 @@ def sign_status(ctx: Context, index: int) -> tuple[JsonObject, int]:
 
 
 def live_grants(ctx: Context) -> list[tuple[StoredGrant, VerifiedGrant]]:
-    """Grants that have neither ended nor run out."""
-    now = ctx.now()
+    """Grants that have neither ended nor run out, nor are being made anew under another DID."""
+    now, moving = ctx.now(), ctx.successions.moving()
     result = []
     for stored in ctx.exchange.grants():
-        if stored.ended is None:
+        if stored.ended is None and stored.relationship not in moving:
             grant = grant_of(ctx, stored)
             if now < grant.terms.valid_until:
                 result.append((stored, grant))
@@ -252,7 +253,8 @@ def restage(ctx: Context, *, everything: bool = False) -> int:
         request, seq = request_of(source), stored.seq + 1
         with ctx.transaction():
             current = ctx.exchange.grant_by_digest(stored.digest)
-            if current is None or current.ended is not None or current.seq != stored.seq:
+            moving = relationship.index in ctx.successions.moving()
+            if current is None or current.ended is not None or current.seq != stored.seq or moving:
                 continue  # another program was quicker
             queue_package(
                 ctx,

@@ -24,6 +24,7 @@ from pds.vault.report import SyncReport, report_evidence
 from pds.vault.staging import renew_status_lists, restage, status_url
 from pds.vault.store.identities import StoredIdentity
 from pds.vault.store.rows import Relationship
+from pds.vault.succession import advance
 from pds.vault.watch import PackageWatch
 from pds.vault.witnesses import hear_witnesses
 
@@ -39,8 +40,11 @@ def sync(ctx: Context) -> SyncReport:
     log = LogWatch(ctx, home)
     _checked(ctx, report, home.url, log.advance)
     _checked(ctx, report, home.url, partial(hear_witnesses, ctx, home, log, report))
+    _checked(ctx, report, home.url, partial(_go_on, ctx, report))
+    unmade = {job.relationship for job in ctx.exchange.jobs() if job.kind == "mailbox"}
     for relationship in ctx.exchange.relationships():
-        _checked(ctx, report, relationship.company, partial(collect, ctx, relationship, report))
+        if relationship.index not in unmade:
+            _checked(ctx, report, relationship.company, partial(collect, ctx, relationship, report))
         for grant in ctx.exchange.grants(relationship.index):
             watch = PackageWatch(ctx, home, relationship, grant, report, log)
             _checked(ctx, report, grant.package, watch.read)
@@ -65,6 +69,10 @@ def sync(ctx: Context) -> SyncReport:
     report.problems += [(code, kind) for kind, code in report.push.dropped]
     _checked(ctx, report, home.url, log.check_kept)
     return report
+
+
+def _go_on(ctx: Context, report: SyncReport) -> None:
+    advance(ctx, report)
 
 
 def _take_new_log(ctx: Context, home: HomeRelay, report: SyncReport) -> None:

@@ -58,6 +58,8 @@ class PackageWatch:
                 return
             raise
         waiting = any(job.ref == package for job in self.ctx.exchange.jobs())
+        # Ended by ourselves, to be made anew under another DID.
+        waiting = waiting or self.relationship.index in self.ctx.successions.moving()
         if self.stored.ended is None and not waiting and not self.before_restore:
             self._compare_manifest()
 

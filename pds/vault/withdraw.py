@@ -46,16 +46,18 @@ def withdraw(ctx: Context, stored: StoredGrant) -> str:
     if source is None:
         raise NotFound("the grant's request is missing", code="vault.damaged")
     with ctx.transaction():
-        current = ctx.exchange.grant_by_digest(stored.digest)
+        # Whatever stands in its place by now: a withdrawal wins over a change of DID.
+        current = ctx.exchange.grant_by_digest(ctx.successions.latest(stored.digest))
         if current is None or current.ended is not None:  # repeated, or another was quicker
             return verb
         now = ctx.ending_time()
-        relationship = ctx.exchange.relationship(stored.relationship)
-        ctx.exchange.drop_jobs(relationship.index, "package", stored.package)
-        ctx.exchange.enqueue(relationship.index, "end", ref=stored.package)
-        bits = BitString.decode(relationship.status_bits).with_bit(stored.status_index)
+        relationship = ctx.exchange.relationship(current.relationship)
+        thread = ctx.exchange.request(current.request) or source
+        ctx.exchange.drop_jobs(relationship.index, "package", current.package)
+        ctx.exchange.enqueue(relationship.index, "end", ref=current.package)
+        bits = BitString.decode(relationship.status_bits).with_bit(current.status_index)
         notice = Withdrawal(
-            grant=stored.digest,
+            grant=current.digest,
             verb=verb,
             sequence=queue_status(ctx, relationship, bits=bits),
             erase_by=now + ERASE_WITHIN,
@@ -63,12 +65,12 @@ def withdraw(ctx: Context, stored: StoredGrant) -> str:
         )
         queue_message(
             ctx,
-            relationship=relationship,
+            relationship=ctx.exchange.relationship(thread.relationship or relationship.index),
             request=request_of(source),
             kind="Withdrawal",
             body=notice.to_json(),
-            about=stored.package,
+            about=current.package,
         )
-        ctx.exchange.end_grant(stored.digest, kind=verb, at=now)
-        ctx.log("ended", stored.id, {"verb": verb, "eraseBy": format_time(now + ERASE_WITHIN)})
+        ctx.exchange.end_grant(current.digest, kind=verb, at=now)
+        ctx.log("ended", current.id, {"verb": verb, "eraseBy": format_time(now + ERASE_WITHIN)})
     return verb

@@ -6,12 +6,13 @@ empties the write-ahead log behind them.
 """
 
 from pds.company.store.holdings import HoldingTables
+from pds.company.store.successions import SuccessionTables
 from pds.company.store.threads import ThreadTables
 
 __all__ = ["Store"]
 
 
-class Store(ThreadTables, HoldingTables):
+class Store(ThreadTables, HoldingTables, SuccessionTables):
     """Rows in, rows out."""
 
     def compact(self) -> None:

@@ -7,6 +7,7 @@ from did.json import JsonObject, parse
 from did.time import format_time, parse_time
 from pds.company.store.base import maybe_time, to_list, to_object, to_text
 from pds.company.store.rows import GrantRow, HeldRow, RedemptionRow, RetentionRow, StatusRow
+from pds.company.store.successions import LINE
 from pds.db import Tables
 
 
@@ -37,8 +38,10 @@ class HoldingTables(Tables):
         )
 
     def grants(self, *, person: str | None = None, request: str | None = None) -> list[GrantRow]:
+        """By any DID that the person has or had, or of one request."""
         rows = self._all(
-            "SELECT * FROM access_grant WHERE (?1 IS NULL OR person = ?1)"
+            LINE + " SELECT * FROM access_grant"  # noqa: S608
+            " WHERE (?1 IS NULL OR person IN (SELECT did FROM line))"
             " AND (?2 IS NULL OR request = ?2) ORDER BY created, digest",
             person,
             request,

@@ -189,4 +189,16 @@ UPDATE access_grant SET origin = (SELECT log_origin FROM request WHERE id = acce
 ALTER TABLE request DROP COLUMN collected;
 """,
     ),
+    Migration(
+        3,
+        """
+CREATE TABLE succession (
+    old TEXT PRIMARY KEY,
+    new TEXT NOT NULL UNIQUE,
+    seq INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    raw TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+""",
+    ),
 )

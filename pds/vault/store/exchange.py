@@ -62,6 +62,13 @@ class ExchangeStore(Tables):
     def relationships(self) -> list[Relationship]:
         return [Relationship.of(r) for r in self._all("SELECT * FROM relationship ORDER BY idx")]
 
+    def living_relationships(self) -> int:
+        """With how many companies there is one."""
+        row = self._one(
+            "SELECT count(*) AS n FROM relationship WHERE idx NOT IN (SELECT old FROM succession)"
+        )
+        return int(row["n"])
+
     def relationship(self, index: int) -> Relationship:
         row = self._one("SELECT * FROM relationship WHERE idx = ?", index)
         if row is None:
@@ -69,8 +76,11 @@ class ExchangeStore(Tables):
         return Relationship.of(row)
 
     def relationship_with(self, company: str) -> Relationship | None:
+        """The living one: none that was given up for another."""
         row = self._one(
-            "SELECT * FROM relationship WHERE company = ? ORDER BY idx DESC LIMIT 1", company
+            "SELECT * FROM relationship WHERE company = ?"
+            " AND idx NOT IN (SELECT old FROM succession) ORDER BY idx DESC LIMIT 1",
+            company,
         )
         return None if row is None else Relationship.of(row)
 

@@ -70,6 +70,13 @@ class Survey(Tables):
         """The index of each relationship's DID."""
         return {row["did"]: row["idx"] for row in self._all("SELECT did, idx FROM relationship")}
 
+    def given_up(self) -> dict[str, bool]:
+        """The DIDs that another took the place of, and whether that is done."""
+        rows = self._all(
+            "SELECT r.did, s.state FROM succession s JOIN relationship r ON r.idx = s.old"
+        )
+        return {row["did"]: row["state"] == "done" for row in rows}
+
     def next_index(self) -> int:
         """The number that the next relationship gets."""
         row = self._one("SELECT value FROM setting WHERE name = 'next_index'")

@@ -322,7 +322,7 @@ def test_a_relay_that_wants_a_token(
     assert "pds relay use URL --token-file FILE" in ran.err
     holder("relay", "use", url, "--token-file", str(data / "registration-token"))
     # The shop's own relay is another one on this machine, which a vault does not talk to.
-    holder("sync", expect=1)
+    holder("sync", expect=4)
     left = holder.json("sync", expect=4)["waiting"]
     assert {kind for kind, _ in left} == {"deposit"}
     assert "relay.token" not in {code for _, code in left}
@@ -357,3 +357,40 @@ def test_without_its_relay_everything_waits(
     assert decided.json("sync")["waiting"] == []
     sharing = {row["purpose"]: row for row in decided.json("sharing")}
     assert not sharing["delivery"]["pending"]
+
+
+def test_a_new_did_towards_a_company(
+    decided: Any, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for first; pending while the relay is away, finished by sync; the shop goes on with the
+    same grants, and the history says it in words."""
+    shop("collect")
+    old = decided.json("grant", "delivery")["issuer"]
+    decided("relation", "rotate", "Tekerj Kft.", expect=2)
+    assert decided.json("relation", "rotate", "nobody", "--yes", expect=1)["code"] == (
+        "vault.not_found"
+    )
+
+    def away(*_args: object, **_more: object) -> object:
+        raise RelayUnreachable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transport, "request", away)
+        ran = decided("relation", "rotate", "Tekerj Kft.", "--yes", expect=4)
+    assert "It is pending" in ran.out
+    assert "Run 'pds sync'" in ran.err
+    decided("sync")
+    done = decided.json("relation", "rotate", "Tekerj Kft.", "--yes")
+    assert (done["from"], done["state"], done["complete"]) == (old, "done", True)
+    assert decided.json("grant", "delivery")["issuer"] == done["to"] != old
+    shop("collect")
+    mine = [g for g in shop("grants") if g["person"] in (old, done["to"])]
+    assert sorted((g["person"] == old, g["state"]) for g in mine) == (
+        [(False, "live")] * 2 + [(True, "superseded")] * 2
+    )
+    lines = decided("activity").out
+    assert "The same grant to Tekerj Kft., under the new DID" in lines
+    assert "was told of your new DID" in lines
+    states = [row["state"] for row in decided.json("sharing")]
+    assert sorted(states) == ["active", "active", "superseded", "superseded"]
+    assert decided.json("vault", "check")["problems"] == []
