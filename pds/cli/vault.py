@@ -335,6 +335,23 @@ def restore(settings: Settings, *, file: Path | None, finish: bool, rehearse: bo
             if report.unknown
             else "."
         )
+        + (
+            f"\n{count(report.recovered, 'grant')} made since the backup came back from your "
+            "mailboxes; 'pds sharing' shows what still holds."
+            if report.recovered
+            else ""
+        )
+        + (
+            f"\nLost for good: {count(report.lost, 'line')} of the vault's history since then, and "
+            "what you entered."
+            if report.lost
+            else ""
+        )
+        + (
+            "\nThe vault had gone another way since: look at 'pds activity'."
+            if report.diverged
+            else ""
+        )
     )
     settings.emit(
         data
@@ -343,6 +360,9 @@ def restore(settings: Settings, *, file: Path | None, finish: bool, rehearse: bo
             "endedSince": report.ended,
             "unknownRelationships": report.unknown,
             "nextIndex": report.next_index,
+            "recovered": report.recovered,
+            "lostHistory": report.lost,
+            "diverged": report.diverged,
         },
         f"{text}\n{'It has no relay to be compared with.' if shown.relay is None else compared}",
     )

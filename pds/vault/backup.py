@@ -21,7 +21,7 @@ from credentials.status import BitString, verify_status_list
 from pds.db import copy_encrypted, open_encrypted, transaction
 from pds.mailbox import MailboxInfo, PackageState, RelayError
 from pds.messages.package import verify_manifest
-from pds.vault import files
+from pds.vault import anchors, files
 from pds.vault.attachments import AttachmentError, Damaged
 from pds.vault.attachments.stream import Source
 from pds.vault.context import Context, HomeRelay
@@ -185,6 +185,12 @@ class ReconcileReport:
     ended: int = 0
     unknown: int = 0
     next_index: int = 0
+    recovered: int = 0
+    """Grants made since the backup that the anchors brought back; some may have ended."""
+    lost: int = 0
+    """Lines of the vault's history that were written since the backup: nothing brings them back."""
+    diverged: bool = False
+    """The vault went on another way after the backup was made than this one had before it."""
 
 
 def reconcile(ctx: Context) -> ReconcileReport:
@@ -193,9 +199,10 @@ def reconcile(ctx: Context) -> ReconcileReport:
     1. raise the writer epoch: from here on the old copy of this vault is fenced off
     2. look at the mailboxes by derivation index until a gap of 100, those of relationships that
        took the place of known ones among them
-    3. what was revoked or ended stays so; sequences and versions go on from the relay's, and so
+    3. take from the anchor in each of them what the backup does not know: decisions since
+    4. what was revoked or ended stays so; sequences and versions go on from the relay's, and so
        do public identities
-    4. the next relationship starts at the highest index seen + 1000
+    5. the next relationship starts at the highest index seen + 1000
 
     Raises the relay's errors; then the vault stays marked as restored and writes nothing.
     """
@@ -217,23 +224,39 @@ def reconcile(ctx: Context) -> ReconcileReport:
         if info is not None:
             highest = max(highest, index)
             report.mailboxes += 1
-            relationship = known.get(index) or recover(ctx, index, info)
+            relationship, found = anchors.recover(  # 3
+                ctx, index, known.get(index) or recover(ctx, index, info)
+            )
+            report.recovered += found.grants
+            report.lost = max(report.lost, found.lost)
+            report.diverged = report.diverged or found.diverged
             if relationship is not None:
-                _merge(ctx, home, relationship, info)  # 3
+                _merge(ctx, home, relationship, info)  # 4
             else:
                 report.unknown += 1
                 with ctx.transaction():
                     ctx.log("unknown relationship", ctx.derive(index).did_key.did, {"index": index})
         index += 1
     recover_identities(ctx)
-    with ctx.transaction():  # 4
+    with ctx.transaction():  # 5
         note_closed(ctx)
         report.ended = len(_ended_meanwhile(ctx) - before)
         start = int(ctx.setting("next_index"))
         report.next_index = max(start, highest + JUMP) if highest >= 0 else start
         ctx.exchange.set_setting("next_index", str(report.next_index))
         ctx.exchange.set_setting("restoring", "0")
-        ctx.log("restored", "vault", {"epoch": epoch, "ended": report.ended})
+        if report.diverged:
+            ctx.exchange.add_evidence(code="vault.diverged", detail={}, at=ctx.now())
+        ctx.log(
+            "restored",
+            "vault",
+            {
+                "epoch": epoch,
+                "ended": report.ended,
+                "recovered": report.recovered,
+                "lost": report.lost,
+            },
+        )
     return report
 
 

@@ -14,6 +14,7 @@ from pds.messages.message import (
 from pds.messages.notices import ErasureAttestation
 from pds.messages.request import AccessRequest
 from pds.sealing import SealingError
+from pds.vault import anchors
 from pds.vault.context import SKEW, Context
 from pds.vault.report import SyncReport, report_evidence
 from pds.vault.staging import grant_of, request_of
@@ -24,20 +25,27 @@ MAX_ENVELOPES = 500
 
 
 def collect(ctx: Context, relationship: Relationship, report: SyncReport) -> None:
-    """Take what lies in a mailbox. Deleting acknowledges, so nothing is remembered of where we
-    were: a relay that numbers wildly cannot make us skip anything."""
+    """Take what lies in a mailbox, but for our anchor. Deleting acknowledges, so nothing is
+    remembered of where we were but that nothing else lies before the anchor."""
     mailbox = ctx.mailbox(relationship)
-    after, taken, more = 0, 0, True
+    after, taken, more = anchors.floor(ctx, relationship), 0, True
+    anchored = False
     dropped: dict[str, int] = {}
     while more and taken < MAX_ENVELOPES:
         envelopes, more = mailbox.envelopes(after=after)
         for ordinal, sealed in envelopes:
-            code = _take(ctx, relationship, sealed, report)
+            kept = anchors.keep(ctx, relationship, ordinal, sealed)
+            code = None if kept is not None else _take(ctx, relationship, sealed, report)
             if code is not None:
                 dropped[code] = dropped.get(code, 0) + 1
-            mailbox.delete_envelope(ordinal)
+            if kept:
+                anchored = True
+            else:
+                mailbox.delete_envelope(ordinal)
             after, taken = ordinal, taken + 1
         more = more and bool(envelopes)
+    if anchored and not more:
+        anchors.note_clear(ctx, relationship)
     for code, count in dropped.items():
         report_evidence(
             ctx,

@@ -12,6 +12,8 @@ one thing cannot hold back another:
     DidChange               nothing else; it is queued when our own relay has all it tells of but
                             the packages, which must not hold back a withdrawal behind it
     public identity         nothing; it is no job, but waits until the relay has its log
+    anchor                  what its relationship has yet to stage; it is no job, but due as long
+                            as the one in the mailbox is not of today
     every message           the earlier ones of its own thread
     Withdrawal              nothing else: it goes out even while our own relay fails
 """
@@ -26,6 +28,7 @@ from did.time import parse_time
 from pds.errors import PdsError
 from pds.log.entry import Receipt
 from pds.mailbox import OwnedMailbox, RelayError
+from pds.vault import anchors
 from pds.vault.context import Context, other_copy
 from pds.vault.errors import VaultError
 from pds.vault.hosting import publish as publish_identity
@@ -112,7 +115,8 @@ def push(ctx: Context) -> PushReport:
     """Send what is queued. Never raises for a relay's refusal or absence: what waits is in the
     report and stays queued; what can never be sent is dropped, with evidence."""
     jobs, identities = ctx.exchange.jobs(), ctx.identities.waiting()
-    if not jobs and not identities:
+    if not jobs and not identities and not anchors.due(ctx):
+        anchors.note_done(ctx)
         return PushReport(0, ())
     home = _home_problem(ctx)
     sent, held = 0, _Held()
@@ -146,7 +150,27 @@ def push(ctx: Context) -> PushReport:
             except PdsError as error:
                 code = error.code
         waiting.append(("identity", code))
+    sent += _anchor(ctx, home, waiting)
     return PushReport(sent, tuple(waiting), tuple(dropped))
+
+
+def _anchor(ctx: Context, home: str | None, waiting: list[tuple[str, str]]) -> int:
+    """Put the anchors that are due; how many were. Those that must wait are added to the others."""
+    put, failed = 0, False
+    for relationship in anchors.due(ctx):
+        code = home
+        if code is None:
+            try:
+                anchors.put(ctx, relationship)
+                put += 1
+                continue
+            except PdsError as error:
+                code = error.code
+        failed = True
+        waiting.append(("anchor", code))
+    if not failed:
+        anchors.note_done(ctx)
+    return put
 
 
 def _home_problem(ctx: Context) -> str | None:

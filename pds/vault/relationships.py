@@ -24,9 +24,16 @@ def begin_relationship(ctx: Context, company: str, name: str, *, now: datetime) 
 
 
 def add_relationship(
-    ctx: Context, company: str, name: str, *, index: int, now: datetime
+    ctx: Context,
+    company: str,
+    name: str,
+    *,
+    index: int,
+    now: datetime,
+    capability: str | None = None,
 ) -> Relationship:
-    """The row of a relationship at an index, in the caller's transaction."""
+    """The row of a relationship at an index, in the caller's transaction; ``capability`` is the one
+    that its mailbox has already."""
     keys = ctx.derive(index)
     relationship = Relationship(
         index=index,
@@ -35,7 +42,7 @@ def add_relationship(
         name=name,
         did=keys.did_key.did,
         mailbox=keys.mailbox_id,
-        capability=new_capability(ctx.random),
+        capability=capability or new_capability(ctx.random),
         status_bits=BitString.empty(STATUS_ENTRIES).encode(),
         status_sequence=0,
         status_issued=now,

@@ -8,7 +8,14 @@ from datetime import datetime
 from did.json import JsonObject, canonicalize, parse_object
 from did.time import format_time, parse_time
 from pds.db import Tables
-from pds.vault.store.rows import Job, PackageEvent, Relationship, StoredGrant, StoredRequest
+from pds.vault.store.rows import (
+    Job,
+    PackageEvent,
+    Relationship,
+    StoredGrant,
+    StoredMessage,
+    StoredRequest,
+)
 
 
 def _text(value: JsonObject) -> str:
@@ -288,6 +295,15 @@ class ExchangeStore(Tables):
             _text(raw),
             format_time(at),
         )
+
+    def newest_message(self, thread: str, *, incoming: bool) -> StoredMessage | None:
+        row = self._one(
+            "SELECT seq, type, raw, at FROM message WHERE thread = ? AND incoming = ? "
+            "ORDER BY seq DESC LIMIT 1",
+            thread,
+            int(incoming),
+        )
+        return None if row is None else StoredMessage.of(row)
 
     def last_message(self, thread: str, *, incoming: bool) -> tuple[int, str | None]:
         row = self._one(

@@ -67,6 +67,25 @@ class StoredRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message of a thread as it was signed."""
+
+    seq: int
+    kind: str
+    raw: JsonObject
+    at: datetime
+
+    @classmethod
+    def of(cls, row: Any) -> "StoredMessage":
+        return cls(
+            seq=int(row["seq"]),
+            kind=row["type"],
+            raw=parse_object(row["raw"]),
+            at=parse_time(row["at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StoredGrant:
     """A grant we issued, its ticket and package, and whether it was ended by us."""
 

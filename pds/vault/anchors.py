@@ -1,0 +1,421 @@
+"""Anchors: what the vault keeps of a relationship in its own mailbox, against going back in time.
+
+A backup is older than the last decision, sooner or later. So whenever the living part of a
+relationship changes, a snapshot of it is sealed to the vault's own key and put into the vault's
+own mailbox there, like any other envelope: with the head of the vault's history, and with the
+requests, grants and tickets that hold. The newest takes the place of the one before.
+
+After a restore it brings back what the backup does not know, and says how much of the history is
+lost. In everyday use one that knows more than the vault does shows that an old copy was put back.
+
+Who cannot sign with the relationship's key cannot make one; a relay that drops it or shows an older
+one takes help away, and can do no more: what ended stays ended by the status list.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from credentials.errors import CredentialError
+from credentials.proof import sign_object, verify_object
+from did.errors import DidError
+from did.json import Json, JsonObject, canonicalize, digest, parse_object
+from did.multikey import b64url_decode, b64url_encode
+from did.resolve import OFFLINE
+from did.time import format_time
+from pds.errors import PdsError
+from pds.log.entry import Receipt
+from pds.mailbox import OwnedMailbox
+from pds.messages.errors import MessageError
+from pds.messages.fields import Fields
+from pds.sealing import SealingError, open_sealed, seal
+from pds.vault.context import Context, other_copy
+from pds.vault.decide import host_of
+from pds.vault.derive import RelationshipKeys
+from pds.vault.errors import VaultError
+from pds.vault.logwatch import keep_receipt
+from pds.vault.relationships import add_relationship
+from pds.vault.staging import content_digest, items_for
+from pds.vault.store.rows import Relationship, StoredGrant, StoredRequest
+
+LABEL: Final = "anchor"
+TYPE: Final = "Anchor"
+MAX_SNAPSHOT: Final = 900_000
+"""Bytes of a snapshot at most; the oldest grants are left out of one that would be longer."""
+_MOST_ENVELOPES: Final = 2000
+_SETTING: Final = "anchor"
+_CLEAR: Final = "anchor_clear"
+_LOOKED: Final = "anchors_at"
+_FIRST: Final = frozenset({"mailbox", "capability", "status", "package"})
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A verified anchor of ours. ``state`` is the snapshot; ``size`` and ``root`` the history's."""
+
+    epoch: int
+    size: int
+    root: bytes
+    at: str
+    state: Fields
+
+    @property
+    def age(self) -> tuple[int, int, str]:
+        """The later, the larger."""
+        return self.epoch, self.size, self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What an anchor brought back: grants, and the lines of history that nothing can bring back."""
+
+    grants: int = 0
+    lost: int = 0
+    diverged: bool = False
+
+
+# --- putting
+
+
+def due(ctx: Context) -> list[Relationship]:
+    """The relationships whose anchor is not of today. One whose packages or list have yet to be
+    staged waits: what an anchor brings back is at the relay."""
+    if ctx.exchange.setting(_LOOKED) == str(ctx.history.root()[0]):
+        return []  # everything that changes a relationship has a line of history
+    making = {job.relationship for job in ctx.exchange.jobs() if job.kind in _FIRST}
+    return [
+        relationship
+        for relationship in ctx.exchange.relationships()
+        if relationship.index not in making
+        and not ctx.successions.is_over(relationship.index)
+        and _known(ctx, relationship)[0] != digest(_snapshot(ctx, relationship))
+    ]
+
+
+def note_done(ctx: Context) -> None:
+    """None was due, or all were put: the next look is needed when the history has grown."""
+    size = str(ctx.history.root()[0])
+    waiting = any(job.kind in _FIRST for job in ctx.exchange.jobs())
+    if not waiting and ctx.exchange.setting(_LOOKED) != size:
+        with ctx.transaction():
+            ctx.exchange.set_setting(_LOOKED, size)
+
+
+def put(ctx: Context, relationship: Relationship) -> None:
+    """Seal today's snapshot and put it in the place of the one before.
+
+    Can be repeated: a copy whose answer was lost is taken away when the mailbox is looked through.
+    Raises the relay's errors; then nothing is noted, and it stays due.
+    """
+    snapshot = _snapshot(ctx, relationship)
+    keys = ctx.keys(relationship)
+    size, root = ctx.history.root()
+    whole: JsonObject = {
+        "type": TYPE,
+        "mailbox": relationship.mailbox,
+        "epoch": ctx.epoch,
+        "at": format_time(ctx.ending_time()),
+        "head": {"size": size, "root": b64url_encode(root)},
+        "state": snapshot,
+    }
+    signed = sign_object(whole, keys.did_key, created=ctx.ending_time())
+    sealed = seal(
+        canonicalize(signed),
+        to=keys.sealing_key.public,
+        label=LABEL,
+        context=relationship.mailbox,
+    )
+    client = ctx.client(ctx.setting("relay"))
+    receipt = client.deposit(relationship.mailbox, relationship.capability, sealed)
+    ordinal = Receipt.parse(receipt).entry.get("ordinal")
+    if isinstance(ordinal, bool) or not isinstance(ordinal, int):
+        raise VaultError("the relay's receipt is for something else", code="relay.wrong_receipt")
+    _, before = _known(ctx, relationship)
+    with ctx.transaction():
+        keep_receipt(ctx, receipt)
+        _note(ctx, relationship, digest(snapshot), ordinal)
+    if before is not None and before != ordinal:
+        ctx.mailbox(relationship).delete_envelope(before)
+
+
+def _snapshot(ctx: Context, relationship: Relationship) -> JsonObject:
+    """The living part of a relationship, the same each time while nothing changes."""
+    base: JsonObject = {
+        "generation": relationship.generation,
+        "index": relationship.index,
+        "company": relationship.company,
+        "name": relationship.name,
+        "capability": relationship.capability,
+        "refusals": [
+            {"purpose": purpose, "until": format_time(until)}
+            for purpose, until in sorted(ctx.exchange.refusals(host_of(relationship.company)))
+        ],
+    }
+    grants: list[Json] = []
+    threads: dict[str, Json] = {}
+    room = MAX_SNAPSHOT - len(canonicalize(base))
+    living = [g for g in ctx.exchange.grants(relationship.index) if g.ended is None]
+    for grant in sorted(living, key=lambda one: (one.created, one.digest), reverse=True):
+        row = _grant_row(grant)
+        thread = None if grant.request in threads else _thread(ctx, grant.request)
+        room -= len(canonicalize(row)) + (0 if thread is None else len(canonicalize(thread)))
+        if room < 0:
+            break
+        grants.append(row)
+        if thread is not None:
+            threads[grant.request] = thread
+    return {**base, "grants": grants, "threads": [threads[key] for key in sorted(threads)]}
+
+
+def _grant_row(grant: StoredGrant) -> JsonObject:
+    return {
+        "grant": grant.raw,
+        "ticket": grant.ticket,
+        "package": grant.package,
+        "statusIndex": grant.status_index,
+        "created": format_time(grant.created),
+    }
+
+
+def _thread(ctx: Context, request_id: str) -> JsonObject:
+    request = ctx.exchange.request(request_id)
+    if request is None:
+        raise VaultError("the grant's request is missing", code="vault.damaged")
+    said: list[Json] = [
+        {
+            "incoming": incoming,
+            "seq": last.seq,
+            "kind": last.kind,
+            "at": format_time(last.at),
+            "raw": last.raw,
+        }
+        for incoming in (False, True)
+        if (last := ctx.exchange.newest_message(request_id, incoming=incoming)) is not None
+    ]
+    return {
+        "request": request.raw,
+        "received": format_time(request.received),
+        "state": request.state,
+        "last": said,
+    }
+
+
+def _known(ctx: Context, relationship: Relationship) -> tuple[str | None, int | None]:
+    """The digest of the snapshot that was put last, and its ordinal."""
+    text = ctx.exchange.setting(f"{_SETTING}:{relationship.index}")
+    if text is None:
+        return None, None
+    name, _, ordinal = text.partition(" ")
+    return name, int(ordinal)
+
+
+def _note(ctx: Context, relationship: Relationship, name: str, ordinal: int) -> None:
+    ctx.exchange.set_setting(f"{_SETTING}:{relationship.index}", f"{name} {ordinal}")
+
+
+# --- looking
+
+
+def read(sealed: bytes, keys: RelationshipKeys, *, mailbox: str, ctx: Context) -> Anchor | None:
+    """The anchor in an envelope; None for anything that we have not made for this mailbox."""
+    try:
+        octets = open_sealed(sealed, key=keys.sealing_key, label=LABEL, context=mailbox)
+    except SealingError:
+        return None
+    try:
+        raw = parse_object(octets)
+        verified = verify_object(
+            raw,
+            resolver=OFFLINE,
+            now=ctx.now(),
+            expected_controller=keys.did_key.did,
+            exact_context=(),
+        )
+        fields = Fields(verified.document, own=True)
+        head = fields.fields("head")
+        anchor = Anchor(
+            epoch=fields.integer("epoch", 0, 2**53 - 1),
+            size=head.integer("size", 0, 2**53 - 1),
+            root=b64url_decode(str(head.raw("root"))),
+            at=format_time(fields.time("at")),
+            state=fields.fields("state"),
+        )
+        if fields.raw("type") != TYPE or fields.raw("mailbox") != mailbox:
+            return None
+    except (CredentialError, DidError, MessageError):
+        return None
+    return anchor
+
+
+def keep(ctx: Context, relationship: Relationship, ordinal: int, sealed: bytes) -> bool | None:
+    """What to do with an envelope: True to leave it where it is, False to delete it, None for one
+    that is no anchor of ours.
+
+    Raises ``vault.other_copy`` for an anchor that knows more than this vault does.
+    """
+    if ordinal == _known(ctx, relationship)[1]:
+        return True
+    anchor = read(sealed, ctx.keys(relationship), mailbox=relationship.mailbox, ctx=ctx)
+    if anchor is None:
+        return None
+    if anchor.epoch > ctx.epoch or not ctx.history.grew_from(anchor.size, anchor.root):
+        if anchor.epoch < ctx.epoch:
+            return False  # of the copy before a restore, which took from it what it could
+        raise other_copy(ctx)
+    return False  # an older one, or a copy of one whose answer was lost
+
+
+def floor(ctx: Context, relationship: Relationship) -> int:
+    """The ordinal up to which nothing but our anchor lies in the mailbox."""
+    clear = ctx.exchange.setting(f"{_CLEAR}:{relationship.index}")
+    ordinal = _known(ctx, relationship)[1]
+    return ordinal if ordinal is not None and clear == str(ordinal) else 0
+
+
+def note_clear(ctx: Context, relationship: Relationship) -> None:
+    """The mailbox was looked through, and our anchor was seen in its place."""
+    name, ordinal = f"{_CLEAR}:{relationship.index}", _known(ctx, relationship)[1]
+    if ordinal is not None and ctx.exchange.setting(name) != str(ordinal):
+        with ctx.transaction():
+            ctx.exchange.set_setting(name, str(ordinal))
+
+
+# --- after a restore
+
+
+def newest(ctx: Context, mailbox: OwnedMailbox, keys: RelationshipKeys) -> Anchor | None:
+    """The newest anchor in a mailbox, if there is one."""
+    found: Anchor | None = None
+    for _, sealed in _envelopes(mailbox):
+        anchor = read(sealed, keys, mailbox=keys.mailbox_id, ctx=ctx)
+        if anchor is not None and (found is None or anchor.age > found.age):
+            found = anchor
+    return found
+
+
+def _envelopes(mailbox: OwnedMailbox) -> Iterator[tuple[int, bytes]]:
+    after, seen, more = 0, 0, True
+    while more and seen < _MOST_ENVELOPES:
+        page, more = mailbox.envelopes(after=after)
+        for ordinal, sealed in page:
+            yield ordinal, sealed
+            after, seen = ordinal, seen + 1
+        more = more and bool(page)
+
+
+def recover(
+    ctx: Context, index: int, known: Relationship | None
+) -> tuple[Relationship | None, Recovered]:
+    """Take from the anchor of a relationship what a restored vault does not know of it.
+
+    Rows that are missing are added, nothing is changed and nothing comes back to life: whether a
+    grant still holds is told by list and packages, which are looked at afterwards. Without an
+    anchor, or with one that cannot be read, the relationship is what the backup knows.
+    """
+    keys = ctx.derive(index) if known is None else ctx.keys(known)
+    relay = ctx.client(ctx.setting("relay"))
+    mailbox = relay.owner(keys.mailbox_id, keys.mailbox_key, ctx.epoch)
+    anchor = newest(ctx, mailbox, keys)
+    if anchor is None:
+        return known, Recovered()
+    size, _ = ctx.history.root()
+    diverged = anchor.size <= size and not ctx.history.grew_from(anchor.size, anchor.root)
+    try:
+        with ctx.transaction():
+            relationship, grants = _take(ctx, anchor.state, index, known)
+    except (MessageError, DidError, PdsError) as error:
+        with ctx.transaction():
+            ctx.log("problem", "vault", {"code": getattr(error, "code", "anchor.unreadable")})
+        return known, Recovered()
+    return relationship, Recovered(grants, max(0, anchor.size - size), diverged)
+
+
+def _take(
+    ctx: Context, state: Fields, index: int, known: Relationship | None
+) -> tuple[Relationship, int]:
+    company, name = str(state.raw("company")), str(state.raw("name"))
+    relationship = known
+    if relationship is None:
+        relationship = add_relationship(
+            ctx, company, name, index=index, now=ctx.ending_time(),
+            capability=str(state.raw("capability")),
+        )  # fmt: skip
+    for refusal in state.each("refusals", high=10_000):
+        ctx.exchange.refuse(host_of(company), str(refusal.raw("purpose")), refusal.time("until"))
+    threads: dict[str, StoredRequest] = {}
+    for thread in state.each("threads", high=10_000):
+        request = _take_thread(ctx, thread, company, index)
+        threads[request.digest] = request
+    grants = 0
+    for row in state.each("grants", high=10_000):
+        grants += _take_grant(ctx, row, threads, index)
+    return relationship, grants
+
+
+def _take_thread(ctx: Context, thread: Fields, company: str, index: int) -> StoredRequest:
+    raw = thread.object("request")
+    request = StoredRequest(
+        id=str(raw["id"]),
+        digest=digest(raw),
+        company=company,
+        raw=raw,
+        received=thread.time("received"),
+        state=str(thread.raw("state")),
+        relationship=index,
+    )
+    mine = ctx.exchange.request(request.id)
+    if mine is None:
+        ctx.exchange.add_request(request)
+    elif mine.state == "pending":
+        ctx.exchange.close_request(request.id, state=request.state, relationship=index)
+    for said in thread.each("last"):
+        incoming, seq = bool(said.raw("incoming")), said.integer("seq", 1, 2**53 - 1)
+        if ctx.exchange.last_message(request.id, incoming=incoming)[0] < seq:
+            message = said.object("raw")
+            ctx.exchange.add_message(
+                request.id,
+                incoming=incoming,
+                seq=seq,
+                digest=digest(message),
+                kind=str(said.raw("kind")),
+                raw=message,
+                at=said.time("at"),
+            )
+    return mine or request
+
+
+def _fields(subject: Json) -> frozenset[str]:
+    found = subject.get("fields") if isinstance(subject, dict) else None
+    return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
+
+
+def _take_grant(ctx: Context, row: Fields, threads: dict[str, StoredRequest], index: int) -> int:
+    """Whether a grant came new: 1 or 0."""
+    raw, ticket = row.object("grant"), row.object("ticket")
+    name = digest(raw)
+    if ctx.exchange.grant_by_digest(name) is not None:
+        return 0
+    subject = raw["credentialSubject"]
+    request = threads.get(str(subject["request"])) if isinstance(subject, dict) else None
+    if request is None:
+        raise MessageError("a grant of the anchor has no request", code="anchor.unreadable")
+    grant = StoredGrant(
+        digest=name,
+        id=str(raw["id"]),
+        request=request.id,
+        relationship=index,
+        raw=raw,
+        ticket=ticket,
+        ticket_digest=digest(ticket),
+        package=str(row.raw("package")),
+        status_index=row.integer("statusIndex", 0, 2**32),
+        seq=0,
+        # The data of the backup may be older than what the relay holds: it is no change.
+        content=content_digest(items_for(ctx, _fields(subject))),
+        ended=None,
+        end_kind=None,
+        created=row.time("created"),
+    )
+    ctx.exchange.add_grant(grant)
+    ctx.log("recovered", grant.id, {"company": request.company})
+    return 1
