@@ -46,6 +46,10 @@ _PROBLEMS = {
         "the relay does not prove that its log only grew",
         "What the person signed is kept, and both states of the log. Tell the person.",
     ),
+    "log.unwitnessed": (
+        "the relay shows entries that the witnesses have not cosigned in time",
+        "Verify its log: pds log verify URL. Ask its operator and those of the witnesses.",
+    ),
     "message.gap": (
         "a message is missing; the relay may have lost or held it back",
         "Those after it were taken. Ask the person if something seems to be missing.",

@@ -100,7 +100,10 @@ def _checked(ctx: Context, report: SyncReport, subject: str, act: Callable[[], N
         key = VerifyKey.from_multikey(ctx.setting("log_key"))
         origin = error.new_note.partition("\n")[0]
         detail = LogEvidence.of(error, log_key(origin, key)).to_json()
-        report_evidence(ctx, report, error.code, subject, detail)
+        if any(kept == detail for _, code, kept in ctx.exchange.evidence() if code == error.code):
+            report.problems.append((error.code, subject))  # of the round before
+        else:
+            report_evidence(ctx, report, error.code, subject, detail)
     except (PdsError, DidError, CredentialError) as error:
         report.problems.append((error.code, subject))
 

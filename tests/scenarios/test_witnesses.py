@@ -243,6 +243,27 @@ def test_attack_45_a_log_forked_for_one_holder_lacks_its_witnesses(met: Town) ->
         forget(vault)
 
 
+def test_attack_45_what_is_cosigned_is_of_the_log_that_is_shown(met: Town) -> None:
+    """A relay that shows a fork and, beside it, what the witnesses have cosigned of the other."""
+    with believing(met, met.silent) as vault:
+        assert vault.sync().problems == []
+        seen = met.wait_until_cosigned()
+    honest = grown(met)
+    with believing(met, met.silent) as vault:
+        forget(vault)
+        fork = Fork(met, keep=seen, size=honest + 5)
+
+        def both(method: str, url: str, send: Send) -> Response:
+            return send() if url.endswith("/v1/log/cosigned") else fork.hook(method, url, send)
+
+        bend(vault, both)
+        assert ("log.forked", met.url) in vault.sync().problems
+        kept = len(log_evidence(vault))
+        assert ("log.forked", met.url) in vault.sync().problems
+        assert len(log_evidence(vault)) == kept  # the same is kept once
+        forget(vault)
+
+
 def test_attack_45_a_witness_that_is_asked_itself_shows_the_fork(
     met: Town, tmp_path: Path, cli: Callable[..., tuple[int, JsonObject]]
 ) -> None:
