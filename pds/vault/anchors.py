@@ -3,7 +3,8 @@
 A backup is older than the last decision, sooner or later. So whenever the living part of a
 relationship changes, a snapshot of it is sealed to the vault's own key and put into the vault's
 own mailbox there, like any other envelope: with the head of the vault's history, and with the
-requests, grants and tickets that hold. The newest takes the place of the one before.
+requests, grants and tickets of which something may still come. The newest takes the place of
+the one before.
 
 After a restore it brings back what the backup does not know, and says how much of the history is
 lost. In everyday use one that knows more than the vault does shows that an old copy was put back.
@@ -14,12 +15,14 @@ one takes help away, and can do no more: what ended stays ended by the status li
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from credentials.errors import CredentialError
 from credentials.proof import sign_object, verify_object
 from did.errors import DidError
 from did.json import Json, JsonObject, canonicalize, digest, parse_object
+from did.keys import SigningKey
 from did.multikey import b64url_decode, b64url_encode
 from did.resolve import OFFLINE
 from did.time import format_time
@@ -28,6 +31,7 @@ from pds.log.entry import Receipt
 from pds.mailbox import OwnedMailbox
 from pds.messages.errors import MessageError
 from pds.messages.fields import Fields
+from pds.messages.notices import VERBS
 from pds.sealing import SealingError, open_sealed, seal
 from pds.vault.context import Context, other_copy
 from pds.vault.decide import host_of
@@ -42,6 +46,7 @@ LABEL: Final = "anchor"
 TYPE: Final = "Anchor"
 MAX_SNAPSHOT: Final = 900_000
 """Bytes of a snapshot at most; the oldest grants are left out of one that would be longer."""
+_HEARD_WITHIN: Final = timedelta(days=90)
 _MOST_ENVELOPES: Final = 2000
 _SETTING: Final = "anchor"
 _CLEAR: Final = "anchor_clear"
@@ -107,18 +112,8 @@ def put(ctx: Context, relationship: Relationship) -> None:
     Can be repeated: a copy whose answer was lost is taken away when the mailbox is looked through.
     Raises the relay's errors; then nothing is noted, and it stays due.
     """
-    snapshot = _snapshot(ctx, relationship)
     keys = ctx.keys(relationship)
-    size, root = ctx.history.root()
-    whole: JsonObject = {
-        "type": TYPE,
-        "mailbox": relationship.mailbox,
-        "epoch": ctx.epoch,
-        "at": format_time(ctx.ending_time()),
-        "head": {"size": size, "root": b64url_encode(root)},
-        "state": snapshot,
-    }
-    signed = sign_object(whole, keys.did_key, created=ctx.ending_time())
+    signed = signed_anchor(ctx, relationship, key=keys.did_key)
     sealed = seal(
         canonicalize(signed),
         to=keys.sealing_key.public,
@@ -133,9 +128,23 @@ def put(ctx: Context, relationship: Relationship) -> None:
     _, before = _known(ctx, relationship)
     with ctx.transaction():
         keep_receipt(ctx, receipt)
-        _note(ctx, relationship, digest(snapshot), ordinal)
+        _note(ctx, relationship, _name(signed), ordinal)
     if before is not None and before != ordinal:
         ctx.mailbox(relationship).delete_envelope(before)
+
+
+def signed_anchor(ctx: Context, relationship: Relationship, *, key: SigningKey) -> JsonObject:
+    """Today's anchor, signed with the relationship's key."""
+    size, root = ctx.history.root()
+    whole: JsonObject = {
+        "type": TYPE,
+        "mailbox": relationship.mailbox,
+        "epoch": ctx.epoch,
+        "at": format_time(ctx.ending_time()),
+        "head": {"size": size, "root": b64url_encode(root)},
+        "state": _snapshot(ctx, relationship),
+    }
+    return sign_object(whole, key, created=ctx.ending_time())
 
 
 def _snapshot(ctx: Context, relationship: Relationship) -> JsonObject:
@@ -154,7 +163,7 @@ def _snapshot(ctx: Context, relationship: Relationship) -> JsonObject:
     grants: list[Json] = []
     threads: dict[str, Json] = {}
     room = MAX_SNAPSHOT - len(canonicalize(base))
-    living = [g for g in ctx.exchange.grants(relationship.index) if g.ended is None]
+    living = [g for g in ctx.exchange.grants(relationship.index) if _is_open(ctx, g)]
     for grant in sorted(living, key=lambda one: (one.created, one.digest), reverse=True):
         row = _grant_row(grant)
         thread = None if grant.request in threads else _thread(ctx, grant.request)
@@ -167,6 +176,14 @@ def _snapshot(ctx: Context, relationship: Relationship) -> JsonObject:
     return {**base, "grants": grants, "threads": [threads[key] for key in sorted(threads)]}
 
 
+def _is_open(ctx: Context, grant: StoredGrant) -> bool:
+    """Whether anything may still come of it: use, or the company's word that it erased."""
+    if grant.ended is None:
+        return True
+    late = ctx.now() - grant.ended > _HEARD_WITHIN
+    return grant.end_kind in VERBS and not late and not ctx.exchange.attestations(grant.digest)
+
+
 def _grant_row(grant: StoredGrant) -> JsonObject:
     return {
         "grant": grant.raw,
@@ -174,6 +191,8 @@ def _grant_row(grant: StoredGrant) -> JsonObject:
         "package": grant.package,
         "statusIndex": grant.status_index,
         "created": format_time(grant.created),
+        "ended": None if grant.ended is None else format_time(grant.ended),
+        "endKind": grant.end_kind,
     }
 
 
@@ -198,6 +217,11 @@ def _thread(ctx: Context, request_id: str) -> JsonObject:
         "state": request.state,
         "last": said,
     }
+
+
+def _name(signed: JsonObject) -> str:
+    state = signed["state"]
+    return digest(state if isinstance(state, dict) else {})
 
 
 def _known(ctx: Context, relationship: Relationship) -> tuple[str | None, int | None]:
@@ -418,4 +442,9 @@ def _take_grant(ctx: Context, row: Fields, threads: dict[str, StoredRequest], in
     )
     ctx.exchange.add_grant(grant)
     ctx.log("recovered", grant.id, {"company": request.company})
+    kind = row.raw("endKind")
+    if kind is not None:
+        ended = row.time("ended")
+        ctx.exchange.end_grant(name, kind=str(kind), at=ended)
+        ctx.log("ended", grant.id, {"verb": str(kind)})
     return 1
