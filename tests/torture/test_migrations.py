@@ -186,7 +186,8 @@ def test_no_room_for_it(version: int, template: Any, today: dict[str, Any], work
             )
             Vault.open(work / "vault", kit=template.kit)
         except DbError as error:
-            status = 0 if error.code == "db.full" else 2
+            # What it says is to copy the vault to a disk with room.
+            status = 0 if error.code in ("db.full", "db.outdated") else 2
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
