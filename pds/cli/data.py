@@ -10,7 +10,7 @@ import click
 from pds.cli import attachments, find
 from pds.cli.categories import category as own_category
 from pds.cli.find import whole_id
-from pds.cli.imports import import_, mapping
+from pds.cli.imports import import_, imports, mapping
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.records import as_json, card, line
 from pds.cli.vault import unlock
@@ -36,6 +36,7 @@ data.add_command(own_category)
 for command in (find.list_, find.search, find.timeline, find.show, find.tag, find.tags):
     data.add_command(command)
 data.add_command(import_)
+data.add_command(imports)
 data.add_command(mapping)
 for verb in (attachments.attach, attachments.list_, attachments.save, attachments.detach):
     data.add_command(verb)
@@ -250,7 +251,11 @@ def delete(settings: Settings, *, item: str, yes: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_settings
 def undo(settings: Settings, *, batch: str, yes: bool) -> None:
-    """Undo an import: its items go, unless they were corrected since."""
+    """Undo an import, e.g.: pds data undo BATCH
+
+    Its items go. Those to which you did anything since stay: corrected, tagged, given an
+    attachment or rid of one. 'pds data imports' lists the imports and what this would do.
+    """
     settings.confirm("Undo this import?", yes=yes)
     with unlock(settings) as vault:
         undone = vault.undo_import(batch)
@@ -258,5 +263,5 @@ def undo(settings: Settings, *, batch: str, yes: bool) -> None:
     settings.emit(
         {"removed": undone.removed, "kept": undone.kept},
         f"{count(undone.removed, 'item')} removed"
-        + (f", {undone.kept} kept: corrected since the import." if undone.kept else "."),
+        + (f", {undone.kept} kept: you did something to them since." if undone.kept else "."),
     )

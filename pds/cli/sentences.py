@@ -80,6 +80,8 @@ class Sentences:
         what = "something" if shared is None else f"{shared.what} ({shared.fields})"
         company = who if shared is None else shared.who
         match line.kind:
+            case "import begun":
+                return "You began an import of many items."
             case "imported":
                 return f"You imported {count(_number(detail.get('added')), 'item')}."
             case "exported":

@@ -21,6 +21,7 @@ from pds.vault.store.categories import CATEGORIES_SQL
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HISTORY_SQL
 from pds.vault.store.identities import IDENTITY_SQL
+from pds.vault.store.imports import IMPORTS_SQL
 from pds.vault.store.record_index import INDEX_SQL
 from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
 from pds.vault.store.relations import RELATION_SQL
@@ -36,6 +37,7 @@ MIGRATIONS = (
     Migration(4, RECORDS_IN_TIME_SQL + INDEX_SQL),
     Migration(5, CATEGORIES_SQL),
     Migration(6, RELATION_SQL),
+    Migration(7, IMPORTS_SQL),
 )
 
 

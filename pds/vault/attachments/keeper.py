@@ -206,10 +206,6 @@ class Attachments:
         self._store.delete(attachment_id)
         return row.record_id
 
-    def with_more(self, batch: str) -> frozenset[int]:
-        """The numbers of records of a batch that were given attachments by hand since."""
-        return self._store.with_more(batch)
-
     # keeping rows and files in step
     @contextmanager
     def settling(self) -> Iterator[None]:

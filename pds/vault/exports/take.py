@@ -13,12 +13,14 @@ from typing import IO
 
 from did.errors import DidError
 from did.json import JsonObject, parse_object
+from did.time import format_time
 from pds.errors import PdsError
 from pds.vault.categories import add
 from pds.vault.context import Context
 from pds.vault.imports.plan import MAX_PROBLEMS, Problem
 from pds.vault.records import Record
 from pds.vault.schemas import RecordError, is_own
+from pds.vault.store.imports import ImportStore
 
 from .read import ExportArchive, open_export
 
@@ -63,8 +65,13 @@ def take_in(ctx: Context, path: Path) -> TakenIn:
             report = result.report(listed.path)
             records = archive.records(listed, report)
             while chunk := list(islice(records, CHUNK)):
-                _take_chunk(ctx, chunk, batch, result, report)
+                _take_chunk(ctx, chunk, batch, result, report, name=path.name)
         _take_attachments(ctx, archive, result)
+    if result.batch is not None:
+        with ctx.transaction():
+            ImportStore(ctx.conn).note(
+                batch, added=0, duplicates=result.there, finished=format_time(ctx.now())
+            )
     return result
 
 
@@ -127,6 +134,8 @@ def _take_chunk(
     batch: str,
     result: TakenIn,
     report: Callable[[int, str, str], None],
+    *,
+    name: str,
 ) -> None:
     with ctx.transaction():
         added = deleted = 0
@@ -140,6 +149,10 @@ def _take_chunk(
             except RecordError as error:
                 report(line, error.code, str(error))
         if added:
+            imports = ImportStore(ctx.conn)
+            if result.batch is None:
+                imports.begin(batch, source="archive", name=name, size=0, at=format_time(ctx.now()))
+            imports.note(batch, added=added, duplicates=result.there, finished=None)
             detail: JsonObject = {"added": added}
             ctx.log("imported", batch, detail)
     if added:

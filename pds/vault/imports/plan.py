@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from did.json import JsonObject, canonicalize
 from pds.errors import PdsError
-from pds.vault.records import Records
+from pds.vault.records import Records, Slices
 from pds.vault.schemas import BUILT_IN, Catalogue, Category, RecordError
 
 About = Literal["self", "other"]
@@ -208,6 +208,7 @@ class Reading:
 class ImportPlan:
     """The preview of an import: how many records ``counts`` would be added, by category, and how
     many are there already. ``samples`` are the first five of each category that would be added.
+    By ``name`` and ``size`` of the file an import that was cut off is known again.
     """
 
     reading: Reading
@@ -216,6 +217,8 @@ class ImportPlan:
     duplicates: int
     samples: tuple[Draft, ...]
     read: Read = field(repr=False)
+    name: str = field(default="", repr=False)
+    size: int = 0
 
     @property
     def added(self) -> int:
@@ -302,27 +305,32 @@ def apply(
     plan: ImportPlan,
     records: Records,
     *,
+    batch: str | None = None,
+    slices: Slices | None = None,
     words: Catalogue = BUILT_IN,
     progress: Callable[[int], None] | None = None,
 ) -> Applied:
-    """Add what the plan says, in one transaction, as one batch.
+    """Add what the plan says as one batch: in one transaction, or in those that ``slices`` makes.
 
     The file is read again (``import.changed`` if it is another by now), and what came into the
     vault since the plan was made is looked for again. ``Records.undo_batch`` takes it back.
     """
-    batch = records.new_id()
+    batch = batch or records.new_id()
     with (
-        records.writing(),
+        nullcontext() if slices else records.writing(),
         records.bulk(
             source=plan.reading.source,
             about=plan.about,
             assurance=plan.reading.assurance,
             batch=batch,
+            slices=slices,
         ) as bulk,
     ):
         plan.read(
             Findings(
-                lambda draft: bulk.add(draft.kind, draft.canonical, about=draft.about),
+                lambda draft: bulk.add(
+                    draft.kind, draft.canonical, fields=draft.fields, about=draft.about
+                ),
                 words=words,
                 progress=progress,
             )

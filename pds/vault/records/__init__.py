@@ -2,7 +2,7 @@
 
 from pds.vault.schemas import Category, Field, RecordError
 
-from .bulk import Bulk, Sieve
+from .bulk import Bulk, Sieve, Slices
 from .model import ABOUT, ALWAYS, ASSURANCES, Batch, PathValue, Record, Undone, Validity
 from .search import Page, Query
 from .service import MAX_PAGE, Records
@@ -23,6 +23,7 @@ __all__ = [
     "RecordError",
     "Records",
     "Sieve",
+    "Slices",
     "Undone",
     "Validity",
 ]

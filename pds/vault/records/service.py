@@ -23,7 +23,7 @@ from pds.vault.store.records import RecordStore, Row
 from pds.vault.store.words import FORM, name_key
 
 from . import facts
-from .bulk import ID_LENGTH, Bulk, Sieve, new_ids
+from .bulk import ID_LENGTH, Bulk, Sieve, Slices, new_ids
 from .model import (
     ALWAYS,
     MAX_TAGS,
@@ -382,8 +382,10 @@ class Records:
         assurance: str = "self-declared",
         collected: datetime | None = None,
         batch: str | None = None,
+        slices: Slices | None = None,
     ) -> Bulk:
-        """A writer for many records, inside the caller's transaction (see ``bulk``).
+        """A writer for many records, inside the caller's transaction, or in those that ``slices``
+        makes (see ``bulk``).
 
         RecordError ``data.provenance``.
         """
@@ -396,6 +398,7 @@ class Records:
             assurance=assurance,
             collected=collected,
             batch=batch,
+            slices=slices,
         )
 
     def index_again(self) -> None:

@@ -105,15 +105,6 @@ class AttachmentStore(Tables):
     def delete(self, attachment_id: str) -> None:
         self._run("DELETE FROM attachment WHERE id = ?", attachment_id)
 
-    def with_more(self, batch: str) -> frozenset[int]:
-        """The numbers of records of a batch to which somebody attached something by hand."""
-        rows = self._all(
-            "SELECT DISTINCT a.record FROM attachment a JOIN records r ON r.ordinal = a.record"
-            " WHERE r.batch = ? AND a.imported = 0",
-            batch,
-        )
-        return frozenset(int(row[0]) for row in rows)
-
     def holds(self, file: str) -> bool:
         """Whether a row names this file."""
         return self._one("SELECT 1 FROM attachment WHERE file = ?", file) is not None

@@ -347,11 +347,8 @@ class RecordStore:
         ).fetchone()
         return found is not None
 
-    def count_digests(
-        self, digests: Iterable[bytes], *, but: str | None = None
-    ) -> dict[bytes, int]:
-        """How many live records have each of these contents, without those that none has. Records
-        of the batch ``but`` do not count."""
+    def count_digests(self, digests: Iterable[bytes]) -> dict[bytes, int]:
+        """How many live records have each of these contents, without those that none has."""
         found: dict[bytes, int] = {}
         wanted = sorted(set(digests))  # neighbours in the index, one after the other
         for start in range(0, len(wanted), _ASKED_AT_ONCE):
@@ -359,8 +356,8 @@ class RecordStore:
             marks = ", ".join("?" * len(part))
             rows = self._conn.execute(
                 f"SELECT digest, count(*) FROM records WHERE digest IN ({marks})"  # noqa: S608
-                " AND deleted = 0 AND (? IS NULL OR batch IS NOT ?) GROUP BY digest",
-                (*part, but, but),
+                " AND deleted = 0 GROUP BY digest",
+                part,
             )
             found |= {bytes(row[0]): int(row[1]) for row in rows}
         return found
