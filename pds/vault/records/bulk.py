@@ -42,6 +42,7 @@ ID_LENGTH = 22
 _NUMBERED = b'"transactionId":'
 
 _ID_BYTES = 16
+_SAME = 3
 
 Draft = tuple[Category, bytes, str | None]
 """The category of a record to be, and its canonical JSON, both as ``schemas.check`` gave them; and
@@ -49,14 +50,19 @@ whom it is about, where that is not what the whole import is about."""
 
 
 def new_ids(random: Callable[[int], bytes], count: int) -> list[str]:
-    """Ids of 128 random bits each, 22 characters, the first never ``-``."""
+    """Ids of 128 random bits each, 22 characters, the first never ``-``.
+
+    The first 18 bits are the same for all of one call: what is written together then lies together
+    in the index of ids, and is not a page to be encrypted for each.
+    """
     octets = random(_ID_BYTES * count)
-    ids = []
-    for start in range(0, len(octets), _ID_BYTES):
-        text = urlsafe_b64encode(octets[start : start + _ID_BYTES])[:ID_LENGTH].decode()
-        # A leading hyphen would look like an option on the command line.
-        ids.append("A" + text[1:] if text[0] == "-" else text)
-    return ids
+    same = urlsafe_b64encode(octets[:_SAME])[:_SAME].decode()
+    if same[0] == "-":  # which would look like an option on the command line
+        same = "A" + same[1:]
+    return [
+        same + urlsafe_b64encode(octets[start : start + _ID_BYTES])[_SAME:ID_LENGTH].decode()
+        for start in range(0, len(octets), _ID_BYTES)
+    ]
 
 
 class Sieve:

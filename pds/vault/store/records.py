@@ -478,9 +478,13 @@ def _inserted(row: Row, digest: bytes) -> tuple[object, ...]:
 
 
 def _texts(value: Json, found: list[str]) -> list[str]:
-    if isinstance(value, str):
-        found.append(value)
-    elif isinstance(value, dict | list):
-        for member in value.values() if isinstance(value, dict) else value:
-            _texts(member, found)
+    members = value.values() if isinstance(value, dict) else value
+    if isinstance(members, str):
+        found.append(members)
+    elif isinstance(members, Iterable):
+        for member in members:
+            if type(member) is str:  # as nearly all are
+                found.append(member)
+            else:
+                _texts(member, found)
     return found
