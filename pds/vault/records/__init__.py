@@ -5,7 +5,7 @@ from pds.vault.schemas import Category, Field, RecordError
 from .bulk import Bulk, Sieve, Slices
 from .model import ABOUT, ALWAYS, ASSURANCES, Batch, PathValue, Record, Undone, Validity
 from .search import Page, Query
-from .service import MAX_PAGE, Records
+from .service import MAX_PAGE, Records, is_id
 
 __all__ = [
     "ABOUT",
@@ -26,4 +26,5 @@ __all__ = [
     "Slices",
     "Undone",
     "Validity",
+    "is_id",
 ]

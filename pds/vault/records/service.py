@@ -44,6 +44,11 @@ MAX_PAGE = 1000
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}")
 
 
+def is_id(text: str) -> bool:
+    """Whether a text has the form of an id of a record, a batch or an attachment."""
+    return _ID.fullmatch(text) is not None
+
+
 class Records:
     """The records of one vault. ``random`` gives that many random bytes; ``clock`` aware times."""
 
@@ -192,7 +197,7 @@ class Records:
             )
             first = versions[0]
             fits = (
-                _ID.fullmatch(version.id) is not None
+                is_id(version.id)
                 and version.version == number
                 and (version.id, version.category) == (first.id, first.category)
                 and version.deleted == first.deleted
