@@ -13,7 +13,7 @@ from pds.cli.vault import unlock
 
 if TYPE_CHECKING:
     from pds.vault.imported import Imported
-    from pds.vault.imports import Applied, ImportPlan
+    from pds.vault.imports import Applied, ImportPlan, Reading
     from pds.vault.service import Vault
 
 
@@ -150,11 +150,17 @@ def _tell(
         }
         for problem in reading.problems
     ]
-    notes = [
-        *reading.assumptions,
-        *(f"not kept: {name} ({count(n, 'value')})" for name, n in reading.left_out),
-    ]
     columns = [{"column": name, "field": path} for name, path in reading.columns if applied is None]
+    listed = {column["column"] for column in columns}  # which says of each whether it is kept
+    notes = [
+        *([] if added else [_why_nothing(reading, duplicates)]),
+        *reading.assumptions,
+        *(
+            f"not kept: {name} ({count(n, 'value')})"
+            for name, n in reading.left_out
+            if name not in listed
+        ),
+    ]
     verb = "would be added" if applied is None else "added"
     settings.emit(
         {
@@ -182,6 +188,17 @@ def _tell(
         + ("".join(f"\n  {n} {name}" for name, n in plan.counts.items()) if not applied else "")
         + (f"\nUndo with: pds data undo {batch}" if batch else ""),
     )
+
+
+def _why_nothing(reading: "Reading", duplicates: int) -> str:
+    """Why a file adds no item."""
+    if duplicates:
+        return "Everything in it that can be kept is there already."
+    if not reading.entries:
+        return "The file holds no entry of a kind that is read here."
+    if reading.problem_count:
+        return f"Not one of its {count(reading.entries, 'record')} can be kept: see the problems."
+    return f"Nothing in its {count(reading.entries, 'record')} has a place here."
 
 
 def _place(problem: dict[str, Any]) -> str:

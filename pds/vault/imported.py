@@ -14,12 +14,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from did.time import format_time, parse_time
+from pds.db import DbError
+from pds.errors import PdsError
 from pds.vault.context import Context
 from pds.vault.imports import Applied, ImportFailed, ImportPlan, apply
 from pds.vault.records import Bulk, Undone
 from pds.vault.store.imports import ImportStore
 
 MAX_NAME = 200
+_HINT_UNFINISHED = (
+    "What came in before that is kept as an unfinished import: see 'pds data imports'."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +51,19 @@ def carry_out(
     """Add what the plan says. Raises as ``apply``, ImportFailed ``import.undone`` where it was
     taken back meanwhile, DbError; what was written before that is listed as unfinished."""
     slices = _Slices(ctx, plan)
-    applied = apply(
-        plan,
-        ctx.records,
-        batch=slices.batch,
-        slices=slices,
-        words=ctx.records.catalogue(),
-        progress=progress,
-    )
+    try:
+        applied = apply(
+            plan,
+            ctx.records,
+            batch=slices.batch,
+            slices=slices,
+            words=ctx.records.catalogue(),
+            progress=progress,
+        )
+    except (PdsError, DbError) as error:
+        if slices.known and error.code != "import.undone":
+            error.hint = f"{error.hint} {_HINT_UNFINISHED}".strip()
+        raise
     if slices.known and not applied.added:  # it was cut off behind its last record
         return Applied(batch=slices.batch, added=0, duplicates=applied.duplicates)
     return applied

@@ -177,6 +177,8 @@ class _RowReader:
         self._currency = target.category in ("purchases", "payments", "accounts", "devices")
         self._order: dict[int, DateOrder] = {}
         self._mark: dict[int, Decimal | None] = {}
+        if self._direction is not None:
+            self._assumptions.append("The column of debit and credit gives the amount its sign.")
         self._survey(dates, decimal)
         self._columns = [
             (column, group, part, self._reader(column, field))
@@ -245,7 +247,7 @@ class _RowReader:
         findings.columns = tuple(
             (name, f"{self._target.category}.{field}" if field else "")
             for i, name in enumerate(self._table.header)
-            for field in [self._target.columns.get(i, "")]
+            for field in [self._target.columns.get(i, "amount" if i == self._direction else "")]
         )
         findings.assumptions += self._assumptions
         for row in self._table.rows():

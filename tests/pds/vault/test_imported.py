@@ -55,6 +55,7 @@ def cut_off(vault: Vault, file: Path, monkeypatch: pytest.MonkeyPatch, *, after:
         with pytest.raises(DbError) as caught:
             take(vault, file)
     assert caught.value.code == "db.full"
+    assert ("pds data imports" in caught.value.hint) == (after > 0)
 
 
 def items(vault: Vault) -> list[str]:
