@@ -360,6 +360,35 @@ class Milliseconds:
         return ratio <= self.goal
 
 
+@dataclass(frozen=True, slots=True)
+class MicrosecondsPerRow:
+    """A goal for an import; ``ratio`` is microseconds of CPU time for a row of a table, from the
+    file into the vault."""
+
+    name: str
+    workload: str
+    goal: float
+    vaults: Vaults
+
+    def ratios(self) -> Iterator[float]:
+        for _ in range(BULK_ROUNDS):
+            table = self.vaults.folder / "table.csv"
+            with table.open("w", encoding="utf-8") as out:
+                out.write("Date,Shop,Item,Order number\n")
+                for _ in range(BULK):
+                    self.vaults.drafts.number += 1
+                    row = self.vaults.drafts.fields(self.vaults.drafts.number)
+                    out.write(",".join(map(str, row.values())) + "\n")
+            with Vault.open(self.vaults.folder / "vault", data_key=self.vaults.data_key) as vault:
+                plan = vault.plan_import(table)
+                begun = time.process_time_ns()
+                added = vault.import_plan(plan).added
+                yield (time.process_time_ns() - begun) / 1e3 / added
+
+    def is_met(self, ratio: float) -> bool:
+        return ratio <= self.goal
+
+
 def open_once(vaults: Vaults) -> None:
     conn = files.open_database(vaults.folder / "vault", vaults.data_key)
     Context(conn, vaults.folder / "attachments", clock=lambda: NOW).transport.close()
@@ -431,6 +460,9 @@ def benchmarks(items: int, *, peers: bool) -> Iterator[Measurable]:
                    lambda: bulks_beside(large, plain))  # fmt: skip
         yield line("growth.bulk", f"the same, {tenth},", growth,
                    lambda: bulks_beside(large, small.ours))  # fmt: skip
+        yield MicrosecondsPerRow(
+            "vault.import", f"a row of a table imported in slices {at}, in microseconds", 50, large
+        )
         if peers:
             rows, sealed = "than encryption row by row", large.sealed
             yield against("peer.read.warm", f"read an item read before, {rows}", 1.0,

@@ -30,16 +30,19 @@ from torture_world import Template, open_quickly, open_with
 
 from pds.vault.consent import Accept, Refuse
 from pds.vault.keyslots import DataKey
+from pds.vault.records import bulk
 from pds.vault.service import Vault
 
 FRESH_EVERY = 25
+SLICE = 7  # so many records of an import are one transaction
+_ROWS = 20
 _CONTACTS = (
     "BEGIN:VCARD\nVERSION:4.0\nFN:Person {n} Exámple\nEMAIL:person{n}@posta.example\n"
     "TEL:+36 30 555 {n:04d}\nNOTE:{note}\nEND:VCARD\n"
 )
 _VERBS = (
     *["add"] * 4, *["edit"] * 3, "delete", "import", "undo", "kit", "backup", "compact", "decide",
-    "withdraw", *["attach"] * 2, "detach",
+    "withdraw", *["attach"] * 2, "detach", *["table"] * 2,
 )  # fmt: skip
 
 
@@ -54,6 +57,7 @@ class Model:
     kit: str
     records: dict[str, list[Any]] = field(default_factory=dict)  # every version; [] when deleted
     batches: dict[str, int] = field(default_factory=dict)
+    unfinished: set[str] = field(default_factory=set)  # batches that the same file goes on with
     decided: dict[str, int] = field(default_factory=dict)  # request -> grants
     ended: set[str] = field(default_factory=set)
     backups: list[tuple[str, str]] = field(default_factory=list)
@@ -79,8 +83,9 @@ class Model:
                 self.attachments[told["attachment"]] = (told["id"], told["content"])
             case "detach":
                 del self.attachments[told["attachment"]]
-            case "import":
-                self.batches[told["batch"]] = told["added"]
+            case "import" | "table":
+                self.batches[told["batch"]] = told["live"]
+                self.unfinished.discard(told["batch"])
             case "undo":
                 self.batches[told["batch"]] = 0
             case "kit":
@@ -208,8 +213,28 @@ class Worker:
                 for _ in range(self._random.choice([1, 5, 30]))
             )
         )
-        applied = self._vault.import_plan(self._vault.plan_import(cards))
-        return {"batch": applied.batch, "added": applied.added}
+        return self._take(cards)
+
+    def _table(self) -> dict[str, Any]:
+        """One of three tables, again and again: in slices, and gone on with if it was cut off."""
+        number = self._random.randrange(3)
+        table = self._work / f"table-{number}.csv"
+        table.write_text(
+            "Date,Item,Price\n"
+            + "".join(
+                f"2026-01-02,Thing {n if n % 5 else 0} of {number},{n if n % 5 else 0}\n"
+                for n in range(_ROWS)
+            )
+        )
+        done = self._take(table)
+        if self._vault.plan_import(table).added:
+            raise Lost("a table was imported in part")
+        return done
+
+    def _take(self, file: Path) -> dict[str, Any]:
+        applied = self._vault.import_plan(self._vault.plan_import(file))
+        live = {b.id: b.live for b in self._vault._ctx.records.batches()}
+        return {"batch": applied.batch, "live": live.get(applied.batch or "", 0)}
 
     def _undo(self) -> dict[str, Any] | None:
         kept = self._model.keep
@@ -340,6 +365,7 @@ class Torture:
     def _child(self, random: Random, killer: Killer, writing: int) -> None:
         status = 1
         try:
+            bulk.AT_ONCE = SLICE
             torture_disk.install(killer, under=self._work)
 
             def tell(what: dict[str, Any]) -> None:
@@ -406,7 +432,11 @@ def check_model(vault: Vault, model: Model, doubtful: str) -> None:
             raise Lost(f"a record is not as acknowledged (while {doubtful})")
     live = {b.id: b.live for b in vault._ctx.records.batches()}
     for batch, count in model.batches.items():
-        if live.get(batch, 0) != count and not (doubtful == "undo" and live.get(batch) == 0):
+        went_on = doubtful in ("import", "table") and batch in model.unfinished
+        if live.get(batch, 0) != count and not (
+            (doubtful == "undo" and live.get(batch) == 0)
+            or (went_on and live.get(batch, 0) > count)
+        ):
             raise Lost(f"a batch is not as acknowledged (while {doubtful})")
     kept = attachments(vault)
     missing = {name for name, one in model.attachments.items() if kept.get(name) != one}
@@ -465,10 +495,23 @@ def check_history(vault: Vault) -> None:
     if added - seen:
         raise Lost("the history names a record that is not there")
     logged = {
-        s: detail["added"] for s, lines in log.items() for k, detail in lines if k == "imported"
+        s: detail["added"]
+        for s, lines in log.items()
+        for k, detail in lines
+        if k == "imported" and s
     }
-    if logged != batches:
-        raise Lost("an import is there in part")
+    # An import that was cut off is there in whole slices, and says so.
+    begun = {s for s, lines in log.items() if any(kind == "import begun" for kind, _ in lines)}
+    listed = {one.batch: one for one in vault.imports()}
+    if set(batches) != set(listed) or set(logged) | begun != set(listed):
+        raise Lost("imports and history do not fit")
+    for batch, one in listed.items():
+        if one.added != batches[batch] or (one.finished is None) != (batch not in logged):
+            raise Lost("an import is not as it is listed")
+        if one.finished is not None and logged[batch] != one.added:
+            raise Lost("an import is there in part")
+        if one.finished is None and one.added % SLICE:
+            raise Lost("a slice of an import is there in part")
     exchange = vault._ctx.exchange
     ended = {row.id for row in exchange.grants() if row.ended is not None}
     granted = {s for s, lines in log.items() if any(kind == "granted" for kind, _ in lines)}
@@ -503,6 +546,7 @@ def adopt(vault: Vault, model: Model) -> None:
             shown = [] if record.deleted else [v.fields for v in vault.history(record.id)]
             model.records[record.id] = shown
     model.batches = {b.id: b.live for b in vault._ctx.records.batches()}
+    model.unfinished = {one.batch for one in vault.imports() if one.finished is None}
     model.attachments = attachments(vault)
     grants = vault._ctx.exchange.grants()
     model.decided = dict(Counter(row.request for row in grants))

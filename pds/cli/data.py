@@ -13,7 +13,7 @@ from pds.cli.duplicates import duplicates, merge
 from pds.cli.fields import fields as fields_command
 from pds.cli.fields import read, shape
 from pds.cli.find import whole_id
-from pds.cli.imports import import_, mapping
+from pds.cli.imports import import_, imports, mapping
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.records import as_json, card, line
 from pds.cli.restaging import hand_on
@@ -43,6 +43,7 @@ for command in (
 ):
     data.add_command(command)
 data.add_command(import_)
+data.add_command(imports)
 data.add_command(mapping)
 data.add_command(duplicates)
 data.add_command(merge)
@@ -187,8 +188,12 @@ def delete(settings: Settings, *, item: str, yes: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_settings
 def undo(settings: Settings, *, batch: str, yes: bool) -> None:
-    """Undo an import: its items go, unless they were corrected since; those that it changed are
-    again what they were."""
+    """Undo an import, e.g.: pds data undo BATCH
+
+    Its items go, and those that it changed are again what they were. Those to which you did
+    anything since stay: corrected, tagged, given an attachment or rid of one. 'pds data imports'
+    lists the imports and what this would do.
+    """
     settings.confirm("Undo this import?", yes=yes)
     with unlock(settings) as vault:
         undone = vault.undo_import(batch)
@@ -197,5 +202,5 @@ def undo(settings: Settings, *, batch: str, yes: bool) -> None:
         {"removed": undone.removed, "restored": undone.restored, "kept": undone.kept},
         f"{count(undone.removed, 'item')} removed"
         + (f", {undone.restored} restored" if undone.restored else "")
-        + (f", {undone.kept} kept: corrected since the import." if undone.kept else "."),
+        + (f", {undone.kept} kept: you did something to them since." if undone.kept else "."),
     )

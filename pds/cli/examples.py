@@ -37,7 +37,6 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "data detach": "pds data detach 9fQx",
     "data history": "pds data history 4kTz",
     "data mapping list": "pds data mapping list",
-    "data undo": "pds data undo 5bQwT2hYx0aVnJrLkE8u1g",
     "decide": "pds decide --accept delivery --refuse marketing --follow delivery",
     "grant": "pds grant delivery > grant.json",
     "help": "pds help data add",

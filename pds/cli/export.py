@@ -88,7 +88,8 @@ def import_(settings: Settings, *, archive: Path) -> None:
     """Take in an ARCHIVE that 'pds export' wrote, e.g.: pds import my-data.zip
 
     Items come in with all their versions and where they came from. What is here already stays as
-    it is; the same archive again adds nothing. Decisions and history stay with the vault that made
+    it is; the same archive again adds nothing, and an item or a file that you removed here stays
+    removed. Decisions and history stay with the vault that made
     them. 'pds data undo' takes the import back; other files go in with 'pds data import'.
     """
     with unlock(settings) as vault:
@@ -102,6 +103,7 @@ def import_(settings: Settings, *, archive: Path) -> None:
             "added": done.added,
             "deleted": done.deleted,
             "duplicates": done.there,
+            "removed": done.removed,
             "batch": done.batch,
             "problems": problems,
             "problemCount": done.problem_count,
@@ -109,6 +111,7 @@ def import_(settings: Settings, *, archive: Path) -> None:
         f"{count(done.added - done.deleted, 'item')} added"
         + (f", and {done.deleted} that had been deleted" if done.deleted else "")
         + (f", {done.there} there already" if done.there else "")
+        + (f", {count(done.removed, 'file')} that you removed left out" if done.removed else "")
         + (f"; {count(done.problem_count, 'problem')}:" if problems else ".")
         + "".join(
             f"\n  {p['file']}, line {p['line']}: {p['message']}  [{p['code']}]" for p in problems

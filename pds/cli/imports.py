@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from did.time import format_time
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:
-    from pds.vault.imports import Applied, ImportPlan
+    from pds.vault.imported import Imported
+    from pds.vault.imports import Applied, ImportPlan, Reading
     from pds.vault.service import Vault
 
 
@@ -151,12 +153,18 @@ def _tell(
         }
         for problem in reading.problems
     ]
-    notes = [
-        *reading.assumptions,
-        *(f"not kept: {name} ({count(n, 'value')})" for name, n in reading.left_out),
-    ]
-    notes += _known(plan)
     columns = [{"column": name, "field": path} for name, path in reading.columns if applied is None]
+    listed = {column["column"] for column in columns}  # which says of each whether it is kept
+    notes = [
+        *([] if added else [_why_nothing(reading, duplicates)]),
+        *reading.assumptions,
+        *(
+            f"not kept: {name} ({count(n, 'value')})"
+            for name, n in reading.left_out
+            if name not in listed
+        ),
+        *_known(plan),
+    ]
     verb = "would be added" if applied is None else "added"
     settings.emit(
         {
@@ -209,11 +217,70 @@ def _known(plan: "ImportPlan") -> list[str]:
     return notes
 
 
+def _why_nothing(reading: "Reading", duplicates: int) -> str:
+    """Why a file adds no item."""
+    if duplicates:
+        return "Everything in it that can be kept is there already."
+    if not reading.entries:
+        return "The file holds no entry of a kind that is read here."
+    if reading.problem_count:
+        return f"Not one of its {count(reading.entries, 'record')} can be kept: see the problems."
+    return f"Nothing in its {count(reading.entries, 'record')} has a place here."
+
+
 def _place(problem: dict[str, Any]) -> str:
     member, line = problem.get("member", ""), problem["line"]
     if not member:
         return f"line {line}"
     return f"{member}, line {line}" if line else str(member)
+
+
+@click.command()
+@pass_settings
+def imports(settings: Settings) -> None:
+    """List the imports, e.g.: pds data imports
+
+    The newest first, with how many items 'pds data undo' would take back; items to which you did
+    anything since the import stay. An unfinished one was cut off: the same file again finishes it,
+    nothing comes twice.
+    """
+    with unlock(settings) as vault:
+        found = vault.imports()
+    settings.emit(
+        [
+            {
+                "batch": one.batch,
+                "kind": one.source.removeprefix("import/"),
+                "file": one.name,
+                "begun": format_time(one.begun),
+                "finished": None if one.finished is None else format_time(one.finished),
+                "undone": None if one.undone is None else format_time(one.undone),
+                "added": one.added,
+                "duplicates": one.duplicates,
+                "removable": one.removable,
+                "kept": one.kept,
+            }
+            for one in found
+        ],
+        lambda: "\n".join(map(_import_line, found)) or "None yet.",
+    )
+
+
+def _import_line(one: "Imported") -> str:
+    if one.undone is not None:
+        state = "undone"
+    elif one.finished is None:
+        state = "unfinished: import the file again, or undo it"
+    else:
+        state = f"undo would remove {one.removable}"
+    return (
+        f"{one.begun:%Y-%m-%d %H:%M}  {one.batch}  {one.source.removeprefix('import/')}"
+        f"  {count(one.added, 'item')}"
+        + (f", {one.duplicates} there already" if one.duplicates else "")
+        + f"; {state}"
+        + (f", {one.kept} touched since stay" if one.kept else "")
+        + (f"  {one.name}" if one.name else "")
+    )
 
 
 @click.group()

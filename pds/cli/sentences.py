@@ -80,6 +80,10 @@ class Sentences:
         what = "something" if shared is None else f"{shared.what} ({shared.fields})"
         company = who if shared is None else shared.who
         match line.kind:
+            case "detached elsewhere":
+                return "An archive told that a file was taken off an item."
+            case "import begun":
+                return "You began an import of many items."
             case "imported":
                 return f"You imported {count(_number(detail.get('added')), 'item')}."
             case "exported":

@@ -35,6 +35,7 @@ from pds.vault.store.categories import CATEGORIES_SQL
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.history import HISTORY_SQL
 from pds.vault.store.identities import IDENTITY_SQL
+from pds.vault.store.imports import IMPORTS_SQL
 from pds.vault.store.origins import ORIGINS_SQL
 from pds.vault.store.record_index import INDEX_SQL
 from pds.vault.store.records import RECORDS_IN_TIME_SQL, RECORDS_SQL
@@ -56,6 +57,7 @@ MIGRATIONS = (
     Migration(6, RELATION_SQL),
     Migration(7, ORIGINS_SQL),
     Migration(8, SUCCESSION_SQL),
+    Migration(9, IMPORTS_SQL),
 )
 
 

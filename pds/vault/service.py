@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from io import BufferedReader
 from pathlib import Path
@@ -58,10 +58,10 @@ from pds.vault.errors import NotFound, VaultError
 from pds.vault.exports import Exported, TakenIn, take_in, write_export
 from pds.vault.heads import Head, HeadFile
 from pds.vault.identity import Identities
+from pds.vault.imported import Imported, carry_out, imported, undo
 from pds.vault.imports import (
     ImportPlan,
     SavedMapping,
-    apply,
     csv_reader,
     described_reader,
     inspect_csv,
@@ -87,7 +87,6 @@ from pds.vault.salvage import SalvageReport
 from pds.vault.schemas import Catalogue, Category
 from pds.vault.slotfile import Kind
 from pds.vault.store.rows import StoredRequest
-from pds.vault.store.survey import Survey
 from pds.vault.succession import Rotation
 from pds.vault.sync import sync
 from pds.vault.witnesses import POLICY, set_policy
@@ -613,31 +612,20 @@ class Vault:
                 words=words,
                 saved=saved_mappings(self._ctx.exchange),
             )
-        return make_plan(
+        plan = make_plan(
             found, read, self._ctx.records, about=about, words=words, progress=progress
         )
+        return replace(plan, name=path.name, size=path.stat().st_size)
 
     def import_plan(
         self, plan: ImportPlan, *, progress: Callable[[int], None] | None = None
     ) -> Applied:
-        """Carry out a plan: one batch, one transaction."""
-        with self._ctx.transaction():
-            records = self._ctx.records
-            applied = apply(
-                plan,
-                records,
-                words=records.catalogue(),
-                progress=progress,
-                attach=lambda item, file: self._ctx.attachments.attach_bytes(
-                    item, file.data, file.name
-                ),
-            )
-            detail: JsonObject = {"added": applied.added}
-            if applied.changed:
-                detail["changed"] = applied.changed
-            self._ctx.log("imported", applied.batch or "", detail)
-        records.tidy()
-        return applied
+        """Carry out a plan: one batch, in short transactions. See ``pds.vault.imported``."""
+        return carry_out(self._ctx, plan, progress=progress)
+
+    def imports(self) -> list[Imported]:
+        """The imports, the newest first, with what undoing each would do."""
+        return imported(self._ctx)
 
     def save_mapping(self, name: str, path: Path, columns: Mapping[str, str]) -> SavedMapping:
         """Keep what the columns of a CSV file mean, for files with the same header. Raises
@@ -659,19 +647,12 @@ class Vault:
             self._ctx.log("mapping removed", "vault")
 
     def undo_import(self, batch: str) -> Undone:
-        """Take an import back with its attachments; items that were corrected since, or were given
-        another attachment, are kept. Items that it changed are again what they were before."""
+        """Take an import back with its attachments; an item to which anything was done since (it
+        was corrected, tagged, given or lost an attachment) is kept. Items that it changed are
+        again what they were before; items that a merger made one are several again."""
         if mergers.is_merger(self._ctx, batch):
             return mergers.split(self._ctx, batch)
-        with self._ctx.transaction():
-            kept = self._ctx.attachments.with_more(batch) | Survey(self._ctx.conn).corrected(batch)
-            # Not by the number of versions: an archive brings items with all of theirs.
-            undone = self._ctx.records.undo_batch(batch, edited=True, kept=kept)
-            detail: JsonObject = {"removed": undone.removed}
-            if undone.restored:
-                detail["restored"] = undone.restored
-            self._ctx.log("import undone", batch, detail)
-        return undone
+        return undo(self._ctx, batch)
 
     def records(
         self, category: str | None = None, *, limit: int = 50, after: str | None = None

@@ -1,6 +1,6 @@
 """From records to packages: what a grant covers now, sealed and queued for the relay."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from credentials.grant import WITHOUT_STATUS, VerifiedGrant, verify_grant
 from credentials.status import BitString, issue_status_list
@@ -298,9 +298,12 @@ def renew_status_lists(ctx: Context, *, everything: bool = False) -> int:
 
 def next_due(ctx: Context) -> datetime | None:
     """The next time at which time alone changes something: a list grows old, a grant begins or
-    ends."""
+    ends, a new day comes on which other items may hold."""
     now = ctx.now()
+    midnight = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
     times = [r.status_issued + RENEW_AFTER for r in ctx.exchange.relationships()]
     for _, grant in live_grants(ctx):
         times += [at for at in (grant.terms.valid_from, grant.terms.valid_until) if at > now]
+        if grant.terms.follows_changes:
+            times.append(midnight)
     return min(times, default=None)

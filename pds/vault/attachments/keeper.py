@@ -177,9 +177,16 @@ class Attachments:
         return Written(name, sealed, head)
 
     def keep(
-        self, record_id: str, written: Written, *, name: str, imported: bool = False
+        self,
+        record_id: str,
+        written: Written,
+        *,
+        name: str,
+        imported: bool = False,
+        attachment_id: str | None = None,
     ) -> Attachment:
-        """Give a written file to a record, in the caller's transaction.
+        """Give a written file to a record, in the caller's transaction; under the id that it has
+        elsewhere, if that is free here.
 
         When the record has the same content already, it stays that one attachment, with its first
         name; the new file takes the old one's place, which mends it if it was damaged.
@@ -192,7 +199,7 @@ class Attachments:
             self._store.replace(row.id, written.file, chunks=sealed.chunks, key=sealed.key)
         else:
             row = AttachmentRow(
-                id=self._records.new_id(),
+                id=self._free(attachment_id),
                 record_id=record_id,
                 name=_storable(name),
                 type=media_type(safe_name(name), written.head),
@@ -207,6 +214,18 @@ class Attachments:
             self._store.insert(row)
         return _attachment(row)
 
+    def _free(self, wanted: str | None) -> str:
+        if wanted is None or self._store.get(wanted) is not None:
+            return self._records.new_id()
+        return wanted
+
+    def removed(self) -> list[tuple[str, str]]:
+        """The id of each attachment that was taken off an item, with the item's."""
+        return self._store.removed()
+
+    def was_removed(self, attachment_id: str, record_id: str) -> bool:
+        return self._store.was_removed(attachment_id, record_id)
+
     def attach_bytes(self, record_id: str, data: bytes, name: str) -> Attachment:
         """For importers: attach in the import's own transaction, which is committed or rolled back
         with all of its attachments. Raises what ``write`` and ``keep`` raise."""
@@ -217,10 +236,6 @@ class Attachments:
         row = self._row(attachment_id)
         self._store.delete(attachment_id)
         return row.record_id
-
-    def with_more(self, batch: str) -> frozenset[int]:
-        """The numbers of records of a batch that were given attachments by hand since."""
-        return self._store.with_more(batch)
 
     # keeping rows and files in step
     @contextmanager

@@ -240,6 +240,10 @@ class _Export:
                 "type": attached.media_type,
             }
             lines.append(_line(about))
+        lines += [
+            _line({"id": attachment, "record": record, "removed": True})
+            for attachment, record in self._ctx.attachments.removed()
+        ]
         if self._archive.add_all("attachments.jsonl", lines):
             self._files.append(("attachments.jsonl", "Which file belongs to which item."))
 

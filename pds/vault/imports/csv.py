@@ -5,7 +5,7 @@ the apostrophe that whoever wrote it may have put before it is taken off.
 """
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -36,6 +36,12 @@ MAX_MAPPING = 256
 _OURS = frozenset({"record.id", "record.source"})
 
 _DATES = frozenset({"date", "partial-date", "moment", "calendar-time"})
+# So many cells of a column are remembered, with how they were read.
+_ALIKE = 1024
+_PROBLEMS = {
+    "date": ("csv.date", "A cell is not a date."),
+    "amount": ("csv.amount", "A cell is not an amount."),
+}
 _DEBIT = frozenset({"d", "debit", "dr", "t", "tartozik", "terheles"})
 _CREDIT = frozenset({"c", "credit", "cr", "k", "kovetel", "jovairas"})
 
@@ -171,7 +177,14 @@ class _RowReader:
         self._currency = target.category in ("purchases", "payments", "accounts", "devices")
         self._order: dict[int, DateOrder] = {}
         self._mark: dict[int, Decimal | None] = {}
+        if self._direction is not None:
+            self._assumptions.append("The column of debit and credit gives the amount its sign.")
         self._survey(dates, decimal)
+        self._columns = [
+            (column, group, part, self._reader(column, field))
+            for column, field in target.columns.items()
+            for group, _, part in [field.partition(".")]
+        ]
 
     def _survey(self, dates: DateOrder | None, decimal: Decimal | None) -> None:
         """Look at whole columns of dates and amounts, where the caller does not say."""
@@ -201,12 +214,40 @@ class _RowReader:
             if mark.is_open and mark.mark is None:
                 self._assumptions.append("Amounts such as 1,290 were read as thousands.")
 
+    def _reader(self, column: int, field: str) -> Callable[[str], tuple[str, str]]:
+        """How a cell of a column is read: its value, with a currency that it names; or nothing,
+        with the name of the problem if there is one."""
+        form = self._target.forms[column]
+        order, mark = self._order.get(column, "dmy"), self._mark.get(column)
+        words = {fold(word): word for word in form} if isinstance(form, tuple) else {}
+
+        def read(cell: str) -> tuple[str, str]:
+            text = cell.strip()
+            if not text.isascii():
+                text = unicodedata.normalize("NFC", text).strip()
+            text = restored(text)
+            if not text:
+                return "", ""
+            if form in ("date", "moment"):
+                day = (moment(text) if form == "moment" else "") or read_date(text, order)
+                if day is None and field == "birthDate":
+                    day = text  # a part of a date; the schema knows
+                return (day, "") if day else ("", "date")
+            if form == "amount":
+                return read_amount(text, mark) or ("", "amount")
+            if form == "currency":
+                return _currency(text), ""
+            return words.get(fold(text), text) if words else text, ""
+
+        # Cells of a column are much alike: dates, shops, currencies.
+        return lru_cache(maxsize=_ALIKE)(read)
+
     def read(self, findings: Findings) -> None:
         findings.encoding = self._table.encoding.name
         findings.columns = tuple(
             (name, f"{self._target.category}.{field}" if field else "")
             for i, name in enumerate(self._table.header)
-            for field in [self._target.columns.get(i, "")]
+            for field in [self._target.columns.get(i, "amount" if i == self._direction else "")]
         )
         findings.assumptions += self._assumptions
         for row in self._table.rows():
@@ -229,44 +270,21 @@ class _RowReader:
             return
         # 2. Each mapped cell in the form of its field.
         fields: JsonObject = {}
-        for column, field in self._target.columns.items():
-            text = cells[column].strip()
-            if not text.isascii():
-                text = unicodedata.normalize("NFC", text).strip()
-            text = restored(text)
-            if not text:
+        for column, group, part, read in self._columns:
+            value, more = read(cells[column])
+            if not value:
+                if more:
+                    findings.problem(row.line, *_PROBLEMS[more])
+                    return
                 continue
-            form = self._target.forms[column]
-            value: str = text
-            if form in ("date", "moment"):
-                day = (moment(text) if form == "moment" else "") or read_date(
-                    text, self._order[column]
-                )
-                if day is None and field == "birthDate":
-                    day = text  # a part of a date; the schema knows
-                if day is None:
-                    findings.problem(row.line, "csv.date", "A cell is not a date.")
-                    return
-                value = day
-            elif form == "amount":
-                amount = read_amount(text, self._mark[column])
-                if amount is None:
-                    findings.problem(row.line, "csv.amount", "A cell is not an amount.")
-                    return
-                value = amount[0]
-                if amount[1] and self._currency:
-                    fields.setdefault("currency", amount[1])
-            elif form == "currency":
-                value = _currency(text)
-            elif isinstance(form, tuple):
-                value = next((word for word in form if fold(word) == fold(text)), text)
-            group, _, part = field.partition(".")
+            if more and self._currency:
+                fields.setdefault("currency", more)
             if part:
                 inner = fields.setdefault(group, {})
                 if isinstance(inner, dict):
                     inner[part] = value
             else:
-                fields[field] = value
+                fields[group] = value
         # 3. A statement of account: its column of direction gives the amount its sign.
         if self._direction is not None and "amount" in fields:
             amount_text = str(fields["amount"]).removeprefix("-")

@@ -146,6 +146,14 @@ def _rows(lines: _Lines, delimiter: str) -> Iterator[Row]:
             line = lines.peek()
             if line is None:
                 return
+            # Without quotation marks there is nothing to take apart with care: as most rows are.
+            if len(line) < MAX_COLUMNS and '"' not in line and "\x00" not in line:
+                next(lines)
+                if line and not line.isspace():
+                    cells = line.split(delimiter)
+                    if any(map(str.strip, cells)):
+                        yield Row(lines.number, cells)
+                continue
             if len(line) > MAX_LINE or line.count(delimiter) >= MAX_COLUMNS:
                 next(lines)
                 yield Row(

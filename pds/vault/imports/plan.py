@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, TypeAlias
 
 from did.json import JsonObject, canonicalize
 from pds.errors import PdsError
-from pds.vault.records import Bulk, Change, Older, Origin, Records
+from pds.vault.records import Bulk, Change, Older, Origin, Records, Slices
 from pds.vault.schemas import BUILT_IN, Catalogue, Category, RecordError
 
 from .people import Person, holder
@@ -247,6 +247,7 @@ class ImportPlan:
     in the vault and stay; ``conflicts`` counts, by their paths, fields that were changed here and
     there alike, and stay as they are here. ``files`` would be attached. ``people`` are those that
     the file is about, in words, and whether each is taken for the holder.
+    By ``name`` and ``size`` of the file an import that was cut off is known again.
     """
 
     reading: Reading
@@ -262,6 +263,8 @@ class ImportPlan:
     people: tuple[tuple[str, About], ...] = ()
     me: tuple[Person, ...] = field(default=(), repr=False)
     told: About | None = None
+    name: str = field(default="", repr=False)
+    size: int = 0
 
     @property
     def added(self) -> int:
@@ -368,24 +371,27 @@ def apply(
     plan: ImportPlan,
     records: Records,
     *,
+    batch: str | None = None,
+    slices: Slices | None = None,
     words: Catalogue = BUILT_IN,
     progress: Callable[[int], None] | None = None,
     attach: Attach | None = None,
 ) -> Applied:
-    """Add what the plan says, in one transaction, as one batch. ``attach`` gives an item a file
-    that came with it.
+    """Add what the plan says as one batch: in one transaction, or in those that ``slices`` makes.
+    ``attach`` gives an item a file that came with it.
 
     The file is read again (``import.changed`` if it is another by now), and what came into the
     vault since the plan was made is looked for again. ``Records.undo_batch`` takes it back.
     """
-    batch = records.new_id()
+    batch = batch or records.new_id()
     with (
-        records.writing(),
+        nullcontext() if slices else records.writing(),
         records.bulk(
             source=plan.reading.source,
             about=plan.about,
             assurance=plan.reading.assurance,
             batch=batch,
+            slices=slices,
         ) as bulk,
     ):
         plan.read(
@@ -413,6 +419,7 @@ def _add(bulk: Bulk, attach: Attach | None, draft: Draft) -> None:
     bulk.add(
         draft.kind,
         draft.canonical,
+        fields=draft.fields,
         about=draft.about,
         origin=draft.origin,
         then=then,

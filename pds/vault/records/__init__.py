@@ -2,11 +2,11 @@
 
 from pds.vault.schemas import Category, Field, RecordError
 
-from .bulk import Bulk, Sieve
+from .bulk import Bulk, Sieve, Slices
 from .model import ABOUT, ALWAYS, ASSURANCES, Batch, PathValue, Record, Undone, Validity
 from .origins import Change, Older, Origin
 from .search import Page, Query
-from .service import MAX_PAGE, Records
+from .service import MAX_PAGE, Records, is_id
 
 __all__ = [
     "ABOUT",
@@ -27,6 +27,8 @@ __all__ = [
     "RecordError",
     "Records",
     "Sieve",
+    "Slices",
     "Undone",
     "Validity",
+    "is_id",
 ]

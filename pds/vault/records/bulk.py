@@ -5,18 +5,21 @@
             bulk.add(category, canonical)
     bulk.added, bulk.duplicates
 
-Rows are written some thousands at a time, so that memory stays small however many come. The caller
-has the transaction open: all of an import is there, or nothing of it.
+Rows are written a thousand at a time, so that memory stays small however many come. Where the
+caller has a transaction open, all of them are there, or nothing. Else each thousand is a
+transaction of its own, so that other programs write in between: whoever wants to know of an import
+that was cut off brings ``slices``.
 """
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
-from did.json import parse_object
+from did.json import JsonObject, parse_object
 from did.time import format_time
 from pds.vault.schemas import Category
 from pds.vault.store.origins import ChangeRow, OriginRow, OriginStore
@@ -27,7 +30,10 @@ from . import facts
 from .model import check_provenance, digest_of
 from .origins import Change, Named, Older, Origin, Origins
 
-AT_ONCE = 5_000
+# As many as are written in some 50 ms: so long does another program wait for its turn.
+AT_ONCE = 1_000
+# And so many bytes, where records are long.
+SIZE_AT_ONCE = 2**19
 # So many characters are sorted before they are indexed: the fewer pieces the index gets, the less
 # it has to merge.
 TEXT_AT_ONCE = 2**22
@@ -41,6 +47,7 @@ ID_LENGTH = 22
 _NUMBERED = b'"transactionId":'
 
 _ID_BYTES = 16
+_SAME = 3
 
 Draft = tuple[Category, bytes, str | None, Origin | None]
 """The category of a record to be, and its canonical JSON, both as ``schemas.check`` gave them; and
@@ -52,14 +59,19 @@ Verdict = bytes | Change | Older | None
 
 
 def new_ids(random: Callable[[int], bytes], count: int) -> list[str]:
-    """Ids of 128 random bits each, 22 characters, the first never ``-``."""
+    """Ids of 128 random bits each, 22 characters, the first never ``-``.
+
+    The first 18 bits are the same for all of one call: what is written together then lies together
+    in the index of ids, and is not a page to be encrypted for each.
+    """
     octets = random(_ID_BYTES * count)
-    ids = []
-    for start in range(0, len(octets), _ID_BYTES):
-        text = urlsafe_b64encode(octets[start : start + _ID_BYTES])[:ID_LENGTH].decode()
-        # A leading hyphen would look like an option on the command line.
-        ids.append("A" + text[1:] if text[0] == "-" else text)
-    return ids
+    same = urlsafe_b64encode(octets[:_SAME])[:_SAME].decode()
+    if same[0] == "-":  # which would look like an option on the command line
+        same = "A" + same[1:]
+    return [
+        same + urlsafe_b64encode(octets[start : start + _ID_BYTES])[_SAME:ID_LENGTH].decode()
+        for start in range(0, len(octets), _ID_BYTES)
+    ]
 
 
 class Sieve:
@@ -67,15 +79,14 @@ class Sieve:
 
     The same card twice is one card. The same purchase twice in a file is two purchases: of n equal
     ones, as many are new as the vault had fewer than n. What it has seen it remembers by 63 bits of
-    the digest in a temporary table in memory, some 15 bytes for each; records of the batch ``but``
-    are not taken for what the vault had. It writes nothing that stays, so that it serves a preview
-    as well.
+    the digest in a temporary table in memory, some 15 bytes for each. It writes nothing that stays,
+    so that it serves a preview as well; where what is new is written, it must be so before the next
+    ones are looked at. What others write meanwhile counts like what was there before.
     """
 
-    def __init__(self, store: RecordStore, origins: OriginStore, *, but: str | None = None) -> None:
+    def __init__(self, store: RecordStore, origins: OriginStore) -> None:
         self._store = store
         self._origins = origins
-        self._but = but
         self._seen: SeenTable | None = None
 
     def sift(self, drafts: Sequence[Draft]) -> list[Verdict]:
@@ -85,7 +96,7 @@ class Sieve:
         if self._seen is None:
             self._seen = self._store.seen_table()
         digests = [digest_of(category.name, canonical) for category, canonical, *_ in drafts]
-        there = self._store.count_digests(digests, but=self._but)
+        there = self._store.count_digests(digests)
         once = self._origins.count_earlier(digests)
         names = self._names(drafts, digests, there, once)
         seen = self._seen.times(map(_key, digests))
@@ -95,6 +106,8 @@ class Sieve:
             seen[key] += 1
             had = there.get(digest, 0) + once.get(digest, 0)
             repeats = category.name in REPEATING and _NUMBERED not in canonical
+            # The n-th of equal ones is new where fewer than n are there: those of this import
+            # count by their turn, so that it matters to nobody who wrote them.
             is_new = seen[key] > had if repeats else had == 0 and seen[key] == 1
             if n in names and seen[key] == 1:
                 result.append(names[n])
@@ -149,10 +162,10 @@ def _key(digest: bytes) -> int:
 
 
 class Bulk:
-    """A writer of many records with one provenance; a context manager inside a transaction.
+    """A writer of many records with one provenance; a context manager.
 
-    ``added``, ``changed`` and ``duplicates`` are right once the block has ended. An error leaves it
-    to the caller's transaction to take back what was written.
+    ``added``, ``changed`` and ``duplicates`` are right after each slice. An error leaves it to the
+    open transaction to take back what was written in it.
     """
 
     def __init__(
@@ -167,6 +180,7 @@ class Bulk:
         assurance: str,
         collected: datetime | None,
         batch: str | None,
+        slices: "Slices | None" = None,
     ) -> None:
         check_provenance(source=source, about=about, assurance=assurance)
         self.added = 0
@@ -174,13 +188,15 @@ class Bulk:
         self.duplicates = 0
         self._store = store
         self._origins = origins
-        self._sieve = Sieve(store, origins, but=batch)
+        self._sieve = Sieve(store, origins)
+        self._slices = slices
         self._random = random
         self._waiting: list[Draft] = []
+        self._fields: list[JsonObject] = []
         self._then: dict[int, Callable[[str], None]] = {}
         self._weight = 0
         self._entries: list[Entry] = []
-        self._text_size = 0
+        self._text_size = self._size = 0
         self._source, self._about, self._assurance = source, about, assurance
         self._batch = batch
         self._now = format_time(clock())
@@ -191,20 +207,25 @@ class Bulk:
         category: Category,
         canonical: bytes,
         *,
+        fields: JsonObject | None = None,
         about: str | None = None,
         origin: Origin | None = None,
         then: Callable[[str], None] | None = None,
         weight: int = 0,
     ) -> None:
-        """Take a record that ``schemas.check`` has passed; it is written now or later. ``then`` is
-        called with the id of the item once it is there, new or in a new version; ``weight`` is how
-        many bytes it holds until then."""
+        """Take a record that ``schemas.check`` has passed; it is written now or later. ``fields``
+        are what ``canonical`` says, if they are at hand. ``then`` is called with the id of the item
+        once it is there, new or in a new version; ``weight`` is how many bytes it holds until
+        then."""
+        full = len(self._waiting) >= AT_ONCE or self._size >= SIZE_AT_ONCE
+        if full or self._weight >= WEIGHT_AT_ONCE:
+            self._slice(last=False)
         if then is not None:
             self._then[len(self._waiting)] = then
             self._weight += weight
         self._waiting.append((category, canonical, about, origin))
-        if len(self._waiting) >= AT_ONCE or self._weight >= WEIGHT_AT_ONCE:
-            self._write()
+        self._fields.append(parse_object(canonical) if fields is None else fields)
+        self._size += len(canonical)
 
     def add_many(self, drafts: Iterable[tuple[Category, bytes]]) -> None:
         """``add`` for each."""
@@ -223,19 +244,30 @@ class Bulk:
     ) -> None:
         try:
             if kind is None:
-                self._write()
-                self._index()
+                self._slice(last=True)
         finally:
             with self._sieve:
                 self._store.end_bulk()
 
+    def _slice(self, *, last: bool) -> None:
+        if self._slices is None:
+            self._write()
+            if last or self._text_size >= TEXT_AT_ONCE:
+                self._index()
+            return
+        with self._slices(self, last):
+            self._write()
+            self._index()
+
     def _write(self) -> None:
         drafts, self._waiting = self._waiting, []
+        contents, self._fields = self._fields, []
         then, self._then, self._weight = self._then, {}, 0
+        self._size = 0
         verdicts = self._sieve.sift(drafts)
         new = [
-            (draft, found)
-            for draft, found in zip(drafts, verdicts, strict=True)
+            (draft, fields, found)
+            for draft, fields, found in zip(drafts, contents, verdicts, strict=True)
             if isinstance(found, bytes)
         ]
         changes = [found for found in verdicts if isinstance(found, Change) and found.differs]
@@ -251,16 +283,15 @@ class Bulk:
             if n in ids:
                 call(ids[n])
 
-    def _insert(self, new: Sequence[tuple[Draft, bytes]]) -> list[str]:
+    def _insert(self, new: Sequence[tuple[Draft, JsonObject, bytes]]) -> list[str]:
         """Write what is new; the ids that it got."""
         self.added += len(new)
         first = self._store.next_ordinal()
         rows = []
         names = []
-        for ordinal, record_id, ((category, canonical, about, origin), digest) in zip(
+        for ordinal, record_id, ((category, canonical, about, origin), fields, digest) in zip(
             range(first, first + len(new)), new_ids(self._random, len(new)), new, strict=True
         ):
-            fields = parse_object(canonical)
             row = Row(
                 ordinal=ordinal,
                 id=record_id,
@@ -289,8 +320,6 @@ class Bulk:
         self._origins.put(names, anew=False)
         self._entries += entries
         self._text_size += sum(len(text) for _, text in entries)
-        if self._text_size >= TEXT_AT_ONCE:
-            self._index()
         return [row.id for row, _, _ in rows]
 
     def _change(self, change: Change) -> None:
@@ -339,3 +368,7 @@ class Bulk:
 
 def _named(category: Category, origin: Origin, ordinal: int, version: int) -> OriginRow:
     return OriginRow(origin.key(category.name), ordinal, origin.name, version, origin.stamp, None)
+
+
+Slices: TypeAlias = Callable[[Bulk, bool], AbstractContextManager[None]]
+"""A transaction around some of the records, given the writer and whether they are the last."""

@@ -24,7 +24,7 @@ from pds.vault.store.records import RecordStore, Row
 from pds.vault.store.words import FORM, name_key
 
 from . import facts
-from .bulk import ID_LENGTH, Bulk, Sieve, new_ids
+from .bulk import ID_LENGTH, Bulk, Sieve, Slices, new_ids
 from .changes import take_back
 from .model import (
     ALWAYS,
@@ -44,6 +44,11 @@ from .search import Page, Query, cursor
 
 MAX_PAGE = 1000
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}")
+
+
+def is_id(text: str) -> bool:
+    """Whether a text has the form of an id of a record, a batch or an attachment."""
+    return _ID.fullmatch(text) is not None
 
 
 class Records:
@@ -195,7 +200,7 @@ class Records:
             )
             first = versions[0]
             fits = (
-                _ID.fullmatch(version.id) is not None
+                is_id(version.id)
                 and version.version == number
                 and (version.id, version.category) == (first.id, first.category)
                 and version.deleted == first.deleted
@@ -387,8 +392,10 @@ class Records:
         assurance: str = "self-declared",
         collected: datetime | None = None,
         batch: str | None = None,
+        slices: Slices | None = None,
     ) -> Bulk:
-        """A writer for many records, inside the caller's transaction (see ``bulk``).
+        """A writer for many records, inside the caller's transaction, or in those that ``slices``
+        makes (see ``bulk``).
 
         RecordError ``data.provenance``.
         """
@@ -402,6 +409,7 @@ class Records:
             assurance=assurance,
             collected=collected,
             batch=batch,
+            slices=slices,
         )
 
     def index_again(self) -> None:

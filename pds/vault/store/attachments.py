@@ -116,14 +116,24 @@ class AttachmentStore(Tables):
     def delete(self, attachment_id: str) -> None:
         self._run("DELETE FROM attachment WHERE id = ?", attachment_id)
 
-    def with_more(self, batch: str) -> frozenset[int]:
-        """The numbers of records of a batch to which somebody attached something by hand."""
+    def removed(self) -> list[tuple[str, str]]:
+        """What was taken off an item, here or in the vault that an archive came from: its id, and
+        the item's. The history knows."""
         rows = self._all(
-            "SELECT DISTINCT a.record FROM attachment a JOIN records r ON r.ordinal = a.record"
-            " WHERE r.batch = ? AND a.imported = 0",
-            batch,
+            "SELECT json_extract(entry, '$.detail.attachment') AS attachment,"
+            " iif(kind = 'detached', subject, json_extract(entry, '$.detail.record'))"
+            " FROM history WHERE kind IN ('detached', 'detached elsewhere') ORDER BY n"
         )
-        return frozenset(int(row[0]) for row in rows)
+        return list(dict.fromkeys((str(row[0]), str(row[1])) for row in rows))
+
+    def was_removed(self, attachment_id: str, record_id: str) -> bool:
+        """Whether it is one of ``removed``."""
+        row = self._one(
+            "SELECT 1 FROM history WHERE kind IN ('detached', 'detached elsewhere')"
+            " AND subject IN (?, ?) AND json_extract(entry, '$.detail.attachment') = ?",
+            *(record_id, attachment_id, attachment_id),
+        )
+        return row is not None
 
     def holds(self, file: str) -> bool:
         """Whether a row names this file."""

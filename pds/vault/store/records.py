@@ -373,18 +373,15 @@ class RecordStore:
         ).fetchone()
         return found is not None
 
-    def count_digests(
-        self, digests: Iterable[bytes], *, but: str | None = None
-    ) -> dict[bytes, int]:
-        """How many live records have each of these contents, without those that none has. Records
-        of the batch ``but`` do not count."""
+    def count_digests(self, digests: Iterable[bytes]) -> dict[bytes, int]:
+        """How many live records have each of these contents, without those that none has."""
         found: dict[bytes, int] = {}
         wanted = sorted(set(digests))  # neighbours in the index, one after the other
         for part in _parts(wanted, _ASKED_AT_ONCE):
             rows = self._conn.execute(
                 f"SELECT digest, count(*) FROM records WHERE digest IN ({_marks(part)})"  # noqa: S608
-                " AND deleted = 0 AND (? IS NULL OR batch IS NOT ?) GROUP BY digest",
-                (*part, but, but),
+                " AND deleted = 0 GROUP BY digest",
+                part,
             )
             found |= {bytes(row[0]): int(row[1]) for row in rows}
         return found
@@ -549,9 +546,13 @@ def _inserted(row: Row, digest: bytes) -> tuple[object, ...]:
 
 
 def _texts(value: Json, found: list[str]) -> list[str]:
-    if isinstance(value, str):
-        found.append(value)
-    elif isinstance(value, dict | list):
-        for member in value.values() if isinstance(value, dict) else value:
-            _texts(member, found)
+    members = value.values() if isinstance(value, dict) else value
+    if isinstance(members, str):
+        found.append(members)
+    elif isinstance(members, Iterable):
+        for member in members:
+            if type(member) is str:  # as nearly all are
+                found.append(member)
+            else:
+                _texts(member, found)
     return found

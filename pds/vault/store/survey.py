@@ -40,16 +40,6 @@ class Survey(Tables):
         )
         return int(row["n"])
 
-    def corrected(self, batch: str) -> frozenset[int]:
-        """The numbers of records of a batch that were corrected here; versions that came with the
-        batch are no corrections."""
-        rows = self._all(
-            "SELECT ordinal FROM records r WHERE batch = ? AND version > 1 AND EXISTS"
-            " (SELECT 1 FROM history h WHERE h.subject = r.id AND h.kind = 'edited')",
-            batch,
-        )
-        return frozenset(int(row["ordinal"]) for row in rows)
-
     def without_category(self) -> list[str]:
         """Own categories in which there are live records, and of which there is no description."""
         rows = self._all(

@@ -386,6 +386,56 @@ def test_a_problem_has_its_own_line(cli: Any, tmp_path: Path) -> None:
     assert problem["line"] == 4
 
 
+STATEMENT = "Booking date;Amount;Currency;Balance;D/C;Colour\n"
+
+
+def test_a_preview_says_of_each_column_once_what_it_becomes(cli: Any, tmp_path: Path) -> None:
+    """The column of debit and credit is used, and one that is not kept is named once."""
+    file = tmp_path / "statement.csv"
+    file.write_text(STATEMENT + "2026-11-21;12.50;EUR;100.00;D;red\n")
+    shown = cli("data", "import", str(file), "--dry-run").out
+    assert "Column D/C: payments.amount" in shown
+    assert "gives the amount its sign" in shown
+    assert shown.count("Colour") == 1
+    assert "Column Colour: not kept" in shown
+    done = cli("data", "import", str(file)).out
+    assert "not kept: Colour (1 value)" in done
+
+
+def test_a_file_that_adds_nothing_says_why(cli: Any, tmp_path: Path) -> None:
+    """Everything there already, every row refused, no rows, nothing at all."""
+    file = tmp_path / "statement.csv"
+    file.write_text(STATEMENT + "2026-11-21;12.50;EUR;100.00;D;red\n")
+    cli("data", "import", str(file))
+    assert "is there already" in cli("data", "import", str(file)).out
+    file.write_text(STATEMENT + "2026-11-21;much;EUR;100.00;D;red\n")
+    assert "Not one of its 1 record can be kept" in cli("data", "import", str(file)).out
+    file.write_text("BEGIN:VCALENDAR\nVERSION:2.0\nEND:VCALENDAR\n")
+    assert "holds no entry" in cli("data", "import", str(file)).out
+    file.write_text(STATEMENT)
+    assert cli.json("data", "import", str(file), expect=1)["code"] == "import.nothing_found"
+    file.write_text("")
+    assert cli.json("data", "import", str(file), expect=1)["code"] == "import.empty"
+
+
+def test_imports_are_listed_and_undone(cli: Any, tmp_path: Path) -> None:
+    """What undo would remove and keep stands in the list; what was touched since stays."""
+    before = len(cli.json("data", "imports"))
+    file = tmp_path / "statement.csv"
+    file.write_text(STATEMENT + "".join(f"2026-11-2{n};{n}.50;EUR;1.00;D;x\n" for n in range(3)))
+    batch = cli.json("data", "import", str(file))["batch"]
+    item = cli.json("data", "list", "payments")[0]["id"]
+    cli("data", "tag", item, "tax")
+    one, *others = cli.json("data", "imports")
+    assert len(others) == before
+    assert (one["batch"], one["kind"], one["file"]) == (batch, "csv", "statement.csv")
+    assert (one["added"], one["removable"], one["kept"]) == (3, 2, 1)
+    assert "undo would remove 2, 1 touched since stay  statement.csv" in cli("data", "imports").out
+    assert "2 items removed, 1 kept" in cli("data", "undo", batch, "--yes").out
+    assert [r["id"] for r in cli.json("data", "list", "payments")] == [item]
+    assert "; undone" in cli("data", "imports").out
+
+
 def test_a_mapping_is_kept_and_known_again(cli: Any, tmp_path: Path) -> None:
     """Saved with a name, used for the next file with the same columns, listed, removed."""
     first, second = tmp_path / "1.csv", tmp_path / "2.csv"

@@ -168,7 +168,7 @@ def test_completion_knows_the_commands(pds_process: Callable[..., Any]) -> None:
     ran = pds_process(_PDS_COMPLETE="bash_complete", COMP_WORDS="pds da", COMP_CWORD="1")
     assert ran.out.split() == ["plain,data"]
     ran = pds_process(_PDS_COMPLETE="bash_complete", COMP_WORDS="pds data i", COMP_CWORD="2")
-    assert ran.out.split() == ["plain,import"]
+    assert ran.out.split() == ["plain,import", "plain,imports"]
 
 
 @pytest.mark.parametrize("path", [(), ("data",), ("data", "add"), ("verify",)], ids=" ".join)

@@ -41,6 +41,7 @@ from pds.vault.exports import (
 from pds.vault.exports.jsonld import term_iri
 from pds.vault.exports.lines import line as content_line
 from pds.vault.formulas import defuse, restored
+from pds.vault.imported import imported
 from pds.vault.records import Validity
 from pds.vault.records.model import ALWAYS
 from pds.vault.schemas import RecordError, categories, schema_of
@@ -86,6 +87,66 @@ def export(ctx: Context, folder: Path, name: str = "out.zip", **more: Any) -> zi
 
 
 # --- everything that went in comes out ----------------------------------------------------------
+
+
+def with_file(ctx: Context, content: bytes, name: str) -> tuple[str, str]:
+    """The id of a new item, and of the file that it has."""
+    item = ctx.records.add("note", {"title": "with a file", "text": "x"}, source="self")
+    with ctx.transaction():
+        kept = ctx.attachments.attach_bytes(item.id, content, name)
+    return item.id, kept.id
+
+
+def detach(ctx: Context, attachment: str) -> None:
+    """As the vault does it."""
+    with ctx.transaction():
+        record = ctx.attachments.remove(attachment)
+        ctx.log("detached", record, {"attachment": attachment})
+
+
+def test_a_file_that_was_removed_stays_removed(ctx: Context, tmp_path: Path) -> None:
+    """An archive from before does not bring it back, into the same vault or into another one that
+    had taken it from there; every other file stays what it is."""
+    item, gone = with_file(ctx, b"%PDF-1.7 bill", "bill.pdf")
+    export(ctx, tmp_path, "old.zip").close()
+    detach(ctx, gone)
+    taken = take_in(ctx, tmp_path / "old.zip")
+    assert (taken.removed, taken.problems) == (1, [])
+    assert ctx.attachments.of(item) == []
+
+    other = make_context(files_in=tmp_path / "other")
+    take_in(other, tmp_path / "old.zip")
+    [file] = other.attachments.of(item)
+    assert file.id == gone  # as in the vault that it came from
+    detach(other, file.id)
+    assert take_in(other, tmp_path / "old.zip").removed == 1
+    assert other.attachments.of(item) == []
+    other.conn.close()
+
+
+def test_that_a_file_was_removed_comes_along(ctx: Context, tmp_path: Path) -> None:
+    """The newer archive says that it is gone; an older one, taken in later, does not bring it. A
+    vault that has the file keeps it and is told. Items count as untouched by that."""
+    item, gone = with_file(ctx, b"%PDF-1.7 bill", "bill.pdf")
+    export(ctx, tmp_path, "old.zip").close()
+    detach(ctx, gone)
+    export(ctx, tmp_path, "new.zip").close()
+
+    other = make_context(files_in=tmp_path / "other")
+    for name in ("new.zip", "new.zip"):
+        assert take_in(other, tmp_path / name).problems == []
+    assert take_in(other, tmp_path / "old.zip").removed == 1
+    assert other.attachments.of(item) == []
+    assert [e.kind for e in other.history.entries()].count("detached elsewhere") == 1
+    assert [(one.removable, one.kept) for one in imported(other)] == [(1, 0)]
+    other.conn.close()
+
+    third = make_context(files_in=tmp_path / "third")
+    take_in(third, tmp_path / "old.zip")
+    [(_, problem)] = take_in(third, tmp_path / "new.zip").problems
+    assert problem.code == "data.conflict"
+    assert [one.id for one in third.attachments.of(item)] == [gone]
+    third.conn.close()
 
 
 @SLOW

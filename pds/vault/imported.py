@@ -1,0 +1,173 @@
+"""Imports as the vault remembers them: carried out in slices, listed, taken back.
+
+An import writes a thousand records in one transaction, and then lets others have their turn. What
+was cut off, by a crash or a full disk, is listed as unfinished. The same file again goes on with
+it: what is there is found by content, so that nothing comes twice and it stays one batch. Nothing
+is taken back by itself: whoever opens the vault cannot tell a dead import from a slow one.
+
+A file of up to a thousand records is one transaction, all of it or nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from did.json import JsonObject
+from did.time import format_time, parse_time
+from pds.db import DbError
+from pds.errors import PdsError
+from pds.vault.context import Context
+from pds.vault.imports import Applied, ImportFailed, ImportPlan, apply
+from pds.vault.records import Bulk, Undone
+from pds.vault.store.imports import ImportStore
+
+MAX_NAME = 200
+_HINT_UNFINISHED = (
+    "What came in before that is kept as an unfinished import: see 'pds data imports'."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """An import. ``changed`` items got another version by it. ``removable`` items would go if it
+    were undone, ``kept`` would stay because somebody did something to them since. ``finished`` is
+    None where it was cut off, or is at work."""
+
+    batch: str
+    source: str
+    name: str
+    begun: datetime
+    finished: datetime | None
+    undone: datetime | None
+    added: int
+    changed: int
+    duplicates: int
+    removable: int
+    kept: int
+
+
+def carry_out(
+    ctx: Context, plan: ImportPlan, *, progress: Callable[[int], None] | None = None
+) -> Applied:
+    """Add what the plan says. Raises as ``apply``, ImportFailed ``import.undone`` where it was
+    taken back meanwhile, DbError; what was written before that is listed as unfinished."""
+    slices = _Slices(ctx, plan)
+    try:
+        applied = apply(
+            plan,
+            ctx.records,
+            batch=slices.batch,
+            slices=slices,
+            words=ctx.records.catalogue(),
+            progress=progress,
+            attach=lambda item, file: ctx.attachments.attach_bytes(item, file.data, file.name),
+        )
+    except (PdsError, DbError) as error:
+        if slices.known and error.code != "import.undone":
+            error.hint = f"{error.hint} {_HINT_UNFINISHED}".strip()
+        raise
+    ctx.records.tidy()
+    if slices.known and applied.batch is None:  # it was cut off behind its last record
+        return replace(applied, batch=slices.batch)
+    return applied
+
+
+def imported(ctx: Context) -> list[Imported]:
+    """The imports, the newest first, of files and of archives of our own."""
+    store = ImportStore(ctx.conn)
+    held = store.held()
+    found = []
+    for row in store.all():
+        live, touched = held.get(row.batch, (0, 0))
+        found.append(
+            Imported(
+                batch=row.batch,
+                source=row.source,
+                name=row.name,
+                begun=parse_time(row.begun),
+                finished=None if row.finished is None else parse_time(row.finished),
+                undone=None if row.undone is None else parse_time(row.undone),
+                added=row.added,
+                changed=row.changed,
+                duplicates=row.duplicates,
+                removable=live - touched,
+                kept=touched,
+            )
+        )
+    return found
+
+
+def undo(ctx: Context, batch: str) -> Undone:
+    """Take an import back with its attachments; an item to which the person did anything since
+    (corrected, tagged, gave or took an attachment) is kept. RecordError ``data.not_found``."""
+    store = ImportStore(ctx.conn)
+    with ctx.transaction():
+        kept = store.touched(batch)
+        # Not by the number of versions: an archive brings items with all of theirs.
+        undone = ctx.records.undo_batch(batch, edited=True, kept=kept)
+        store.undo(batch, at=format_time(ctx.now()))
+        detail: JsonObject = {"removed": undone.removed}
+        if undone.restored:
+            detail["restored"] = undone.restored
+        ctx.log("import undone", batch, detail)
+    return undone
+
+
+class _Slices:
+    """The transactions of one import, with what is remembered of it."""
+
+    def __init__(self, ctx: Context, plan: ImportPlan) -> None:
+        self._ctx = ctx
+        self._store = ImportStore(ctx.conn)
+        self._source = plan.reading.source
+        self._name = plan.name[-MAX_NAME:].encode(errors="replace").decode()
+        self._size = plan.size
+        cut_off = None
+        if plan.name:
+            cut_off = self._store.unfinished(source=self._source, name=self._name, size=self._size)
+        self.known = cut_off is not None
+        self.batch = ctx.records.new_id() if cut_off is None else cut_off.batch
+
+    @contextmanager
+    def __call__(self, bulk: Bulk, last: bool) -> Iterator[None]:  # see Slices
+        ctx, added, changed = self._ctx, bulk.added, bulk.changed
+        with ctx.transaction():
+            if self.known:
+                self._check()
+            yield
+            begins = not self.known and bulk.added + bulk.changed > 0
+            if begins:
+                self._store.begin(
+                    self.batch,
+                    source=self._source,
+                    name=self._name,
+                    size=self._size,
+                    at=format_time(ctx.now()),
+                )
+            if begins or self.known:
+                self._store.note(
+                    self.batch,
+                    added=bulk.added - added,
+                    changed=bulk.changed - changed,
+                    duplicates=bulk.duplicates,
+                    finished=format_time(ctx.now()) if last else None,
+                )
+            if last:
+                row = self._store.get(self.batch)
+                detail: JsonObject = {"added": 0 if row is None else row.added}
+                if row is not None and row.changed:
+                    detail["changed"] = row.changed
+                ctx.log("imported", "" if row is None else self.batch, detail)
+            elif begins:
+                ctx.log("import begun", self.batch)
+        self.known = self.known or begins
+
+    def _check(self) -> None:
+        row = self._store.get(self.batch)
+        if row is None or row.undone is not None:
+            raise ImportFailed(
+                "The import was undone while it was at work.",
+                code="import.undone",
+                hint="Import the file again if you want it after all.",
+            )
