@@ -15,7 +15,7 @@ one takes help away, and can do no more: what ended stays ended by the status li
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from credentials.errors import CredentialError
@@ -23,9 +23,9 @@ from credentials.proof import sign_object, verify_object
 from did.errors import DidError
 from did.json import Json, JsonObject, canonicalize, digest, parse_object
 from did.keys import SigningKey
-from did.multikey import b64url_decode, b64url_encode
+from did.multikey import b64url_decode, b64url_encode, multihash_sha256
 from did.resolve import OFFLINE
-from did.time import format_time
+from did.time import format_time, parse_time
 from pds.errors import PdsError
 from pds.log.entry import Receipt
 from pds.mailbox import OwnedMailbox
@@ -46,6 +46,8 @@ LABEL: Final = "anchor"
 TYPE: Final = "Anchor"
 MAX_SNAPSHOT: Final = 900_000
 """Bytes of a snapshot at most; the oldest grants are left out of one that would be longer."""
+RENEWED_AFTER: Final = timedelta(days=30)
+"""A relay keeps an envelope for 90 days."""
 _HEARD_WITHIN: Final = timedelta(days=90)
 _MOST_ENVELOPES: Final = 2000
 _SETTING: Final = "anchor"
@@ -85,7 +87,7 @@ class Recovered:
 def due(ctx: Context) -> list[Relationship]:
     """The relationships whose anchor is not of today. One whose packages or list have yet to be
     staged waits: what an anchor brings back is at the relay."""
-    if ctx.exchange.setting(_LOOKED) == str(ctx.history.root()[0]):
+    if ctx.exchange.setting(_LOOKED) == _today(ctx):
         return []  # everything that changes a relationship has a line of history
     making = {job.relationship for job in ctx.exchange.jobs() if job.kind in _FIRST}
     return [
@@ -93,17 +95,21 @@ def due(ctx: Context) -> list[Relationship]:
         for relationship in ctx.exchange.relationships()
         if relationship.index not in making
         and not ctx.successions.is_over(relationship.index)
-        and _known(ctx, relationship)[0] != digest(_snapshot(ctx, relationship))
+        and _is_due(ctx, relationship)
     ]
 
 
 def note_done(ctx: Context) -> None:
     """None was due, or all were put: the next look is needed when the history has grown."""
-    size = str(ctx.history.root()[0])
+    today = _today(ctx)
     waiting = any(job.kind in _FIRST for job in ctx.exchange.jobs())
-    if not waiting and ctx.exchange.setting(_LOOKED) != size:
+    if not waiting and ctx.exchange.setting(_LOOKED) != today:
         with ctx.transaction():
-            ctx.exchange.set_setting(_LOOKED, size)
+            ctx.exchange.set_setting(_LOOKED, today)
+
+
+def _today(ctx: Context) -> str:
+    return f"{ctx.now().date()} {ctx.setting('log_origin')} {ctx.history.root()[0]}"
 
 
 def put(ctx: Context, relationship: Relationship) -> None:
@@ -125,12 +131,13 @@ def put(ctx: Context, relationship: Relationship) -> None:
     ordinal = Receipt.parse(receipt).entry.get("ordinal")
     if isinstance(ordinal, bool) or not isinstance(ordinal, int):
         raise VaultError("the relay's receipt is for something else", code="relay.wrong_receipt")
-    _, before = _known(ctx, relationship)
+    before = _last(ctx, relationship)
+    put_now = _Put(_name(signed), ordinal, multihash_sha256(sealed), ctx.now())
     with ctx.transaction():
         keep_receipt(ctx, receipt)
-        _note(ctx, relationship, _name(signed), ordinal)
-    if before is not None and before != ordinal:
-        ctx.mailbox(relationship).delete_envelope(before)
+        _note(ctx, relationship, put_now)
+    if before is not None and before.ordinal != ordinal:
+        ctx.mailbox(relationship).delete_envelope(before.ordinal)
 
 
 def signed_anchor(ctx: Context, relationship: Relationship, *, key: SigningKey) -> JsonObject:
@@ -224,17 +231,39 @@ def _name(signed: JsonObject) -> str:
     return digest(state if isinstance(state, dict) else {})
 
 
-def _known(ctx: Context, relationship: Relationship) -> tuple[str | None, int | None]:
-    """The digest of the snapshot that was put last, and its ordinal."""
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """The anchor that was put last: of which snapshot, where, which octets, and when."""
+
+    name: str
+    ordinal: int
+    sha256: str
+    at: datetime
+
+
+def _last(ctx: Context, relationship: Relationship) -> _Put | None:
+    """What was put last, in the log that the relay has today: in another one the numbers mean
+    other envelopes."""
     text = ctx.exchange.setting(f"{_SETTING}:{relationship.index}")
     if text is None:
-        return None, None
-    name, _, ordinal = text.partition(" ")
-    return name, int(ordinal)
+        return None
+    name, ordinal, sha256, at, origin = text.split(" ")
+    if origin != ctx.setting("log_origin"):
+        return None
+    return _Put(name, int(ordinal), sha256, parse_time(at))
 
 
-def _note(ctx: Context, relationship: Relationship, name: str, ordinal: int) -> None:
-    ctx.exchange.set_setting(f"{_SETTING}:{relationship.index}", f"{name} {ordinal}")
+def _note(ctx: Context, relationship: Relationship, put: _Put) -> None:
+    words = (put.name, str(put.ordinal), put.sha256, format_time(put.at), ctx.setting("log_origin"))
+    ctx.exchange.set_setting(f"{_SETTING}:{relationship.index}", " ".join(words))
+
+
+def _is_due(ctx: Context, relationship: Relationship) -> bool:
+    """Whether there is none yet, it says something else, or the relay soon lets go of it."""
+    last = _last(ctx, relationship)
+    if last is None or ctx.now() - last.at > RENEWED_AFTER:
+        return True
+    return last.name != digest(_snapshot(ctx, relationship))
 
 
 # --- looking
@@ -277,8 +306,9 @@ def keep(ctx: Context, relationship: Relationship, ordinal: int, sealed: bytes) 
 
     Raises ``vault.other_copy`` for an anchor that knows more than this vault does.
     """
-    if ordinal == _known(ctx, relationship)[1]:
-        return True
+    last = _last(ctx, relationship)
+    if last is not None and last.sha256 == multihash_sha256(sealed):
+        return ordinal == last.ordinal  # shown a second time it is taken away
     anchor = read(sealed, ctx.keys(relationship), mailbox=relationship.mailbox, ctx=ctx)
     if anchor is None:
         return None
@@ -291,17 +321,16 @@ def keep(ctx: Context, relationship: Relationship, ordinal: int, sealed: bytes) 
 
 def floor(ctx: Context, relationship: Relationship) -> int:
     """The ordinal up to which nothing but our anchor lies in the mailbox."""
-    clear = ctx.exchange.setting(f"{_CLEAR}:{relationship.index}")
-    ordinal = _known(ctx, relationship)[1]
-    return ordinal if ordinal is not None and clear == str(ordinal) else 0
+    clear, last = ctx.exchange.setting(f"{_CLEAR}:{relationship.index}"), _last(ctx, relationship)
+    return last.ordinal if last is not None and clear == last.sha256 else 0
 
 
 def note_clear(ctx: Context, relationship: Relationship) -> None:
     """The mailbox was looked through, and our anchor was seen in its place."""
-    name, ordinal = f"{_CLEAR}:{relationship.index}", _known(ctx, relationship)[1]
-    if ordinal is not None and ctx.exchange.setting(name) != str(ordinal):
+    name, last = f"{_CLEAR}:{relationship.index}", _last(ctx, relationship)
+    if last is not None and ctx.exchange.setting(name) != last.sha256:
         with ctx.transaction():
-            ctx.exchange.set_setting(name, str(ordinal))
+            ctx.exchange.set_setting(name, last.sha256)
 
 
 # --- after a restore

@@ -13,11 +13,15 @@ import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZipInfo
 
+from credentials.errors import StatusUnchecked
 from credentials.status import BitString, verify_status_list
+from did.json import parse_object
+from did.time import parse_time
 from pds.db import copy_encrypted, open_encrypted, transaction
 from pds.mailbox import MailboxInfo, PackageState, RelayError
 from pds.messages.package import verify_manifest
@@ -283,17 +287,21 @@ def _merge(
 ) -> None:
     ctx.mailbox(relationship).create()  # a write with the new epoch: older copies are out
     shown = {p.package: p for p in info.packages}
+    # An anchor alone proves nothing alive: a relay may show an old one.
+    unproven = {g.digest for g in ctx.exchange.grants(relationship.index) if g.seq == 0}
     for grant in ctx.exchange.grants(relationship.index):
         package = shown.get(grant.package)
         if package is not None:
             _learn(ctx, home, relationship, grant, package)
-    bits, sequence = _relay_list(ctx, relationship)
+    bits, sequence, in_force = _relay_list(ctx, relationship)
     mine = BitString.decode(relationship.status_bits)
     merged = mine if bits is None else mine.union(bits)
     with ctx.transaction():
         for grant in ctx.exchange.grants(relationship.index):
             package = shown.get(grant.package)
             over = merged.get(grant.status_index) or (package is not None and package.ended)
+            if grant.digest in unproven:
+                over = over or package is None or not in_force
             if over and grant.ended is None:
                 ctx.exchange.end_grant(grant.digest, kind="restored", at=ctx.now())
                 ctx.exchange.drop_jobs(relationship.index, "package", grant.package)
@@ -335,15 +343,20 @@ def _learn(
             ctx.exchange.set_setting(f"resume_{way}:{grant.request}", "1")
 
 
-def _relay_list(ctx: Context, relationship: Relationship) -> tuple[BitString | None, int]:
+def _relay_list(ctx: Context, relationship: Relationship) -> tuple[BitString | None, int, bool]:
+    """Our status list as the relay has it, its sequence, and whether it is in force: one that ran
+    out while nobody renewed it still says what was revoked."""
     url = status_url(ctx.setting("relay"), ctx.keys(relationship).status_id)
     try:
         raw, _ = ctx.client(ctx.setting("relay")).status(url)
     except RelayError as error:
         if error.code == "relay.not_found":
-            return None, 0
+            return None, 0, False
         raise
-    shown = verify_status_list(
-        raw, now=ctx.now(), expected_issuer=relationship.did, expected_url=url
-    )
-    return shown.bits, shown.sequence
+    verify = partial(verify_status_list, raw, expected_issuer=relationship.did, expected_url=url)
+    try:
+        shown = verify(now=ctx.now())
+    except StatusUnchecked:
+        shown = verify(now=parse_time(str(parse_object(raw)["validFrom"])))
+        return shown.bits, shown.sequence, False
+    return shown.bits, shown.sequence, True

@@ -1,6 +1,8 @@
 """The vault's own mailbox as an anchor: what a stale backup does not know is found again there."""
 
 import shutil
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,12 @@ import pytest
 
 from did.json import canonicalize
 from did.keys import SigningKey
+from did.time import format_time
+from pds.mailbox import MailboxInfo
 from pds.messages.message import LABEL
 from pds.sealing import seal
 from pds.vault import anchors
+from pds.vault import backup as backups
 from pds.vault.consent import Accept, Refuse
 from pds.vault.errors import VaultError
 from pds.vault.service import ShownRequest, Vault
@@ -229,3 +234,75 @@ def test_what_others_put_there_is_no_anchor(
         _anchor(vault)  # they were dropped, ours lies where it was
     with Vault.restore(backup, tmp_path / "new", kit=holder.kit) as restored:
         assert restored.reconcile().recovered == 2
+
+
+def _restored(backup: Path, folder: Path, holder: Holder) -> Vault:
+    return Vault.restore(backup, folder, kit=holder.kit)
+
+
+@pytest.mark.parametrize("hidden", ["package", "list over"])
+def test_attack_43_an_anchor_alone_proves_nothing_alive(
+    holder: Holder, asked: ShownRequest, tmp_path: Path, hidden: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Where the relay hides the package, or shows only a list that has run out, what the anchor
+    brings back is over."""
+    backup = tmp_path / "old.backup"
+    with holder.open() as vault:
+        vault.backup(backup)
+    _decide(holder, asked)
+    with _restored(backup, tmp_path / "new", holder) as restored:
+        if hidden == "package":
+            real = MailboxInfo.parse
+            monkeypatch.setattr(
+                MailboxInfo,
+                "parse",
+                lambda *a, **k: replace(real(*a, **k), packages=()),
+            )
+        else:
+            real_list = backups._relay_list
+            monkeypatch.setattr(backups, "_relay_list", lambda *a: (*real_list(*a)[:2], False))
+        assert restored.reconcile().recovered == 2
+        assert {s.state for s in restored.sharing()} == {"ended"}
+
+
+def test_an_anchor_is_renewed_before_the_relay_lets_go_of_it(
+    holder: Holder, asked: ShownRequest
+) -> None:
+    """A month later, though nothing has changed."""
+    _decide(holder, asked)
+    with holder.open() as vault:
+        _, first, _ = _anchor(vault)
+        real = vault._ctx.clock
+        ahead = anchors.RENEWED_AFTER + timedelta(days=1)
+        relationship = vault._ctx.exchange.relationships()[0]
+        name = f"anchor:{relationship.index}"
+        words = str(vault._ctx.exchange.setting(name)).split(" ")
+        words[3] = format_time(real().replace(microsecond=0) - ahead)
+        with vault._ctx.transaction():  # as if it had been put then
+            vault._ctx.exchange.set_setting(name, " ".join(words))
+            vault._ctx.exchange.set_setting("anchors_at", "")
+        assert vault.push().complete
+        _, second, _ = _anchor(vault)
+        assert second > first
+
+
+def test_in_a_new_log_of_the_relay_no_number_means_what_it_did(
+    holder: Holder, asked: ShownRequest
+) -> None:
+    """What lies there under the anchor's number is read like any other, and an anchor is put
+    anew."""
+    _decide(holder, asked)
+    with holder.open() as vault:
+        relationship = vault._ctx.exchange.relationships()[0]
+        origin = vault._ctx.setting("log_origin")
+        with vault._ctx.transaction():
+            vault._ctx.exchange.set_setting("log_origin", "other.example/log/x")
+        assert anchors.floor(vault._ctx, relationship) == 0
+        assert [r.index for r in anchors.due(vault._ctx)] == [relationship.index]
+        with vault._ctx.transaction():
+            vault._ctx.exchange.set_setting("log_origin", origin)
+        _, ordinal, octets = _anchor(vault)
+        assert anchors.keep(vault._ctx, relationship, ordinal, octets) is True
+        assert anchors.keep(vault._ctx, relationship, ordinal + 1, octets) is False
+        assert anchors.keep(vault._ctx, relationship, ordinal, b"a message") is None
