@@ -8,10 +8,13 @@ is taken back by itself: whoever opens the vault cannot tell a dead import from 
 A file of up to a thousand records is one transaction, all of it or nothing.
 """
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from did.json import JsonObject
 from did.time import format_time, parse_time
@@ -23,6 +26,7 @@ from pds.vault.records import Bulk, Undone
 from pds.vault.store.imports import ImportStore
 
 MAX_NAME = 200
+_LOCK = "import.lock"
 _HINT_UNFINISHED = (
     "What came in before that is kept as an unfinished import: see 'pds data imports'."
 )
@@ -54,15 +58,16 @@ def carry_out(
     taken back meanwhile, DbError; what was written before that is listed as unfinished."""
     slices = _Slices(ctx, plan)
     try:
-        applied = apply(
-            plan,
-            ctx.records,
-            batch=slices.batch,
-            slices=slices,
-            words=ctx.records.catalogue(),
-            progress=progress,
-            attach=lambda item, file: ctx.attachments.attach_bytes(item, file.data, file.name),
-        )
+        with slices.turns:
+            applied = apply(
+                plan,
+                ctx.records,
+                batch=slices.batch,
+                slices=slices,
+                words=ctx.records.catalogue(),
+                progress=progress,
+                attach=lambda item, file: ctx.attachments.attach_bytes(item, file.data, file.name),
+            )
     except (PdsError, DbError) as error:
         if slices.known and error.code != "import.undone":
             error.hint = f"{error.hint} {_HINT_UNFINISHED}".strip()
@@ -114,12 +119,42 @@ def undo(ctx: Context, batch: str) -> Undone:
     return undone
 
 
+class _Turns:
+    """One import at a time has the turn, from reading a slice to its commit; a context manager.
+
+    SQLite hands its write lock to whoever asks at the right moment. Several imports would pass it
+    among themselves, and who asks now and then would get it never: so there is always the time in
+    which a slice is read and nothing is locked. The system lets go of a dead program's turn.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = None if folder is None else folder / _LOCK
+        self._file: int | None = None
+
+    def __enter__(self) -> None:
+        if self._path is not None:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def next(self) -> None:
+        """Let another import have its turn, if one waits."""
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
 class _Slices:
     """The transactions of one import, with what is remembered of it."""
 
     def __init__(self, ctx: Context, plan: ImportPlan) -> None:
         self._ctx = ctx
         self._store = ImportStore(ctx.conn)
+        self.turns = _Turns(ctx.conn.folder)
         self._source = plan.reading.source
         self._name = plan.name[-MAX_NAME:].encode(errors="replace").decode()
         self._size = plan.size
@@ -162,6 +197,7 @@ class _Slices:
             elif begins:
                 ctx.log("import begun", self.batch)
         self.known = self.known or begins
+        self.turns.next()
 
     def _check(self) -> None:
         row = self._store.get(self.batch)

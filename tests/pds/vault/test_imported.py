@@ -1,14 +1,18 @@
 """Imports as the vault remembers them: in slices, cut off, gone on with, taken back."""
 
+import fcntl
+import io
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pds.db import DbError
+from pds.vault import imported
 from pds.vault.imports import ImportFailed
 from pds.vault.records import RecordError
 from pds.vault.records import bulk as bulk_module
@@ -210,10 +214,12 @@ def test_a_killed_import_leaves_whole_slices(
 
 
 def test_equal_purchases_of_two_imports_at_once_are_not_doubled(
-    vault: Vault, place: Any, table: Path
+    vault: Vault, place: Any, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another program imports the same file between two slices: nothing comes twice."""
-    inserts, calls = RecordStore.insert, []
+    """Another program imports the same file between two slices: nothing comes twice. That is not
+    owed to the turns, which are let go of here."""
+    monkeypatch.setattr(imported._Turns, "__enter__", lambda self: None)
+    calls: list[int] = []
     plan = vault.plan_import(table)
     with place.open() as other:
 
@@ -236,11 +242,8 @@ def test_equal_purchases_of_two_imports_at_once_are_not_doubled(
             findings._take = counting
             read(findings)
 
-        from dataclasses import replace
-
         vault.import_plan(replace(plan, read=reading))
         assert calls
-        assert RecordStore.insert is inserts
         assert len(items(vault)) == 35
         assert items(vault).count("Bread 3.50") == 4
         assert vault.check() == []
@@ -248,8 +251,6 @@ def test_equal_purchases_of_two_imports_at_once_are_not_doubled(
 
 def test_an_undo_ends_an_import_that_is_at_work(vault: Vault, place: Any, table: Path) -> None:
     """What was taken back does not come again by the next slice."""
-    from dataclasses import replace
-
     plan = vault.plan_import(table)
     with place.open() as other:
         read = plan.read
@@ -274,6 +275,33 @@ def test_an_undo_ends_an_import_that_is_at_work(vault: Vault, place: Any, table:
         assert one.undone is not None
 
 
+def test_imports_take_turns_and_others_find_a_gap(vault: Vault, place: Any, table: Path) -> None:
+    """While a slice is read its import has the turn, and the database is nobody's: another program
+    writes at once. At the end the turn is free."""
+    plan = vault.plan_import(table)
+    lock = (place.folder / "import.lock").open("w")
+    with place.open() as other, lock:
+        read, busy = plan.read, []
+
+        def reading(findings: Any) -> None:
+            passed = findings._take
+
+            def looking(draft: Any) -> None:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    busy.append(draft)
+                other.add("note", {"title": "meanwhile", "text": "x"})
+                passed(draft)
+
+            findings._take = looking
+            read(findings)
+
+        vault.import_plan(replace(plan, read=reading))
+        assert len(busy) == 35
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _edit(vault: Vault, item: str) -> None:
     vault.edit(item, {"note": "mine"})
 
@@ -283,8 +311,6 @@ def _tag(vault: Vault, item: str) -> None:
 
 
 def _attach(vault: Vault, item: str) -> None:
-    import io
-
     vault.attach(item, io.BytesIO(b"bill"), name="bill.txt")
 
 
