@@ -35,6 +35,7 @@ from pds.relay.page import PAGE, POLICY
 from pds.relay.relay import Relay, hash_token
 from pds.relay.store import log
 from pds.relay.watching import watch
+from pds.serve import ask_again, wake
 from pds.wire import (
     HTTP_STATUS,
     RelayCode,
@@ -49,6 +50,8 @@ from pds.wire import (
 _JSON: Final = "application/json"
 _OCTETS: Final = "application/octet-stream"
 _PROBLEM: Final = "application/problem+json"
+MAX_WAIT: Final = 30
+"""For how many seconds a question for envelopes may wait for the first of them."""
 _RETRY_AFTER: Final = {RelayCode.BUSY: 1}
 
 
@@ -144,8 +147,13 @@ def _target(relay: Relay, arrived: Request) -> str:
     return f"{relay.url}{arrived.path}?{query}" if query else f"{relay.url}{arrived.path}"
 
 
-def _numbers(*names: str) -> list[int]:
-    return forms.numbers(request.args.to_dict(flat=False), names)
+def _numbers(*names: str, optional: tuple[str, ...] = ()) -> list[int]:
+    return forms.numbers(request.args.to_dict(flat=False), names, optional=optional)
+
+
+def _news_of(mailbox: str) -> str:
+    """What a request for a mailbox's envelopes waits for."""
+    return f"mailbox {mailbox}"
 
 
 def _json(value: JsonObject | bytes, code: int = 200) -> Response:
@@ -209,6 +217,7 @@ def _mailbox_routes(app: Flask, relay: Relay) -> None:
     def delete_mailbox(id_: str) -> Response:
         caller = _caller(relay)
         mailboxes.delete(relay, forms.path_id(id_), caller)
+        wake(request.environ, _news_of(id_))
         return _nothing()
 
     @app.put("/v1/mailboxes/<id_>/capabilities/<cid>")
@@ -230,13 +239,21 @@ def _mailbox_routes(app: Flask, relay: Relay) -> None:
         receipt = mailboxes.deposit(
             relay, id_, request.get_data(), secret if scheme.lower() == "bearer" else None
         )
+        wake(request.environ, _news_of(id_))
         return _json(receipt, 201)
 
     @app.get("/v1/mailboxes/<id_>/envelopes")
     def get_envelopes(id_: str) -> Response:
         caller = _caller(relay)
-        (after,) = _numbers("after")
-        return _json(mailboxes.envelopes(relay, forms.path_id(id_), caller, after=after))
+        after, wait = _numbers("after", optional=("wait",))
+        if wait > MAX_WAIT:
+            raise forms.malformed()
+        page = mailboxes.envelopes(relay, forms.path_id(id_), caller, after=after)
+        if wait and not page["envelopes"]:
+            # The question is looked at anew each time, so its signature must outlast the wait.
+            valid = (caller.expires - relay.clock()).total_seconds() - 1
+            ask_again(request.environ, _news_of(id_), seconds=min(wait, valid))
+        return _json(page)
 
     @app.delete("/v1/mailboxes/<id_>/envelopes/<ordinal>")
     def delete_envelope(id_: str, ordinal: str) -> Response:
