@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask, Request, Response, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from credentials.contexts import PDS_V1, context_bytes
 from did.errors import DidError
@@ -31,6 +31,8 @@ from pds.relay import (
 from pds.relay.errors import Refused, RelayError
 from pds.relay.folder import challenge_key, open_folder
 from pds.relay.limits import Limits, RegistrationLimit
+from pds.relay.openapi import document
+from pds.relay.openapi.document import MAX_WAIT
 from pds.relay.page import PAGE, POLICY
 from pds.relay.relay import Relay, hash_token
 from pds.relay.store import log
@@ -50,8 +52,6 @@ from pds.wire import (
 _JSON: Final = "application/json"
 _OCTETS: Final = "application/octet-stream"
 _PROBLEM: Final = "application/problem+json"
-MAX_WAIT: Final = 30
-"""For how many seconds a question for envelopes may wait for the first of them."""
 _RETRY_AFTER: Final = {RelayCode.BUSY: 1}
 
 
@@ -178,7 +178,9 @@ def _refusal(error: Exception) -> Response:
         code = RelayCode.BUSY
     elif isinstance(error, RequestEntityTooLarge):
         code = RelayCode.TOO_LARGE
-    elif isinstance(error, HTTPException) and error.code in (404, 405):
+    elif isinstance(error, MethodNotAllowed):
+        code = RelayCode.METHOD
+    elif isinstance(error, HTTPException) and error.code == 404:
         code = RelayCode.NOT_FOUND
     http = error.status if isinstance(error, Refused) else HTTP_STATUS[code]
     body = canonicalize({**problem(code), "status": http})
@@ -186,6 +188,9 @@ def _refusal(error: Exception) -> Response:
     retry_after = retry_after or _RETRY_AFTER.get(code)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
+    if isinstance(error, MethodNotAllowed):
+        # RFC 9110 section 15.5.6.
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     return response
 
 
@@ -379,7 +384,8 @@ def _identity_routes(app: Flask, relay: Relay) -> None:
 
 def _for_any_origin(octets: bytes, content_type: str) -> Response:
     response = Response(octets, content_type=content_type)
-    # did:webvh 1.0, "Cross-Origin Resource Sharing": resolvers in browsers must be able to read.
+    # did:webvh 1.0, "Cross-Origin Resource Sharing": resolvers in browsers must be able to read,
+    # and so must those who show an interface in one.
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
@@ -397,6 +403,12 @@ def _public_routes(app: Flask, relay: Relay) -> None:
             time=relay.clock(),
         )
         return _json(info.to_json())
+
+    @app.get("/v1/openapi.json")
+    def get_openapi() -> Response:
+        response = _for_any_origin(canonicalize(document(relay.url)), _JSON)
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        return response
 
     @app.get("/contexts/v1")
     def get_context() -> Response:
