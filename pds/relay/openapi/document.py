@@ -13,6 +13,8 @@ MAX_WAIT: Final = 30
 _PROBLEM: Final = "application/problem+json"
 _VERSION: Final = "1"
 _RETRY: Final = frozenset({429, 503})
+# The server in front gives these too, for reasons of its own.
+_FRONT: Final = frozenset({400, 413, 503})
 _PLACE: Final = re.compile(r"<(?:path:)?([a-z]+)_?>")
 _PARAMETERS: Final[dict[str, tuple[JsonObject, str]]] = {
     "id": (ref("Id"), "An id."),
@@ -141,20 +143,25 @@ def _responses(row: Operation) -> JsonObject:
     for status, codes in by_status.items():
         names = sorted(codes)
         found[str(status)] = _problem(
-            " / ".join(TITLES[code] for code in names), [*names], retry=status in _RETRY
+            " / ".join(TITLES[code] for code in names),
+            _one_of(names, front=status in _FRONT),
+            retry=status in _RETRY,
         )
     # The server in front, and a method that is not for this address.
     found["default"] = _problem(
-        "The server in front refuses the call, or the method is not for this address.", None
+        "The server in front refuses the call, or the method is not for this address.",
+        {"pattern": rf"^(front\.[a-z_]+|{re.escape(RelayCode.METHOD)})$"},
     )
     return dict(sorted(found.items()))
 
 
-def _problem(description: str, codes: list[RelayCode] | None, *, retry: bool = False) -> JsonObject:
-    schema: JsonObject = ref("Problem")
-    if codes is not None:
-        enum: list[Json] = [code.value for code in codes]
-        schema = {"allOf": [schema, {"properties": {"code": {"enum": enum}}}]}
+def _one_of(codes: list[RelayCode], *, front: bool) -> JsonObject:
+    ours: JsonObject = {"enum": [code.value for code in codes]}
+    return {"anyOf": [ours, {"pattern": r"^front\."}]} if front else ours
+
+
+def _problem(description: str, code: JsonObject, *, retry: bool = False) -> JsonObject:
+    schema: JsonObject = {"allOf": [ref("Problem"), {"properties": {"code": code}}]}
     said: JsonObject = {"description": description, "content": {_PROBLEM: {"schema": schema}}}
     if retry:
         said["headers"] = {"Retry-After": {"description": "Seconds.", "schema": whole(1)}}

@@ -15,8 +15,6 @@ from jsonschema_rs import Draft202012Validator
 from pds.relay.openapi import document
 from pds.wire import HTTP_STATUS, RelayCode
 
-_BODILESS = ("HEAD", "OPTIONS")
-
 
 @cache
 def said() -> dict[str, Any]:
@@ -30,7 +28,7 @@ def _places() -> list[tuple[re.Pattern[str], str]]:
     found = []
     for path in sorted(said()["paths"], key=lambda one: ("{" in one, one)):
         pattern = re.sub(r"\\{path\\}", ".+", re.escape(path))
-        found.append((re.compile(re.sub(r"\\{[a-z]+\\}", "[^/]*", pattern)), path))
+        found.append((re.compile(re.sub(r"\\{[a-z]+\\}", "[^/]+", pattern)), path))
     return found
 
 
@@ -67,8 +65,7 @@ def check(
         return
     ((media, told),) = content.items()
     assert headers["content-type"] == media, where
-    if str(status) not in operation["responses"]:
-        assert json.loads(body)["code"].startswith("front."), (where, body)
+    assert status != 500, where
     if "schema" in told:
         error = next(validator(json.dumps(told["schema"])).iter_errors(json.loads(body)), None)
         assert error is None, (where, error and error.message, body[:300])
