@@ -406,9 +406,7 @@ def _public_routes(app: Flask, relay: Relay) -> None:
 
     @app.get("/v1/openapi.json")
     def get_openapi() -> Response:
-        response = _for_any_origin(canonicalize(document(relay.url)), _JSON)
-        response.headers["Cache-Control"] = "public, max-age=3600"
-        return response
+        return _for_any_origin(canonicalize(document(relay.url)), _JSON)
 
     @app.get("/contexts/v1")
     def get_context() -> Response:

@@ -206,7 +206,7 @@ def body_of(data: st.DataObject, scene: Scene, schema: str) -> bytes:
 @FILE_ONLY
 @pytest.mark.parametrize(("method", "path"), CALLS)
 @settings(
-    max_examples=15, deadline=None,
+    max_examples=30, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow,
                            HealthCheck.data_too_large],
 )  # fmt: skip
