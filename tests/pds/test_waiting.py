@@ -31,6 +31,9 @@ def app(environ, start_response):
     body = b"done"
     if path == "/wait":
         body = b"news" if (folder / name).exists() else b"nothing"
+        if body == b"nothing" and (folder / "gate").exists():
+            os.write(1, b"looked\\n")
+            (folder / "gate").read_bytes()  # a pipe: it opens when somebody writes
         if body == b"nothing":
             ask_again(environ, name.partition("-")[0], seconds=float(folder.name))
         os.write(1, f"asked {name}\\n".encode())  # in one piece, whatever other threads say
@@ -108,6 +111,18 @@ def test_a_waiting_request_is_answered_when_its_topic_is_woken(tmp_path: Path) -
         it.ask("/wake?b")
         assert it.heard() == "asked b"
         assert answer(other) == b"news"
+
+
+def test_what_happens_between_a_look_and_the_wait_is_not_missed(tmp_path: Path) -> None:
+    """A topic that is woken while the application answers "nothing" is looked at once more."""
+    with running(tmp_path) as it:
+        gate = tmp_path / str(NEVER) / "gate"
+        os.mkfifo(gate)
+        with it.begin("/wait?a") as one:
+            assert it.heard() == "looked"
+            it.ask("/wake?a")
+            gate.write_bytes(b"")
+            assert answer(one) == b"news"
 
 
 def test_five_hundred_waiting_requests_hold_nobody_up(tmp_path: Path) -> None:
