@@ -80,9 +80,16 @@ class OwnedMailbox:
         """Take a capability back."""
         self._call("DELETE", f"{self._path}/capabilities/{check_id(capability)}", {204})
 
-    def envelopes(self, after: int = 0) -> tuple[list[tuple[int, bytes]], bool]:
-        """The envelopes beyond an ordinal, in order, and whether there are more."""
+    def envelopes(self, after: int = 0, *, wait: int = 0) -> tuple[list[tuple[int, bytes]], bool]:
+        """The envelopes beyond an ordinal, in order, and whether there are more.
+
+        Where there is none yet, the relay may wait for it for up to ``wait`` seconds (at most 30),
+        and may answer earlier with none: who asks again and again must pause by themselves then.
+        The transport's timeout must be longer.
+        """
         path = f"{self._path}/envelopes?after={int(after)}"
+        if wait:
+            path += f"&wait={int(wait)}"
         raw = self._json("GET", path, {200}, limit=MAX_PAGE)
         with shape():
             members(raw, {"envelopes", "more"})

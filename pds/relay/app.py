@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask, Request, Response, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from credentials.contexts import PDS_V1, context_bytes
 from did.errors import DidError
@@ -31,10 +31,13 @@ from pds.relay import (
 from pds.relay.errors import Refused, RelayError
 from pds.relay.folder import challenge_key, open_folder
 from pds.relay.limits import Limits, RegistrationLimit
+from pds.relay.openapi import document
+from pds.relay.openapi.document import MAX_WAIT
 from pds.relay.page import PAGE, POLICY
 from pds.relay.relay import Relay, hash_token
 from pds.relay.store import log
 from pds.relay.watching import watch
+from pds.serve import ask_again, wake
 from pds.wire import (
     HTTP_STATUS,
     RelayCode,
@@ -144,8 +147,13 @@ def _target(relay: Relay, arrived: Request) -> str:
     return f"{relay.url}{arrived.path}?{query}" if query else f"{relay.url}{arrived.path}"
 
 
-def _numbers(*names: str) -> list[int]:
-    return forms.numbers(request.args.to_dict(flat=False), names)
+def _numbers(*names: str, optional: tuple[str, ...] = ()) -> list[int]:
+    return forms.numbers(request.args.to_dict(flat=False), names, optional=optional)
+
+
+def _news_of(mailbox: str) -> str:
+    """What a request for a mailbox's envelopes waits for."""
+    return f"mailbox {mailbox}"
 
 
 def _json(value: JsonObject | bytes, code: int = 200) -> Response:
@@ -170,7 +178,9 @@ def _refusal(error: Exception) -> Response:
         code = RelayCode.BUSY
     elif isinstance(error, RequestEntityTooLarge):
         code = RelayCode.TOO_LARGE
-    elif isinstance(error, HTTPException) and error.code in (404, 405):
+    elif isinstance(error, MethodNotAllowed):
+        code = RelayCode.METHOD
+    elif isinstance(error, HTTPException) and error.code == 404:
         code = RelayCode.NOT_FOUND
     http = error.status if isinstance(error, Refused) else HTTP_STATUS[code]
     body = canonicalize({**problem(code), "status": http})
@@ -178,6 +188,9 @@ def _refusal(error: Exception) -> Response:
     retry_after = retry_after or _RETRY_AFTER.get(code)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
+    if isinstance(error, MethodNotAllowed):
+        # RFC 9110 section 15.5.6.
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     return response
 
 
@@ -209,6 +222,7 @@ def _mailbox_routes(app: Flask, relay: Relay) -> None:
     def delete_mailbox(id_: str) -> Response:
         caller = _caller(relay)
         mailboxes.delete(relay, forms.path_id(id_), caller)
+        wake(request.environ, _news_of(id_))
         return _nothing()
 
     @app.put("/v1/mailboxes/<id_>/capabilities/<cid>")
@@ -230,13 +244,21 @@ def _mailbox_routes(app: Flask, relay: Relay) -> None:
         receipt = mailboxes.deposit(
             relay, id_, request.get_data(), secret if scheme.lower() == "bearer" else None
         )
+        wake(request.environ, _news_of(id_))
         return _json(receipt, 201)
 
     @app.get("/v1/mailboxes/<id_>/envelopes")
     def get_envelopes(id_: str) -> Response:
         caller = _caller(relay)
-        (after,) = _numbers("after")
-        return _json(mailboxes.envelopes(relay, forms.path_id(id_), caller, after=after))
+        after, wait = _numbers("after", optional=("wait",))
+        if wait > MAX_WAIT:
+            raise forms.malformed()
+        page = mailboxes.envelopes(relay, forms.path_id(id_), caller, after=after)
+        if wait and not page["envelopes"]:
+            # The question is looked at anew each time, so its signature must outlast the wait.
+            valid = (caller.expires - relay.clock()).total_seconds() - 1
+            ask_again(request.environ, _news_of(id_), seconds=min(wait, valid))
+        return _json(page)
 
     @app.delete("/v1/mailboxes/<id_>/envelopes/<ordinal>")
     def delete_envelope(id_: str, ordinal: str) -> Response:
@@ -362,7 +384,8 @@ def _identity_routes(app: Flask, relay: Relay) -> None:
 
 def _for_any_origin(octets: bytes, content_type: str) -> Response:
     response = Response(octets, content_type=content_type)
-    # did:webvh 1.0, "Cross-Origin Resource Sharing": resolvers in browsers must be able to read.
+    # did:webvh 1.0, "Cross-Origin Resource Sharing": resolvers in browsers must be able to read,
+    # and so must those who show an interface in one.
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
@@ -380,6 +403,10 @@ def _public_routes(app: Flask, relay: Relay) -> None:
             time=relay.clock(),
         )
         return _json(info.to_json())
+
+    @app.get("/v1/openapi.json")
+    def get_openapi() -> Response:
+        return _for_any_origin(canonicalize(document(relay.url)), _JSON)
 
     @app.get("/contexts/v1")
     def get_context() -> Response:

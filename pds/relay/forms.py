@@ -108,11 +108,15 @@ def time(value: Json) -> datetime:
         raise malformed() from None
 
 
-def numbers(query: Mapping[str, list[str]], names: Collection[str]) -> list[int]:
-    """The values of exactly these query parameters, each once and in its one spelling."""
-    if query.keys() != set(names):
+def numbers(
+    query: Mapping[str, list[str]], names: Collection[str], *, optional: Collection[str] = ()
+) -> list[int]:
+    """The values of exactly these query parameters, each once and in its one spelling; 0 for
+    an optional one that is not there."""
+    if not set(names) <= query.keys() <= {*names, *optional}:
         raise malformed()
-    return [number(query[name][0]) if len(query[name]) == 1 else _twice() for name in names]
+    values = [query.get(name, ["0"]) for name in (*names, *optional)]
+    return [number(value[0]) if len(value) == 1 else _twice() for value in values]
 
 
 def number(digits: str) -> int:

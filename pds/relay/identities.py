@@ -12,7 +12,7 @@ from did.methods.webvh import read_history, url_of
 from did.multikey import multihash_sha256
 from pds.relay import forms
 from pds.relay.errors import Refused
-from pds.relay.mailboxes import check_quota, owned, readable, writable
+from pds.relay.mailboxes import NOWHERE, check_quota, owned, readable, writable
 from pds.relay.relay import Act, Relay
 from pds.relay.store import identities as table
 from pds.relay.store import log
@@ -110,6 +110,7 @@ def read(relay: Relay, id_: str, caller: RequestSignature) -> bytes:
     """The log for its owner, after a restore too: what is published next goes on from it."""
     with relay.store.read() as conn:
         row = table.identity(conn, id_)
+        owned(conn, NOWHERE if row is None else row.mailbox, caller)
         if row is None or row.log is None:
             raise forms.not_found()
         readable(conn, row.mailbox, caller)
@@ -121,9 +122,7 @@ def delete(relay: Relay, id_: str, caller: RequestSignature) -> None:
     owner deactivates it instead: that is an entry of the log."""
     with relay.write_as(caller) as act:
         row = table.identity(act.conn, id_)
-        if row is None:
-            raise forms.not_found()
-        writable(act, row.mailbox, caller)
+        writable(act, NOWHERE if row is None else row.mailbox, caller)
         table.end(act.conn, id_)
 
 

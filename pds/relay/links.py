@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pds.relay import forms
 from pds.relay.errors import Refused
-from pds.relay.mailboxes import check_quota, owned, writable
+from pds.relay.mailboxes import NOWHERE, check_quota, owned, writable
 from pds.relay.relay import Relay
 from pds.relay.store import mailboxes as table
 from pds.relay.store.mailboxes import RequestRow
@@ -52,7 +52,5 @@ def get(relay: Relay, id_: str) -> bytes:
 def delete(relay: Relay, id_: str, caller: RequestSignature) -> None:
     with relay.write_as(caller) as act:
         row = table.request(act.conn, id_)
-        if row is None:
-            raise forms.not_found()
-        writable(act, row.mailbox, caller)
+        writable(act, NOWHERE if row is None else row.mailbox, caller)
         table.end_request(act.conn, id_)

@@ -17,6 +17,8 @@ from pds.wire import RelayCode, RequestSignature, WireError, capability_hash
 
 _PAGE = 50
 _PAGE_BYTES = 4 * 1_048_576
+NOWHERE = ""
+"""The id of no mailbox: what is unknown is looked for there, as what is known is in its own."""
 _HOUR = 3600
 _DAY = 86_400
 

@@ -12,7 +12,7 @@ from did.resolve import OFFLINE
 from pds.db import Sql
 from pds.relay import forms, status
 from pds.relay.errors import Refused
-from pds.relay.mailboxes import check_quota, fence, owned, writable
+from pds.relay.mailboxes import NOWHERE, check_quota, fence, owned, writable
 from pds.relay.relay import Act, Relay
 from pds.relay.store import log
 from pds.relay.store import packages as table
@@ -187,9 +187,10 @@ def erase_presentations(relay: Relay, id_: str, caller: RequestSignature, *, thr
 
 def _owned(conn: Sql, id_: str, caller: RequestSignature) -> PackageRow:
     row = table.package(conn, id_)
+    # The same steps for what is not there and for what is another's: their time tells nothing.
+    owned(conn, NOWHERE if row is None else row.mailbox, caller)
     if row is None:
         raise forms.not_found()
-    owned(conn, row.mailbox, caller)
     return row
 
 

@@ -7,7 +7,9 @@
 - exactly one well-formed ``Host``, and one of ``allowed_hosts`` where that set is not empty;
 - it runs in one of ``threads`` threads, and never waits there for a slow client;
 - its environ holds nothing of the process's environment, no header whose name has an underscore,
-  and no client address unless ``pass_address`` asks for it.
+  and no client address unless ``pass_address`` asks for it;
+- it may let a request wait for something to happen (``ask_again``, ``wake``) without holding a
+  thread meanwhile.
 
 The front keeps no access log. What it refuses itself it answers with RFC 9457 problem details
 whose ``code`` begins with ``front.`` and which never repeat the request.
@@ -18,6 +20,16 @@ Not done here: routing, rate limits, authentication, trust in ``X-Forwarded-*``.
 from pds.serve.run import serve
 from pds.serve.settings import ServeError, ServeSettings
 from pds.serve.supervisor import Service, supervise
+from pds.serve.waiting import ask_again, wake
 from pds.serve.wsgi import WsgiApp
 
-__all__ = ["ServeError", "ServeSettings", "Service", "WsgiApp", "serve", "supervise"]
+__all__ = [
+    "ServeError",
+    "ServeSettings",
+    "Service",
+    "WsgiApp",
+    "ask_again",
+    "serve",
+    "supervise",
+    "wake",
+]

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pds.serve.settings import HOST, ServeSettings
-from pds.serve.wsgi import Busy, Headers, Pool, Response, environ_of
+from pds.serve.waiting import TURN, Turn, Waiters
+from pds.serve.wsgi import Busy, Environ, Headers, Pool, Response, environ_of
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -66,6 +67,7 @@ class Door:
         }
         self._held = 0
         self._reading: set[asyncio.Timeout] = set()
+        self._waiters = Waiters(most=settings.waiters, recheck=settings.recheck)
         self._stopping = False
 
     def __rsgi_init__(self, _loop: asyncio.AbstractEventLoop) -> None:
@@ -84,9 +86,11 @@ class Door:
             protocol.response_empty(response.status, headers)
 
     def stop(self) -> None:
-        """Give up every body that is still on its way. A request that is complete is answered: the
-        server closes its connection after it, and takes no new ones."""
+        """Give up every body that is still on its way. A request that is complete is answered, with
+        what there is if it waits: the server closes its connection after it, and takes no new
+        ones."""
         self._stopping = True
+        self._waiters.stop()
         now = asyncio.get_running_loop().time()
         for timeout in self._reading:
             timeout.reschedule(now)
@@ -97,19 +101,12 @@ class Door:
         try:
             if length:
                 body, held = await self._read(protocol, length)
-            environ = environ_of(
-                method=scope.method,
-                path=scope.path,
-                query=scope.query_string,
-                version=scope.http_version,
-                headers=scope.headers.items(),
-                body=body,
-                base=self._base,
-            )
-            if self._settings.pass_address:
-                environ["REMOTE_ADDR"] = scope.client.rpartition(":")[0].strip("[]")
             try:
-                response = await self._pool.answer(environ)
+                response = await self._waiters.answer(
+                    lambda turn: self._pool.answer(self._environ(scope, body, turn)),
+                    gone=protocol.client_disconnect,
+                    may_wait=not held,  # bodies share a bounded memory
+                )
             except Busy:
                 raise _busy() from None
         finally:
@@ -118,6 +115,21 @@ class Door:
             failed = Refused(500, "application_failed", "The application failed.")
             return failed.response(close=False)
         return response
+
+    def _environ(self, scope: Any, body: bytes, turn: Turn) -> Environ:
+        environ = environ_of(
+            method=scope.method,
+            path=scope.path,
+            query=scope.query_string,
+            version=scope.http_version,
+            headers=scope.headers.items(),
+            body=body,
+            base=self._base,
+        )
+        environ[TURN] = turn
+        if self._settings.pass_address:
+            environ["REMOTE_ADDR"] = scope.client.rpartition(":")[0].strip("[]")
+        return environ
 
     def _admit(self, scope: Any) -> int:
         """Check everything that can be known before the body; return the body's length."""

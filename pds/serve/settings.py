@@ -30,6 +30,8 @@ class ServeSettings:
     many complete requests may queue for a thread, ``connections`` how many clients are served
     at once, ``bodies`` how much of unanswered requests is kept in memory. ``header_deadline`` is
     also how long an idle connection is kept; ``grace`` is how long a stop waits for answers.
+    ``waiters`` is how many of the connections may wait for something to happen (``ask_again``);
+    every ``recheck`` the application looks whether it happened in another process.
     TLS needs both PEM files; the key must not be encrypted.
 
     Raises ``ServeError`` ``serve.settings``.
@@ -46,6 +48,8 @@ class ServeSettings:
     pass_address: bool = False
     waiting: int = 64
     connections: int = 1024
+    waiters: int = 512
+    recheck: float = 5.0
     bodies: int = 67_108_864
     header_deadline: float = 15.0
     grace: float = 10.0
@@ -56,10 +60,10 @@ class ServeSettings:
         for name in ("max_body", "threads", "connections", "bodies"):
             if getattr(self, name) < 1:
                 raise _wrong(name, "at least 1")
-        for name in ("body_deadline", "header_deadline"):
+        for name in ("body_deadline", "header_deadline", "recheck"):
             if not getattr(self, name) > 0:
                 raise _wrong(name, "more than 0 seconds")
-        for name in ("waiting", "grace"):
+        for name in ("waiting", "grace", "waiters"):
             if not getattr(self, name) >= 0:
                 raise _wrong(name, "0 or more")
         if self.bodies < self.max_body:

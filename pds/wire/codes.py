@@ -30,6 +30,7 @@ class RelayCode(StrEnum):
     REPLAYED = "relay.replayed"
     ENDED = "relay.ended"
     NOT_FOUND = "relay.not_found"
+    METHOD = "relay.method"
     TICKET_UNKNOWN = "relay.ticket_unknown"
     WRONG_KEY = "relay.wrong_key"
     GRANT_MISMATCH = "relay.grant_mismatch"
@@ -65,6 +66,7 @@ _PROBLEMS: Final[dict[RelayCode, tuple[int, str]]] = {
     RelayCode.REPLAYED: (409, "This was already presented."),
     RelayCode.ENDED: (410, "This has ended."),
     RelayCode.NOT_FOUND: (404, "There is nothing here for this caller."),
+    RelayCode.METHOD: (405, "This address does not have this method."),
     RelayCode.TICKET_UNKNOWN: (403, "This ticket was not registered for the package."),
     RelayCode.WRONG_KEY: (403, "The ticket is for another key."),
     RelayCode.GRANT_MISMATCH: (403, "The presentation names another grant than the ticket."),

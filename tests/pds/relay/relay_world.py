@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contract import check
 
 from credentials.contexts import PROFILE_CONTEXT
 from credentials.presentation import sign_presentation
@@ -71,7 +72,7 @@ def flask_send(app: Any) -> Send:
     def send(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         answer = app.test_client().open(path, method=method, headers=dict(headers), data=body)
         lower = {name.lower(): value for name, value in answer.headers.items()}
-        return Reply(answer.status_code, lower, answer.data)
+        return checked(method, path, Reply(answer.status_code, lower, answer.data))
 
     return send
 
@@ -86,11 +87,17 @@ def http_send(port: int, *, timeout: float = 20.0) -> Send:
             conn.request(method, path, body=body or None, headers=sent)
             answer = conn.getresponse()
             lower = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, lower, answer.read())
+            return checked(method, path, Reply(answer.status, lower, answer.read()))
         finally:
             conn.close()
 
     return send
+
+
+def checked(method: str, path: str, reply: Reply) -> Reply:
+    """A reply that is as the relay's OpenAPI document says."""
+    check(method, path, status=reply.status, headers=reply.headers, body=reply.body)
+    return reply
 
 
 @dataclass

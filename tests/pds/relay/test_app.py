@@ -6,12 +6,17 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from relay_world import ENGINE, FILE_ONLY, URL, Clock, World, close, flask_send, make_world, reopen
 
 from credentials.contexts import PDS_V1, context_bytes
+from did.json import digest
 from did.keys import SigningKey, VerifyKey
 from did.multikey import b64url_decode, b64url_encode
 from did.time import format_time
@@ -26,6 +31,7 @@ from pds.wire import HTTP_STATUS, RelayCode, WireError, new_id
 # Every row of the table in docs/protocol.md §7: method, path, whether it is signed.
 ROUTES = [
     ("GET", "/v1/relay", False),
+    ("GET", "/v1/openapi.json", False),
     ("PUT", "/v1/mailboxes/{id}", True),
     ("GET", "/v1/mailboxes/{id}", True),
     ("DELETE", "/v1/mailboxes/{id}", True),
@@ -161,7 +167,7 @@ def test_problems_are_of_the_standard_form_and_hold_nothing_of_the_input(world: 
 
 
 def test_what_is_unknown_is_one_answer(world: World) -> None:
-    """Unknown ids, impossible ids, unknown paths and wrong methods give the same 404."""
+    """Unknown ids, impossible ids and unknown paths give the same 404."""
     world.create()
     bodies = {
         world.call("GET", f"/v1/mailboxes/{new_id()}").body,
@@ -172,7 +178,6 @@ def test_what_is_unknown_is_one_answer(world: World) -> None:
         world.get(f"/v1/requests/{new_id()}").body,
         world.get("/v1/elsewhere").body,
         world.get("//v1/relay").body,
-        world.send("POST", "/v1/relay", {}, b"").body,
     }
     assert len(bodies) == 1
     assert json.loads(bodies.pop())["code"] == "relay.not_found"
@@ -447,3 +452,101 @@ def test_the_clients_of_this_project_understand_the_relay(world: World) -> None:
     client.checkpoint()
     client.consistency(1, 2)
     mailbox.delete()
+
+
+# --- what is not yours ----------------------------------------------------------------------------
+
+
+@dataclass
+class Counted:
+    """A connection that remembers what it was told to do, without the values."""
+
+    conn: Any
+    statements: list[str]
+
+    def execute(self, sql: str, *parameters: Any) -> Any:
+        self.statements.append(sql)
+        return self.conn.execute(sql, *parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.conn, name)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/mailboxes/{mailbox}"), ("DELETE", "/v1/mailboxes/{mailbox}"),
+     ("GET", "/v1/mailboxes/{mailbox}/envelopes?after=0"),
+     ("GET", "/v1/mailboxes/{mailbox}/envelopes?after=0&wait=30"),
+     ("DELETE", "/v1/mailboxes/{mailbox}/envelopes/1"),
+     ("DELETE", "/v1/mailboxes/{mailbox}/capabilities/{capability}"),
+     ("GET", "/v1/packages/{package}"), ("DELETE", "/v1/packages/{package}"),
+     ("GET", "/v1/packages/{package}/events?after=0"),
+     ("DELETE", "/v1/packages/{package}/events?through=1"),
+     ("GET", "/v1/redemptions/{redemption}"), ("DELETE", "/v1/redemptions/{redemption}"),
+     ("DELETE", "/v1/requests/{request}")],
+)  # fmt: skip
+def test_what_is_unknown_and_what_is_not_yours_are_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    """Byte for byte, header for header, and in what is asked of the database: statement by
+    statement, so that the time it takes tells no more than the answer."""
+    package, ticket = world.ready()
+    presentation = world.presentation(ticket)
+    assert world.present(presentation).status == 200
+    capability, secret = world.capability()
+    world.deposit(secret, b"sealed")
+    link = new_id()
+    body = {"mailbox": world.mailbox, "sealed": "AAAA", "expires": "2026-05-05T00:00:00Z"}
+    assert world.call("PUT", f"/v1/requests/{link}", body).status == 201
+    theirs = {"mailbox": world.mailbox, "package": package, "capability": capability,
+              "redemption": digest(presentation), "request": link}  # fmt: skip
+    nothing = {name: new_id() for name in theirs} | {"redemption": digest({})}
+    statements: list[str] = []
+    store = world.app.extensions["relay"].store
+
+    def counted(real: Any) -> Any:
+        @contextmanager
+        def scope(self: Any) -> Iterator[Any]:
+            with real(self) as conn:
+                yield Counted(conn, statements)
+
+        return scope
+
+    for name in ("read", "write"):
+        monkeypatch.setattr(type(store), name, counted(getattr(type(store), name)))
+    seen = []
+    # A stranger who has called before, so that no counter of it begins just now.
+    stranger = SigningKey.generate()
+    for _ in range(2):
+        for ids in (theirs, nothing):
+            statements.clear()
+            reply = world.call(method, path.format(**ids), key=stranger)
+            assert (reply.status, reply.code) == (404, "relay.not_found")
+            headers = {key: value for key, value in reply.headers.items() if key != "date"}
+            seen.append((reply.status, headers, reply.body, tuple(statements)))
+            assert statements
+    assert seen[2] == seen[3]
+
+
+def test_a_method_that_an_address_does_not_have_is_405(world: World) -> None:
+    """With what it has in Allow (RFC 9110 section 15.5.6), whatever the id."""
+    world.create()
+    for id_ in (world.mailbox, new_id(), "short"):
+        reply = world.send("POST", f"/v1/mailboxes/{id_}", {}, b"")
+        assert (reply.status, reply.code) == (405, "relay.method")
+        assert reply.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PUT"
+        options = world.send("OPTIONS", f"/v1/mailboxes/{id_}", {}, b"")
+        assert (options.status, options.body) == (200, b"")
+        assert set(options.headers["allow"].split(", ")) == set(reply.headers["allow"].split(", "))
+    assert world.send("OPTIONS", "/v1/elsewhere", {}, b"").code == "relay.not_found"
+
+
+def test_head_is_get_without_its_body(world: World) -> None:
+    """The same status and headers; a signed call must be signed as HEAD."""
+    world.create()
+    path = f"/v1/mailboxes/{world.mailbox}"
+    asked, headed = world.call("GET", path), world.call("HEAD", path)
+    assert (headed.status, headed.headers, headed.body) == (200, asked.headers, b"")
+    wrong = world.send("HEAD", path, world.sign("GET", path), b"")
+    assert (wrong.status, wrong.body) == (401, b"")
+    assert world.send("HEAD", "/v1/relay", {}, b"").status == 200

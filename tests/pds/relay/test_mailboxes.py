@@ -1,5 +1,9 @@
 """Mailboxes, capabilities and envelopes."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 from relay_world import World, close, make_world, reopen
 
@@ -220,3 +224,23 @@ def test_nobody_else_reaches_a_mailbox(world: World) -> None:
     ):
         reply = world.call(method, path, key=stranger)
         assert (reply.status, reply.body) == (404, unknown.body), (method, path)
+
+
+def test_the_last_place_of_a_capability_is_taken_once(data: Path) -> None:
+    """Sixteen deposits at the same moment for three places: three are in, and the rest is told
+    that the quota is used up."""
+    world = make_world(data)
+    world.create()
+    _, secret = world.capability(envelopes=3)
+    together = threading.Barrier(16)
+
+    def one(number: int) -> int:
+        together.wait(60)
+        return world.deposit(secret, b"%d" % number).status
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = sorted(pool.map(one, range(16)))
+    assert statuses == [201] * 3 + [429] * 13
+    page = world.call("GET", f"/v1/mailboxes/{world.mailbox}/envelopes?after=0").json
+    assert [found["ordinal"] for found in page["envelopes"]] == [1, 2, 3]
+    close(world)
