@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 for folder in (ROOT, ROOT / "tests", ROOT / "tests" / "pds" / "relay"):
     sys.path.insert(0, str(folder))
 
-from postgres import Cluster  # noqa: E402
+from postgres import Cluster, Missing  # noqa: E402
 from relay_world import World, http_send  # noqa: E402
 from torture_relay_people import GONE, Lost, People, fail  # noqa: E402
 
@@ -288,10 +288,25 @@ class Torture:
                 self._disk.fill(leave=self._random.choice([0, 8192, 65_536, 262_144]))
             case "database" if self._cluster is not None:
                 self._cluster.kill()
-                self._cluster.start()
+                self._start_database(self._cluster)
             case "database stopped" if self._cluster is not None:
                 self._cluster.stop()
-                self._cluster.start()
+                self._start_database(self._cluster)
+
+    @staticmethod
+    def _start_database(cluster: Cluster) -> None:
+        """Start it until it starts, as whoever watches over it does: what was killed may still
+        hold its memory."""
+        until = time.monotonic() + 30
+        while True:
+            try:
+                cluster.start()
+            except Missing:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def _mend(self, kind: str) -> None:
         if kind in ("parent", "all"):

@@ -432,7 +432,7 @@ class People:
         for reply in attempt.replies:
             if reply is not None and reply.status != 200:
                 self._check_refusal(attempt, reply, package, refused=refused)
-        if None in attempt.replies:
+        if not answered and any(r is None or code_of(r) in _NOT_NOW for r in attempt.replies):
             self.in_doubt += 1
         again = self.world.recover(attempt.presentation)
         if again.status == 200:
