@@ -319,6 +319,8 @@ def torture(work: Path, *, engine: str, seed: int, loops: range, port: int) -> R
     """So many loops on one engine, ``sqlite`` or ``postgresql``, in a folder of their own."""
     place = work / engine
     place.mkdir()
+    # Whoever ends this process by a signal leaves no relay and no database behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         return Torture(place, engine=engine, seed=seed, port=port).run(loops)
     finally:
