@@ -1,6 +1,7 @@
 """Loops of kill -9 and states of a lost power, in several processes. Ends with 1 on a loss.
 
     scripts/torture vault --loops 10000 --states 100000 --seed 7 --jobs 2
+    scripts/torture relay --loops 1000 --engine postgresql --seed 7
 
 A loss is printed with the seed and the number that repeat it: ``--seed S --first N --loops 1``
 repeats a loop as far as chance is ours (ids and keys are new each time).
@@ -10,6 +11,7 @@ import argparse
 import json
 import multiprocessing
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -119,6 +121,49 @@ def vault(arguments: argparse.Namespace) -> int:
     return 1 if losses else 0
 
 
+def relay(arguments: argparse.Namespace) -> int:
+    from torture_relay import torture
+
+    folder, losses = scratch_folder(), []
+    try:
+        for engine in arguments.engine or ("sqlite", "postgresql"):
+            started = time.monotonic()
+            report = torture(
+                folder, engine=engine, seed=arguments.seed, port=_free_port(),
+                loops=range(arguments.first, arguments.first + arguments.loops),
+            )  # fmt: skip
+            losses += report.losses
+            print(
+                json.dumps(
+                    {
+                        "what": engine,
+                        "loops": report.loops,
+                        "disturbed": _sum(report.kills),
+                        "acknowledged": _sum(report.acknowledged),
+                        "inDoubt": report.in_doubt,
+                        "checkpoints": report.checkpoints,
+                        "mostMemoryMiB": report.most_memory >> 20,
+                        "losses": len(report.losses),
+                        "seconds": round(time.monotonic() - started, 1),
+                    },
+                    indent=2,
+                ),
+                flush=True,
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for loss in losses:
+        print(loss, file=sys.stderr)
+    return 1 if losses else 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/torture", description=__doc__)
     parts = parser.add_subparsers(required=True, metavar="PART")
@@ -129,6 +174,12 @@ def main() -> int:
     part.add_argument("--first", type=int, default=0, help="number of the first loop or state")
     part.add_argument("--jobs", type=int, default=2, help="processes (2)")
     part.set_defaults(run=vault)
+    part = parts.add_parser("relay", help="the relay, under load")
+    part.add_argument("--loops", type=int, default=200, help="for each engine (200)")
+    part.add_argument("--engine", action="append", choices=["sqlite", "postgresql"])
+    part.add_argument("--seed", type=int, default=1)
+    part.add_argument("--first", type=int, default=0, help="number of the first loop")
+    part.set_defaults(run=relay)
     arguments = parser.parse_args()
     code: int = arguments.run(arguments)
     return code

@@ -129,7 +129,12 @@ def _judge(act: Act, said: _Redemption, found: Standing) -> ContentRow | _Refusa
     # 11. Uses left, and the interval over. Both belong to the package, whatever its ticket.
     if row.uses >= ticket.max_uses:
         return _Refusal(RelayCode.USED_UP)
-    if row.last_use is not None and act.at < row.last_use + ticket.min_interval:
+    #     A clock that was set back makes a wait out of an interval, but none out of none.
+    if (
+        ticket.min_interval
+        and row.last_use is not None
+        and act.at < row.last_use + ticket.min_interval
+    ):
         return _Refusal(RelayCode.TOO_SOON, retry_after=row.last_use + ticket.min_interval - act.at)
     return content
 

@@ -100,7 +100,7 @@ class Store:
     def _still_there(self) -> None:
         """A broken disk or a server that went away takes the acts of before with it."""
         if not self.engine.in_transaction:
-            raise DbError("The transaction is gone; nothing was written.", code="db.io")
+            raise self.engine.gone()
 
     @property
     def entries(self) -> list[NewEntry]:

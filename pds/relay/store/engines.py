@@ -25,6 +25,9 @@ class Engine(Protocol):
 
     name: str
 
+    def gone(self) -> DbError:
+        """What it means when the transaction is there no longer, and nobody said why."""
+
     def begin(self) -> Sql:
         """Begin the write transaction; waits until no other process is in one. Raises DbBusy."""
 
@@ -96,6 +99,9 @@ class SqliteEngine:
     @property
     def in_transaction(self) -> bool:
         return bool(self._writer.in_transaction)
+
+    def gone(self) -> DbError:
+        return DbError("The disk failed; nothing was written.", code="db.io")
 
     def commit(self) -> None:
         try:
@@ -194,6 +200,9 @@ class PostgresEngine:
     @property
     def in_transaction(self) -> bool:
         return self._writer is not None and self._writer.usable and self._writer.in_transaction
+
+    def gone(self) -> DbError:
+        return DbBusy("The database server went away; nothing was written.", code="db.away")
 
     def commit(self) -> None:
         if self._writer is None:

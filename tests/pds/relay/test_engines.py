@@ -220,6 +220,35 @@ def test_a_server_that_restarts_is_found_again(tmp_path: Path) -> None:
         cluster.close()
 
 
+def test_a_session_that_breaks_is_no_broken_disk(postgres: "Cluster") -> None:
+    """Everybody in the batch is told to come again, not only who met the broken session."""
+    import psycopg
+
+    codes: list[str] = []
+    with postgres.schema() as conninfo, psycopg.connect(conninfo, autocommit=True) as raw:
+        store = Store(PostgresEngine(conninfo))
+
+        def act(*, breaks: bool) -> None:
+            with pytest.raises(DbError) as refused, store.write() as conn:
+                if not breaks:
+                    other.start()
+                    with store._state:
+                        assert store._state.wait_for(lambda: store._waiting == 1, timeout=20)
+                    return
+                pid = conn.execute("SELECT pg_backend_pid()").fetchone()[0]
+                raw.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
+                conn.execute("SELECT 1")
+            codes.append(refused.value.code)
+
+        other = threading.Thread(target=act, kwargs={"breaks": True})
+        act(breaks=False)
+        other.join(20)
+        assert codes == ["db.away"] * 2
+        with store.write() as conn:
+            assert conn.execute("SELECT 1").fetchone()[0] == 1
+        store.close()
+
+
 def test_what_cannot_be_used_is_refused(tmp_path: Path, postgres: "Cluster") -> None:
     """Another program's tables, a newer release's, an address that is none, a server that is
     not there: each has its code, and nothing is written."""

@@ -205,6 +205,17 @@ def test_check_9_the_status_list(world: World) -> None:
     assert (reply.status, reply.code) == (410, "relay.withdrawn")
 
 
+def test_check_11_no_interval_is_none_whatever_the_clock_says(world: World) -> None:
+    """A ticket without an interval asks for no wait, also when the clock was set back since the
+    last use, or another worker's is a little behind."""
+    _, ticket = world.ready(max_uses=3, valid_from=world.clock() - timedelta(hours=2))
+    assert world.redeem(ticket).status == 200
+    world.clock.move(seconds=-1)
+    assert world.redeem(ticket).status == 200
+    world.clock.move(hours=-1)
+    assert world.redeem(ticket).status == 200
+
+
 def test_check_11_uses_and_interval(world: World) -> None:
     """The interval says how long to wait, and refusals do not count as uses."""
     package, ticket = world.ready(max_uses=2, min_interval=100)
