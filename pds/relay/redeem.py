@@ -71,8 +71,7 @@ def redeem(relay: Relay, body: bytes) -> bytes:
     # 3. The ticket is for this relay.
     if said.relay != relay.url:
         raise Refused(RelayCode.WRONG_RELAY)
-    with relay.write() as act:
-        outcome = _decide(relay, act, said, asked)
+    outcome = relay.act(lambda act: _decide(relay, act, said, asked))
     if isinstance(outcome, _Refusal):
         raise Refused(outcome.code, retry_after=outcome.retry_after)
     content, logged = outcome

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from did.json import JsonObject
 from did.keys import SigningKey
@@ -20,6 +21,7 @@ from pds.wire import RelayCode, RequestSignature
 
 _SWEEP_EVERY = 60
 _HOUR = 3600
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,23 @@ class Relay:
     registrations: RegistrationLimit
     _sweeper: _Sweeper = field(default_factory=_Sweeper)
 
+    def act(self, work: Callable[[Act], _T]) -> _T:
+        """One durable act, which another thread may carry out; its result."""
+        return self.store.act(lambda conn: work(self._act_on(conn)))
+
     @contextmanager
     def write(self) -> Iterator[Act]:
-        """One durable transaction; now and then it first erases what is over."""
+        """The same for a block."""
         with self.store.write() as conn:
-            now = self.clock()
-            act = Act(conn, now, int(now.timestamp()))
-            if self._sweeper.is_due(act.at):
-                marks.sweep(conn, act.at, presentation_days=self.limits.presentation_days)
-            yield act
+            yield self._act_on(conn)
+
+    def _act_on(self, conn: Sql) -> Act:
+        """Now and then an act first erases what is over."""
+        now = self.clock()
+        act = Act(conn, now, int(now.timestamp()))
+        if self._sweeper.is_due(act.at):
+            marks.sweep(conn, act.at, presentation_days=self.limits.presentation_days)
+        return act
 
     @contextmanager
     def write_as(self, caller: RequestSignature) -> Iterator[Act]:

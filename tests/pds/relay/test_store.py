@@ -10,6 +10,7 @@ import pytest
 from pds.db import Connection, DbBusy, DbError, open_plain
 from pds.relay.store import Store, log
 from pds.relay.store.engines import SqliteEngine
+from relay_world import watch_queue
 
 
 @pytest.fixture
@@ -63,10 +64,10 @@ def _queue_up(store: Store, acts: list[Callable[[Connection], None]]) -> list[Ba
     try:
         with store.write() as conn:
             log.set_fact(conn, "first", b"")
+            queue = watch_queue(store)
             for thread in threads:
                 thread.start()
-            with store._state:
-                assert store._state.wait_for(lambda: store._waiting == len(acts), timeout=20)
+            queue.wait_for(len(acts))
     except DbError as error:
         first = error
     for thread in threads:
