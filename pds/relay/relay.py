@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +21,8 @@ from pds.wire import RelayCode, RequestSignature
 
 _SWEEP_EVERY = 60
 _HOUR = 3600
-_T = TypeVar("_T")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,14 @@ class Relay:
     registrations: RegistrationLimit
     _sweeper: _Sweeper = field(default_factory=_Sweeper)
 
-    def act(self, work: Callable[[Act], _T]) -> _T:
-        """One durable act, which another thread may carry out; its result."""
-        return self.store.act(lambda conn: work(self._act_on(conn)))
+    def act(self, work: "Callable[[Relay, Act, Sequence[_In]], Sequence[_Out]]", item: _In) -> _Out:
+        """One durable act of a kind that is carried out for several callers at once: ``work``
+        gets what each of them brought, in their order, and gives what each gets."""
+        return self.store.act(work, lambda conn, items: work(self, self._act_on(conn), items), item)
 
     @contextmanager
     def write(self) -> Iterator[Act]:
-        """The same for a block."""
+        """One durable act: the block."""
         with self.store.write() as conn:
             yield self._act_on(conn)
 
@@ -103,9 +105,18 @@ class Relay:
     def log(self, act: Act, entry: JsonObject, *, at: datetime | None = None) -> NewEntry:
         """Append an entry to the log, in the transaction of the act. Its receipt is there when
         the act is durable: when ``write`` has been left."""
-        new = ledger.new_entry(act.conn, relay=self.url, at=at or act.now, entry=entry)
-        self.store.entries.append(new)
+        new = self.draft(act, entry, at=at)
+        self.log_all(act, [new])
         return new
+
+    def draft(self, act: Act, entry: JsonObject, *, at: datetime | None = None) -> NewEntry:
+        """An entry that is yet to be appended, by ``log_all``. Its leaf is known."""
+        return ledger.new_entry(relay=self.url, at=at or act.now, entry=entry)
+
+    def log_all(self, act: Act, drafts: Sequence[NewEntry]) -> None:
+        """Append these, and number them."""
+        log.add_entries(act.conn, drafts)
+        self.store.entries += drafts
 
     def logged(self, act: Act, number: int) -> NewEntry:
         """An entry of before, for its receipt: it may be of the batch that still runs."""

@@ -2,9 +2,9 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pds.db import DbBusy, DbError, Sql
 from pds.relay.store.engines import Engine
@@ -13,22 +13,28 @@ from pds.relay.store.log import NewEntry
 _LOCK_SECONDS = 10.0
 _MOST_ACTS = 32
 
-_T = TypeVar("_T")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+_Work = Callable[[Sql, list[Any]], Sequence[Any]]
 Seal = Callable[[Sql, list[NewEntry]], None]
 
 
 class _Act:
     """What a thread wants to have written, and what became of it.
 
+    ``work`` carries out several acts of one ``kind`` at once: their items in, their results out.
     The thread sleeps until it is woken: to lead (``leads``), because the act is over, or because
     its own block is to be run now.
     """
 
-    __slots__ = ("_asleep", "error", "leads", "work")
+    __slots__ = ("_asleep", "error", "item", "kind", "leads", "result", "work")
 
-    def __init__(self, work: Callable[[Sql], None]) -> None:
+    def __init__(self, work: _Work, *, kind: object = None, item: Any = None) -> None:
         self.work = work
+        self.kind = kind
+        self.item = item
         self.leads = False
+        self.result: Any = None
         self.error: BaseException | None = None
         # A lock for each of them: whoever is woken is the one who can go on, and nobody else is.
         self._asleep = threading.Lock()
@@ -65,39 +71,48 @@ class Store:
         self._begun = False
         self._waiting: deque[_Act] = deque()
 
-    def act(self, work: Callable[[Sql], _T]) -> _T:
-        """Have one act carried out, perhaps by another thread; its result, once it is durable.
+    def act(
+        self, kind: object, work: Callable[[Sql, list[_In]], Sequence[_Out]], item: _In
+    ) -> _Out:
+        """Have an act carried out, perhaps by another thread; its result, once it is durable.
 
-        An error undoes it and nothing else, and is raised here. Raises ``DbBusy`` when its turn
-        does not come in time, and ``DbError`` when the commit failed: then nothing happened (or,
-        when the server went away in the middle of it, perhaps all of it: every call of the
-        protocol can be repeated).
+        Acts of one ``kind`` that wait one after the other are carried out by one call: ``work``
+        gets the items of all and gives a result for each. When it raises, each is tried by itself,
+        so that an error undoes the act that it comes from and nothing else; it is raised here.
+
+        Raises ``DbBusy`` when its turn does not come in time, and ``DbError`` when the commit
+        failed: then nothing happened (or, when the server went away in the middle of it, perhaps
+        all of it: every call of the protocol can be repeated).
         """
-        results: list[_T] = []
-        act = _Act(lambda conn: results.append(work(conn)))
+        act = _Act(work, kind=kind, item=item)
         if self._join(act):
-            with self._leading(act), self._undone_if_it_fails(act) as conn:
-                act.work(conn)
+            with self._leading(act) as batch:
+                self._carry_out([act, *self._alike(act, batch)])
         if act.error is not None:
             raise act.error
-        return results[0]
+        result: _Out = act.result
+        return result
 
     @contextmanager
     def write(self) -> Iterator[Sql]:
-        """``act`` for a block, which runs in its own thread: whoever leads waits for its end."""
+        """An act for a block, which runs in its own thread: whoever leads waits for its end.
+
+        Raises what ``act`` raises.
+        """
         turn: list[Sql] = []
         over = threading.Event()
 
-        def hand_over(conn: Sql) -> None:
+        def hand_over(conn: Sql, _items: list[Any]) -> Sequence[None]:
             turn.append(conn)
             act.wake()
             over.wait()
             if act.error is not None:
                 raise act.error
+            return [None]
 
         act = _Act(hand_over)
         if self._join(act):
-            with self._leading(act), self._undone_if_it_fails(act) as conn:
+            with self._leading(act), self._undone_if_it_fails([act]) as conn:
                 yield conn
         elif turn:
             try:
@@ -127,17 +142,16 @@ class Store:
         return act.leads
 
     @contextmanager
-    def _leading(self, first: _Act) -> Iterator[None]:
-        """A batch: the block carries out ``first``. Errors are those of the acts, not raised."""
+    def _leading(self, first: _Act) -> Iterator[list[_Act]]:
+        """A batch, in which the block carries out ``first``. Errors are not raised here: each is
+        kept with the acts that it concerns."""
         batch = [first]
         self.entries = []
         self._begun = False
         try:
-            yield
-            while (act := self._next(len(batch))) is not None:
-                batch.append(act)
-                with self._undone_if_it_fails(act) as conn:
-                    act.work(conn)
+            yield batch
+            while (act := self._next(batch)) is not None:
+                self._carry_out([act, *self._alike(act, batch)])
             self._commit()
         except BaseException as error:  # noqa: BLE001  whatever it is, nothing half done may stay
             with suppress(Exception):
@@ -147,13 +161,33 @@ class Store:
         finally:
             self._hand_on(batch[1:])
 
-    def _next(self, acts: int) -> _Act | None:
+    def _next(self, batch: list[_Act], like: _Act | None = None) -> _Act | None:
+        """Whoever is next in the queue joins the batch; with ``like`` only one of that kind."""
         with self._lock:
-            return self._waiting.popleft() if self._waiting and acts < _MOST_ACTS else None
+            if not self._waiting or len(batch) >= _MOST_ACTS:
+                return None
+            if like is not None and (like.kind is None or self._waiting[0].kind != like.kind):
+                return None
+            batch.append(self._waiting.popleft())
+            return batch[-1]
+
+    def _alike(self, act: _Act, batch: list[_Act]) -> Iterator[_Act]:
+        while (other := self._next(batch, act)) is not None:
+            yield other
+
+    def _carry_out(self, acts: list[_Act]) -> None:
+        with self._undone_if_it_fails(acts) as conn:
+            results = acts[0].work(conn, [act.item for act in acts])
+            for act, result in zip(acts, results, strict=True):
+                act.result = result
+        if len(acts) > 1 and acts[0].error is not None:
+            for act in acts:
+                act.error = None
+                self._carry_out([act])
 
     @contextmanager
-    def _undone_if_it_fails(self, act: _Act) -> Iterator[Sql]:
-        """One act. Where it cannot be taken back, as on a broken disk, all of the batch is lost."""
+    def _undone_if_it_fails(self, acts: list[_Act]) -> Iterator[Sql]:
+        """Where it cannot be undone, as on a broken disk, all of the batch is lost."""
         so_far = len(self.entries)
         try:
             with self.engine.translate():
@@ -165,7 +199,8 @@ class Store:
                 yield self._conn
                 self._conn.execute("RELEASE SAVEPOINT act")
         except BaseException as error:  # noqa: BLE001  raised by the thread whose act it is
-            act.error = error
+            for act in acts:
+                act.error = error
             del self.entries[so_far:]
             with self.engine.translate():
                 self._still_there()

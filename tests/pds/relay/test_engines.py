@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from relay_world import ENGINE, URL, Clock, InProcess, Reply, World, watch_queue, close, flask_send
+from relay_world import ENGINE, URL, Clock, InProcess, Reply, World, close, flask_send, watch_queue
 
 from did.json import JsonObject
 from did.keys import VerifyKey

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from relay_world import watch_queue
 
 from pds.db import Connection, DbBusy, DbError, open_plain
 from pds.relay.store import Store, log
 from pds.relay.store.engines import SqliteEngine
-from relay_world import watch_queue
 
 
 @pytest.fixture
