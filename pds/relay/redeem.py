@@ -48,7 +48,6 @@ class _Redemption:
     """What a presentation says; ``octets`` are kept with the event. ``id`` and what is in the
     challenge are empty until they are verified."""
 
-    raw: JsonObject
     octets: bytes
     holder: str
     ticket: bytes
@@ -294,7 +293,6 @@ def _read(relay: Relay, raw: JsonObject) -> _Redemption:
     _check_form(octets, relay.clock())
     subject = forms.object_(ticket.get("credentialSubject"))
     return _Redemption(
-        raw=raw,
         octets=canonicalize(raw),
         holder=forms.text(raw["holder"]),
         ticket=octets,
@@ -321,7 +319,7 @@ def _verify(relay: Relay, said: _Redemption) -> _Redemption:
     now = relay.clock()
     try:
         verified = verify_presentation(
-            said.raw,
+            said.octets,
             expected_challenge=said.challenge,
             expected_domain=relay.url,
             now=now,
