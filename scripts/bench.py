@@ -8,6 +8,7 @@ ratio is the median over many rounds.
     scripts/bench grant        only those whose name contains the word
     scripts/bench --peers      other implementations too, measured beside ours in the same run
     scripts/bench --vault      the vault with a hundred thousand items, or with --items N
+    scripts/bench --relay      a relay under load; --soak MINUTES for longer
 
 Long, because workloads and goals are data.
 """
@@ -390,10 +391,24 @@ def main() -> None:
     reader.add_argument(
         "--items", type=int, default=100_000, help="how many items that vault has (%(default)s)"
     )
+    reader.add_argument(
+        "--relay", action="store_true", help="a relay under load, instead of the others"
+    )
     reader.add_argument("words", nargs="*", help="run only those whose name contains one of these")
+    if "--relay" in sys.argv:
+        import bench_relay
+
+        bench_relay.add_options(reader)
     options = reader.parse_args()
     benchmarks: Iterable[Measurable] = BENCHMARKS
-    if options.vault:
+    if options.relay:
+        benchmarks = bench_relay.benchmarks(
+            options,
+            lambda group: (
+                not options.words or any(group in word or word in group for word in options.words)
+            ),
+        )
+    elif options.vault:
         from bench_vault import benchmarks as of_the_vault
 
         benchmarks = of_the_vault(options.items, peers=options.peers)

@@ -1,275 +1,384 @@
-"""How fast a relay redeems, beside a Flask "hello" of 4 KiB on the same server: P5 and P8.
+"""What a relay carries: redemptions beside a Flask "hello" of 4 KiB on the same server (P5), with
+many tickets, with many workers on a PostgreSQL (P8), its start and memory (P9), how soon a
+withdrawal holds, and whether it stays as it is for minutes.
 
-    scripts/bench --relay                        the file
-    scripts/bench --relay --database CONNINFO    a PostgreSQL
-    scripts/bench --relay --workers N --threads N --tickets N --seconds N
-
-Real processes over real sockets on one machine, so the client takes its share of the processors:
-it sends requests that were made before, and both servers are measured in turns with the same one.
+Run by ``scripts/bench --relay``. A figure is a ratio or, where the goal is one, a time.
 """
 
 import argparse
-import json
 import os
-import selectors
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "tests" / "pds" / "relay"))
+from bench_load import HELLO, Outcome, Server, Staged, drive, stage, start_relay
 
-from relay_world import World, http_send  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from did.json import JsonObject, canonicalize  # noqa: E402
-from did.time import utc_now  # noqa: E402
+from postgres import Cluster
+from relay_world import World, http_send
 
-CONNECTIONS = 32
+from credentials.status import StatusEntry
+from did.time import utc_now
+from pds.db import open_plain
+
 ROUNDS = 5
-
-_HELLO = """
-import sys
-from flask import Flask, Response
-from pds.serve import ServeSettings, Service, supervise
-def make():
-    app = Flask("hello")
-    body = b"x" * 4096
-    app.get("/hello")(lambda: Response(body, content_type="application/octet-stream"))
-    return app
-threads, workers = map(int, sys.argv[1:])
-supervise(
-    [Service(lambda: (make, ServeSettings(port=0, threads=threads, pass_address=True)), workers)],
-    on_ready=lambda port: print(port, flush=True),
-)
-"""
+ROWS = (10_000, 1_000_000)
+WORKERS = (1, 2, 4, 8)
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What a run came to: answers of each status, how long each took, and how long all took."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A goal and what was measured for it; ``least`` when more is better."""
 
-    seconds: float
-    statuses: dict[int, int] = field(default_factory=dict)
-    times: list[float] = field(default_factory=list)
+    name: str
+    workload: str
+    goal: float
+    values: Sequence[float]
+    least: bool = False
 
-    @property
-    def rate(self) -> float:
-        return sum(self.statuses.values()) / self.seconds
+    def ratios(self) -> Iterator[float]:
+        yield from self.values
 
-    def percentile(self, share: float) -> float:
-        """In milliseconds."""
-        ordered = sorted(self.times)
-        return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-class _Conn:
-    __slots__ = ("sent", "socket", "taken")
-
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setblocking(False)
-        self.taken = b""
-        self.sent = 0.0
+    def is_met(self, ratio: float) -> bool:
+        return ratio >= self.goal if self.least else ratio <= self.goal
 
 
-def drive(port: int, requests: Sequence[bytes], *, connections: int = CONNECTIONS) -> Outcome:
-    """Send every request, so many at a time, each on the next connection that is free."""
-    waiting = deque(requests)
-    selector = selectors.DefaultSelector()
-    conns = [_Conn(port) for _ in range(min(connections, len(requests)))]
-    outcome = Outcome(0.0)
-    open_ = 0
-    start = time.perf_counter()
-    for conn in conns:
-        selector.register(conn.socket, selectors.EVENT_READ, conn)
-        conn.sent = time.perf_counter()
-        conn.socket.sendall(waiting.popleft())
-        open_ += 1
-    while open_:
-        for key, _ in selector.select():
-            conn = key.data
-            conn.taken += conn.socket.recv(65_536)
-            status = _complete(conn.taken)
-            if status is None:
-                continue
-            now = time.perf_counter()
-            outcome.times.append(now - conn.sent)
-            outcome.statuses[status] = outcome.statuses.get(status, 0) + 1
-            conn.taken = b""
-            if waiting:
-                conn.sent = now
-                conn.socket.sendall(waiting.popleft())
-            else:
-                selector.unregister(conn.socket)
-                conn.socket.close()
-                open_ -= 1
-    outcome.seconds = time.perf_counter() - start
-    return outcome
+def add_options(reader: argparse.ArgumentParser) -> None:
+    """What ``--relay`` takes."""
+    of = reader.add_argument_group("with --relay")
+    of.add_argument("--workers", type=int, default=2, help="of the relay (%(default)s)")
+    of.add_argument("--threads", type=int, default=8, help="of each worker (%(default)s)")
+    of.add_argument("--tickets", type=int, default=1000, help="that are redeemed (%(default)s)")
+    of.add_argument("--rows", type=int, default=ROWS[1], help="the most tickets (%(default)s)")
+    of.add_argument("--soak", type=float, default=0, metavar="MINUTES", help="run for so long too")
+    of.add_argument("--folder", type=Path, help="where the relays keep their data")
 
 
-def _complete(taken: bytes) -> int | None:
-    head, found, body = taken.partition(b"\r\n\r\n")
-    if not found:
-        return None
-    at = head.lower().find(b"content-length:")
-    length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-    return int(head[9:12]) if len(body) >= length else None
+def benchmarks(options: argparse.Namespace, wanted: Callable[[str], bool]) -> Iterator[Line]:
+    """All lines, each group as soon as it is measured. ``wanted`` says of which names."""
+    groups: list[tuple[str, Callable[[argparse.Namespace], Iterator[Line]]]] = [
+        ("relay.redeem", redemptions),
+        ("relay.withdrawal", withdrawals),
+        ("relay.rows", many_rows),
+        ("relay.postgres", on_postgres),
+    ]
+    if options.soak:
+        groups.append(("relay.soak", soak))
+    if options.peers:
+        from bench_css import beside_css
+
+        groups.append(("relay.peer", beside_css))
+    for prefix, measure in groups:
+        if wanted(prefix):
+            yield from measure(options)
 
 
-class Server:
-    """A server of its own process; ``port`` once it takes connections."""
-
-    def __init__(self, arguments: Sequence[str]) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        began = time.perf_counter()
-        self.process = subprocess.Popen(
-            [sys.executable, *arguments], stdout=subprocess.PIPE, env=environment, text=True
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        self.start_seconds = time.perf_counter() - began
-        found = json.loads(line)
-        self.port = int(found["listening"] if isinstance(found, dict) else found)
-
-    def cpu_seconds(self) -> float:
-        """Of the process and its workers, so far."""
-        ticks = 0
-        for pid in [self.process.pid, *self.workers()]:
-            parts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(parts[11]) + int(parts[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
-
-    def workers(self) -> list[int]:
-        pid = self.process.pid
-        return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-    def memory_mib(self) -> list[float]:
-        """What each worker has of its own, in MiB (proportional share)."""
-        return [
-            int(line.split()[1]) / 1024
-            for pid in self.workers()
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            if line.startswith("Pss:")
-        ]
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
-
-
-def start_relay(data: Path, *, workers: int, threads: int, database: str | None) -> Server:
-    port = _free_port()
-    command = "import sys; from pds.cli.main import main; sys.argv[0] = 'pds'; main()"
-    arguments = [
-        "-c", command, "--json", "relay", "serve", "--data", str(data),
-        "--url", f"http://127.0.0.1:{port}", "--workers", str(workers), "--threads", str(threads),
-    ]  # fmt: skip
-    if database is not None:
-        arguments += ["--database", database]
-    return Server(arguments)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def tickets(world: World, count: int, **terms: object) -> Iterator[JsonObject]:
-    """Staged packages of 4 KiB, and their tickets; a new mailbox for every thousand."""
-    while count > 0:
-        world = World(send=world.send, clock=world.clock, url=world.url)
-        world.create()
-        world.put_status()
-        for _ in range(min(count, 1000)):
-            from pds.wire import new_id
-
-            package = new_id()
-            ticket = world.ticket(package, **terms)
-            body = world.staging(package, ticket=ticket, sealed=os.urandom(2900))
-            reply = world.call("PUT", f"/v1/packages/{package}", body)
-            assert reply.status == 200, reply.body
-            yield {"ticket": ticket, "world": world}  # type: ignore[dict-item]
-        count -= 1000
-
-
-def redemption(world: World, ticket: JsonObject, challenge: str) -> bytes:
-    body = canonicalize({"presentation": world.presentation(ticket, challenge=challenge)})
-    return post("/v1/redemptions", body, world.url)
-
-
-def post(path: str, body: bytes, url: str) -> bytes:
-    host = url.partition("://")[2]
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-def run(options: argparse.Namespace) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="pds-bench-relay-", dir=options.folder))
-    relay = start_relay(
-        folder / "relay", workers=options.workers, threads=options.threads,
-        database=options.database,
-    )  # fmt: skip
-    hello = Server(["-c", _HELLO, str(options.threads), str(options.workers)])
+@contextmanager
+def relay_with(
+    options: argparse.Namespace, tickets: int, *, workers: int | None = None,
+    database: str | None = None, rows: int = 0,
+) -> Iterator[tuple[Server, list[Staged]]]:  # fmt: skip
+    """A relay that was started after its packages were staged: it has seen no ticket yet."""
+    folder = Path(tempfile.mkdtemp(prefix="pds-bench-", dir=options.folder))
+    terms = {"workers": workers or options.workers, "threads": options.threads}
+    relay = start_relay(folder / "relay", database=database, **terms)
     try:
-        url = f"http://127.0.0.1:{relay.port}"
-        world = World(send=http_send(relay.port), clock=utc_now, url=url)
-        staged = list(tickets(world, options.tickets, max_uses=1_000_000))
-        get = f"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:{hello.port}\r\n\r\n".encode()
-        lines: dict[str, list[tuple[Outcome, Outcome, float]]] = {"fresh": [], "again": []}
-        share = len(staged) // ROUNDS
-        drive(hello.port, [get] * 500)
-        for number in range(ROUNDS):
-            mine = staged[number * share : (number + 1) * share]
-            for found in lines.values():
-                requests = [
-                    redemption(each["world"], each["ticket"], world.challenge())  # type: ignore[arg-type]
-                    for each in mine
-                ]
-                before = relay.cpu_seconds()
-                ours = drive(relay.port, requests)
-                spent = (relay.cpu_seconds() - before) / len(requests)
-                found.append((ours, drive(hello.port, [get] * 3 * len(requests)), spent))
-        for name, found in lines.items():
-            ratio = statistics.median(ours.rate / flask.rate for ours, flask, _ in found)
-            print(
-                f"{name:6} {statistics.median(o.rate for o, _, _ in found):7.0f}/s"
-                f"  p50 {statistics.median(o.percentile(0.5) for o, _, _ in found):6.1f} ms"
-                f"  p99 {statistics.median(o.percentile(0.99) for o, _, _ in found):6.1f} ms"
-                f"  cpu {1e6 * statistics.median(c for _, _, c in found):5.0f} us"
-                f"  hello {statistics.median(h.rate for _, h, _ in found):6.0f}/s"
-                f"  ratio {ratio:.3f}  {found[0][0].statuses}"
-            )
-        print(f"start {relay.start_seconds:.2f} s, memory {relay.memory_mib()} MiB")
+        world = World(
+            send=http_send(relay.port), clock=utc_now, url=f"http://127.0.0.1:{relay.port}"
+        )
+        staged = list(stage(world, tickets, size=256 if rows else 2900))
+        relay.stop()
+        if rows:
+            fill(folder / "relay" / "relay.db", rows)
+        relay = start_relay(folder / "relay", database=database, port=relay.port, **terms)
+        yield relay, staged
     finally:
         relay.stop()
-        hello.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--relay", action="store_true")
-    parser.add_argument("--database")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=4)
-    parser.add_argument("--tickets", type=int, default=2000)
-    parser.add_argument("--folder", type=Path)
-    run(parser.parse_args())
+def redeem_all(relay: Server, staged: Sequence[Staged]) -> tuple[Outcome, float]:
+    """Each once, 32 at a time; and the processor's microseconds for each."""
+    requests = [each.redemption() for each in staged]
+    before = relay.cpu_seconds()
+    outcome = drive(relay.port, requests)
+    if outcome.statuses != {200: len(requests)}:
+        raise SystemExit(f"not all were answered: {outcome.statuses}")
+    return outcome, 1e6 * (relay.cpu_seconds() - before) / len(requests)
 
 
-if __name__ == "__main__":
-    main()
+def redemptions(options: argparse.Namespace) -> Iterator[Line]:
+    """P5 and P9."""
+    hello = Server(["-c", HELLO, str(options.threads), str(options.workers)])
+    try:
+        with relay_with(options, options.tickets) as (relay, staged):
+            get = f"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:{hello.port}\r\n\r\n".encode()
+            drive(hello.port, [get] * 500)
+            ratios: dict[str, list[float]] = {"fresh": [], "again": []}
+            outcomes: dict[str, list[tuple[Outcome, float]]] = {"fresh": [], "again": []}
+            hellos: list[float] = []
+            share = len(staged) // ROUNDS
+            for number in range(ROUNDS):
+                for name, found in ratios.items():
+                    ours, cpu = redeem_all(relay, staged[number * share : (number + 1) * share])
+                    theirs = drive(hello.port, [get] * 3 * share)
+                    found.append(ours.rate / theirs.rate)
+                    outcomes[name].append((ours, cpu))
+                    hellos.append(theirs.rate)
+            memory = relay.memory_mib()
+            starts = relay.start_seconds
+    finally:
+        hello.stop()
+    for name, goal, words in (
+        ("fresh", 0.25, "a ticket that the relay sees for the first time since it started"),
+        ("again", 0.5, "a ticket seen before"),
+    ):
+        rate = statistics.median(each.rate for each, _ in outcomes[name])
+        cpu = statistics.median(cpu for _, cpu in outcomes[name])
+        yield Line(
+            f"relay.redeem.{name}",
+            f"redeem, durable, {words}, in GETs of 4 KiB from Flask on the same server, "
+            f"{options.workers} workers of {options.threads} threads, 32 connections "
+            f"({rate:.0f}/s, {cpu:.0f} us of the processor; GET {statistics.median(hellos):.0f}/s)",
+            goal,
+            ratios[name],
+            least=True,
+        )
+    both = [each for found in outcomes.values() for each, _ in found]
+    half = statistics.median(each.percentile(0.5) for each in both)
+    yield Line(
+        "relay.redeem.p99",
+        f"the same, milliseconds at the 99th percentile (median {half:.1f})",
+        30,
+        [each.percentile(0.99) for each in both],
+    )
+    yield Line("relay.redeem.start", "start of the relay, in seconds", 0.4, [starts])
+    yield Line("relay.redeem.memory", "memory of a worker after it, in MiB", 90, memory)
+
+
+def withdrawals(options: argparse.Namespace) -> Iterator[Line]:
+    """From the moment a withdrawal is sent to the first redemption that is refused."""
+    count = 60
+    with relay_with(options, count) as (relay, staged):
+        world = staged[0].world
+        times: dict[str, list[float]] = {"end": [], "status": []}
+        for each in staged:
+            times["end"].append(_until_refused(relay, each, lambda p=each.package: world.end(p)))  # type: ignore[misc]
+        for index in range(count):
+            entry = StatusEntry(f"{world.url}/v1/status/{world.list_id}", index)
+            package, ticket = world.another(max_uses=1_000_000, status=entry)
+            world.bits = world.bits.with_bit(index)
+            newer = world.status_list(sequence=index + 2)
+            times["status"].append(
+                _until_refused(
+                    relay,
+                    Staged(world, package, ticket),
+                    lambda c=newer: world.put_status(c),  # type: ignore[misc]
+                )
+            )
+    for name, words in (("end", "DELETE of a package"), ("status", "PUT of a status list")):
+        ordered = sorted(times[name])
+        yield Line(
+            f"relay.withdrawal.{name}",
+            f"from sending a {words} to the first redemption that is refused, milliseconds at the "
+            f"99th percentile (median {statistics.median(ordered):.1f})",
+            100,
+            [ordered[int(0.99 * len(ordered))]],
+        )
+
+
+def _until_refused(relay: Server, staged: Staged, withdraw: Callable[[], object]) -> float:
+    """In milliseconds, while somebody redeems one time after the other."""
+    requests = [staged.redemption() for _ in range(12)]
+    thread = threading.Thread(target=withdraw)
+    began = time.perf_counter()
+    thread.start()
+    for request in requests:
+        if 410 in drive(relay.port, [request]).statuses:
+            break
+    else:
+        raise SystemExit("a withdrawal did not hold")
+    spent = 1000 * (time.perf_counter() - began)
+    thread.join()
+    return spent
+
+
+def fill(path: Path, rows: int) -> None:
+    """So many packages of 256 bytes with tickets of 256, beside those that were staged."""
+    conn = open_plain(path)
+    conn.execute("PRAGMA cache_size = -1000000")
+    conn.execute("BEGIN")
+    conn.execute(
+        "CREATE TEMP TABLE filler AS WITH RECURSIVE n (i) AS"
+        " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
+        " SELECT substr(hex(randomblob(11)), 1, 22) AS id FROM n ORDER BY id",
+        (rows,),
+    )
+    conn.execute(
+        "INSERT INTO packages (id, mailbox, issuer, seq, not_after)"
+        " SELECT id, (SELECT max(id) FROM mailboxes), 'did:key:z6Mk', 1, ? FROM filler",
+        (int(time.time()) + 86_400 * 29,),
+    )
+    conn.execute(
+        "INSERT INTO tickets SELECT id, ?, randomblob(256), ?, ?, 1, 2000000000, 12, 0, 'x', 7"
+        " FROM filler",
+        ("u" * 47, "did:key:z6Mk" + "x" * 44, "u" * 47),
+    )
+    conn.execute(
+        "INSERT INTO contents SELECT id, 1, ?, randomblob(300), randomblob(256) FROM filler",
+        ("u" * 47,),
+    )
+    conn.execute("COMMIT")
+    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    conn.close()
+
+
+def many_rows(options: argparse.Namespace) -> Iterator[Line]:
+    """The rate beside so many tickets that are not redeemed, over that beside ten thousand."""
+    few, many = ROWS[0], options.rows
+    tickets = options.tickets // 2
+    with (
+        relay_with(options, tickets, rows=few) as (small, ones),
+        relay_with(options, tickets, rows=many) as (large, others),
+    ):
+        ratios = []
+        rates = []
+        share = tickets // ROUNDS
+        for number in range(ROUNDS):
+            mine = slice(number * share, (number + 1) * share)
+            base, _ = redeem_all(small, ones[mine])
+            ours, _ = redeem_all(large, others[mine])
+            ratios.append(ours.rate / base.rate)
+            rates.append(ours.rate)
+    yield Line(
+        "relay.rows",
+        f"redeem with {many:,} tickets of 256 bytes there, over the rate with {few:,} "
+        f"({statistics.median(rates):.0f}/s)",
+        0.9,
+        ratios,
+        least=True,
+    )
+
+
+def on_postgres(options: argparse.Namespace) -> Iterator[Line]:
+    """P8. Workers on one PostgreSQL, which writes through to the disk."""
+    cluster = Cluster(durable=True)
+    found: dict[int, tuple[float, float, float]] = {}
+    try:
+        for workers in WORKERS:
+            with (
+                cluster.schema() as conninfo,
+                relay_with(options, options.tickets, workers=workers, database=conninfo) as (
+                    relay,
+                    staged,
+                ),
+                _Waiting(cluster.conninfo()) as waiting,
+            ):
+                runs = [redeem_all(relay, staged) for _ in range(3)]
+            found[workers] = (
+                statistics.median(run.rate for run, _ in runs),
+                statistics.median(cpu for _, cpu in runs),
+                waiting.share,
+            )
+    finally:
+        cluster.close()
+    rate, cpu, _ = found[WORKERS[0]]
+    cores = os.cpu_count() or 1
+    for workers, (its_rate, its_cpu, waits) in found.items():
+        name = f"relay.postgres.{workers}"
+        facts = f"({its_rate:.0f}/s, {its_cpu:.0f} us)"
+        yield Line(
+            f"{name}.cpu",
+            f"processor of the relay for a redemption with {workers} workers on PostgreSQL, "
+            f"in those of one {facts}",
+            1.1,
+            [its_cpu / cpu],
+        )
+        yield Line(
+            f"{name}.waiting",
+            "share of their transactions' time in which workers wait for the lock of the log",
+            0.05,
+            [waits],
+        )
+    yield Line(
+        "relay.postgres.rate",
+        "two workers on PostgreSQL, in the rate of one",
+        1.25 if cores < 6 else 1.7,
+        [found[2][0] / rate],
+        least=True,
+    )
+
+
+class _Waiting:
+    """Looks again and again, in the engine, at what the sessions of a relay do."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self.counts = [0, 0]
+
+    def _look(self) -> None:
+        import psycopg
+
+        with psycopg.connect(self._conninfo, autocommit=True) as conn:
+            while not self._over.wait(0.01):
+                row = conn.execute(
+                    "SELECT count(*) FILTER (WHERE wait_event = 'advisory'), count(*)"
+                    " FROM pg_stat_activity WHERE application_name = 'pds' AND xact_start"
+                    " IS NOT NULL AND state <> 'idle'"
+                ).fetchone()
+                if row is not None:
+                    self.counts[0] += row[0]
+                    self.counts[1] += row[1]
+
+    @property
+    def share(self) -> float:
+        return self.counts[0] / max(1, self.counts[1])
+
+    def __enter__(self) -> "_Waiting":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def soak(options: argparse.Namespace) -> Iterator[Line]:
+    """The same load for minutes: the last fifth of it over the first."""
+    rates: list[float] = []
+    memories: list[float] = []
+    with relay_with(options, options.tickets) as (relay, staged):
+        redeem_all(relay, staged)
+        until = time.monotonic() + 60 * options.soak
+        while time.monotonic() < until:
+            rates.append(redeem_all(relay, staged)[0].rate)
+            memories.append(statistics.mean(relay.memory_mib()))
+    fifth = max(1, len(rates) // 5)
+
+    def grown(values: list[float]) -> float:
+        return statistics.median(values[-fifth:]) / statistics.median(values[:fifth])
+
+    yield Line(
+        "relay.soak.rate",
+        f"the rate in the last fifth of {options.soak:g} minutes over that in the first "
+        f"({len(rates) * len(staged):,} redemptions, {statistics.median(rates):.0f}/s)",
+        0.9,
+        [grown(rates)],
+        least=True,
+    )
+    yield Line(
+        "relay.soak.memory",
+        f"memory of a worker, likewise ({memories[0]:.0f} to {memories[-1]:.0f} MiB)",
+        1.1,
+        [grown(memories)],
+    )

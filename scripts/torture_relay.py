@@ -145,7 +145,8 @@ class Process:
         parent = self.parent
         try:
             return [
-                int(one) for one in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+                int(one)
+                for one in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
             ]
         except FileNotFoundError:
             return []

@@ -4,7 +4,7 @@ What is refused becomes RFC 9457 problem details in one place. A failure of our 
 here: the server in front answers it and logs where it was, never what was in it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -116,7 +116,7 @@ def create_app(
     app.url_map.redirect_defaults = False
     for error in (Refused, WireError, DidError, DbError, HTTPException):
         app.register_error_handler(error, _refusal)
-    app.after_request(_headers)
+    app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign]
     watch(app, counters=counters, access_log=access_log)
     _mailbox_routes(app, relay)
     _package_routes(app, relay)
@@ -194,12 +194,24 @@ def _refusal(error: Exception) -> Response:
     return response
 
 
-def _headers(response: Response) -> Response:
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Security-Policy"] = POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
+def _with_headers(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """What every answer says. Around the application and not in it: there each of these would be
+    checked anew for each answer, which takes longer than the rest of answering."""
+    fixed = [
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", POLICY),
+        ("Referrer-Policy", "no-referrer"),
+    ]
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        def start_with(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            kept = any(name == "Cache-Control" for name, _ in headers)
+            more = fixed if kept else [*fixed, ("Cache-Control", "no-store")]
+            return start(status, [*headers, *more], *error)
+
+        return app(environ, start_with)
+
+    return answer
 
 
 # --- routes ----------------------------------------------------------------------------------

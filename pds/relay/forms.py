@@ -93,12 +93,20 @@ def octets(value: Json, *, most: int) -> bytes:
     return raw
 
 
-def is_shallow(value: Json, room: int = _SHALLOW) -> bool:
+def is_shallow(value: Json) -> bool:
     """Whether a value nests no deeper than anything of the protocol does."""
-    if not isinstance(value, dict | list):
-        return True
-    inner = value.values() if isinstance(value, dict) else value
-    return room > 0 and all(is_shallow(one, room - 1) for one in inner)
+    level: list[Json] = [value]
+    for _ in range(_SHALLOW):
+        deeper: list[Json] = []
+        for one in level:
+            if isinstance(one, dict):
+                deeper += one.values()
+            elif isinstance(one, list):
+                deeper += one
+        if not deeper:
+            return True
+        level = deeper
+    return not any(isinstance(one, dict | list) for one in level)
 
 
 def time(value: Json) -> datetime:

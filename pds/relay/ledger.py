@@ -21,11 +21,11 @@ from pds.relay.store.log import NewEntry
 _SALT_SIZE = 32
 
 
-def new_entry(conn: Sql, *, relay: str, at: datetime, entry: JsonObject) -> NewEntry:
+def new_entry(*, relay: str, at: datetime, entry: JsonObject) -> NewEntry:
     """An entry (§6, "Receipts") for the log, with ``relay`` and ``at`` added to it."""
     whole: JsonObject = {**entry, "relay": relay, "at": format_time(at)}
     salt = os.urandom(_SALT_SIZE)
-    return NewEntry(log.add_entry(conn), whole, salt, leaf_of(salt, whole))
+    return NewEntry(whole, salt, leaf_of(salt, whole))
 
 
 class _EdgeNodes:

@@ -5,8 +5,10 @@ the one transaction that counts, logs and releases; the answer leaves after its 
 """
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeAlias
 
 from credentials.contexts import PROFILE_CONTEXT
 from credentials.errors import ContextRefused, CredentialError, ProofInvalid, StructureInvalid
@@ -17,13 +19,19 @@ from did.json import Json, JsonObject, canonicalize, parse_object
 from did.multikey import b64url_encode
 from did.resolve import OFFLINE
 from pds.relay import challenge, forms, ledger, status
-from pds.relay.challenge import Challenge
 from pds.relay.errors import Refused
 from pds.relay.relay import Act, Relay
 from pds.relay.store import marks
 from pds.relay.store import packages as table
 from pds.relay.store.log import NewEntry
-from pds.relay.store.packages import AnswerRow, ContentRow, PackageRow, Standing
+from pds.relay.store.packages import (
+    AnswerRow,
+    Asked,
+    ContentRow,
+    EventRow,
+    PackageRow,
+    Standing,
+)
 from pds.wire import SKEW, Manifest, RelayCode, RequestSignature
 
 _DAY = 86_400
@@ -37,10 +45,9 @@ _URN = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]
 
 @dataclass(frozen=True, slots=True)
 class _Redemption:
-    """What a presentation says. ``id`` is empty until it is verified; ``octets`` are kept with
-    the event."""
+    """What a presentation says; ``octets`` are kept with the event. ``id`` and what is in the
+    challenge are empty until they are verified."""
 
-    raw: JsonObject
     octets: bytes
     holder: str
     ticket: bytes
@@ -49,14 +56,12 @@ class _Redemption:
     grant_digest: str
     challenge: str
     id: str = ""
+    random: bytes = b""
+    challenge_expires: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """A refusal that is committed, because it is an event of the package."""
-
-    code: RelayCode
-    retry_after: int | None = None
+_Outcome: TypeAlias = "tuple[ContentRow, NewEntry] | Refused"
+"""What is released, with its entry in the log; or a refusal, which may be an event as well."""
 
 
 def redeem(relay: Relay, body: bytes) -> bytes:
@@ -67,145 +72,158 @@ def redeem(relay: Relay, body: bytes) -> bytes:
     members = forms.read(body, max_bytes=relay.limits.presentation, required=("presentation",))
     said = _read(relay, forms.object_(members["presentation"]))
     # 2. The proof, for this relay; the challenge, ours and fresh.
-    said, asked = _verify(relay, said)
+    said = _verify(relay, said)
     # 3. The ticket is for this relay.
     if said.relay != relay.url:
         raise Refused(RelayCode.WRONG_RELAY)
-    with relay.write() as act:
-        outcome = _decide(relay, act, said, asked)
-    if isinstance(outcome, _Refusal):
-        raise Refused(outcome.code, retry_after=outcome.retry_after)
+    outcome = relay.act(_decide_all, said)
+    if isinstance(outcome, Refused):
+        raise outcome
     content, logged = outcome
     return _answer(content, logged.receipt)
 
 
-def _decide(
-    relay: Relay, act: Act, said: _Redemption, asked: Challenge
-) -> tuple[ContentRow, NewEntry] | _Refusal:
-    # 4. Nothing is presented twice. A refusal that is no event takes this back.
-    new = marks.use_challenge(act.conn, asked.random, expires=asked.expires)
-    found = table.standing(act.conn, said.package, redemption=said.id)
-    if not new or (found is not None and found.answered):
-        raise Refused(RelayCode.REPLAYED)
+@dataclass(slots=True)
+class _Batch:
+    """What redemptions that are carried out together come to. The next one is judged by it too,
+    as if it had been written already; at the end it is, by few statements."""
+
+    relay: Relay
+    act: Act
+    packages: dict[str, PackageRow] = field(default_factory=dict)
+    challenges: dict[bytes, int] = field(default_factory=dict)
+    entries: list[NewEntry] = field(default_factory=list)
+    events: dict[str, EventRow] = field(default_factory=dict)
+    answers: dict[str, AnswerRow] = field(default_factory=dict)
+
+
+def _decide_all(relay: Relay, act: Act, asked: Sequence[_Redemption]) -> list[_Outcome]:
+    """Checks 4 to 12 for each of them in turn, in one transaction. A refusal is an outcome too."""
+    wanted = [Asked(said.package, said.id, said.random) for said in asked]
+    batch = _Batch(relay, act)
+    outcomes = [
+        _decide(batch, said, found)
+        for said, found in zip(asked, table.standings(act.conn, wanted), strict=True)
+    ]
+    relay.log_all(act, batch.entries)
+    numbers = {
+        redemption: entry.number
+        for redemption, entry in zip(batch.events, batch.entries, strict=True)
+    }
+    marks.use_challenges(act.conn, list(batch.challenges.items()))
+    table.add_events(
+        act.conn, [replace(row, entry=numbers[id_]) for id_, row in batch.events.items()]
+    )
+    table.count(act.conn, list(batch.packages.values()))
+    table.add_answers(
+        act.conn,
+        [(id_, replace(row, entry=numbers[id_])) for id_, row in batch.answers.items()],
+    )
+    return outcomes
+
+
+def _decide(batch: _Batch, said: _Redemption, found: Standing) -> _Outcome:
+    # 4. Nothing is presented twice.
+    if found.used or said.random in batch.challenges or said.id in batch.events:
+        return Refused(RelayCode.REPLAYED)
     # 5. The package is here.
-    if found is None:
-        raise forms.not_found()
-    if found.package.state == "ended":
-        raise Refused(RelayCode.ENDED)
+    if found.package is None:
+        return forms.not_found()
+    row = batch.packages.get(said.package, found.package)
+    if row.state == "ended":
+        return Refused(RelayCode.ENDED)
     # From here on a refusal is an event, and the challenge is used up either way.
-    verdict = _judge(act, said, found)
-    if isinstance(verdict, _Refusal):
-        _record_refusal(relay, act, said, found.package, verdict.code)
+    batch.challenges[said.random] = said.challenge_expires
+    verdict = _judge(batch.act, said, row, found)
+    if isinstance(verdict, Refused):
+        _record_refusal(batch, said, row, verdict.relay_code)
         return verdict
     # 12. Count, event, log entry, answer.
-    return verdict, _release(relay, act, said, found.package, verdict)
+    return verdict, _release(batch, said, row, verdict)
 
 
-def _judge(act: Act, said: _Redemption, found: Standing) -> ContentRow | _Refusal:
+def _judge(act: Act, said: _Redemption, row: PackageRow, found: Standing) -> ContentRow | Refused:
     """Checks 6 to 11; what is to be released, or why not."""
-    row, ticket, content = found.package, found.ticket, found.content
+    ticket, content = found.ticket, found.content
     # 6. Exactly this ticket was registered at staging: every byte of it, proof included.
     if ticket is None or ticket.ticket != said.ticket:
-        return _Refusal(RelayCode.TICKET_UNKNOWN)
+        return Refused(RelayCode.TICKET_UNKNOWN)
     # 7. The presenter is the one named in the ticket, for the grant named in it.
     if said.holder != ticket.holder:
-        return _Refusal(RelayCode.WRONG_KEY)
+        return Refused(RelayCode.WRONG_KEY)
     if said.grant_digest != ticket.grant_digest:
-        return _Refusal(RelayCode.GRANT_MISMATCH)
+        return Refused(RelayCode.GRANT_MISMATCH)
     # 8. The window: skew before it, none after it.
     if act.at + _SKEW < ticket.valid_from:
-        return _Refusal(RelayCode.NOT_YET_VALID)
+        return Refused(RelayCode.NOT_YET_VALID)
     if min(ticket.valid_until, row.not_after) <= act.at:
-        return _Refusal(RelayCode.EXPIRED)
+        return Refused(RelayCode.EXPIRED)
     # 9. The status list, and the bit in it.
     reason = status.check(
         found.list, index=ticket.list_index, mailbox=row.mailbox, issuer=row.issuer, at=act.at
     )
     if reason is not None:
-        return _Refusal(reason)
+        return Refused(reason)
     # 10. Not waiting for its owner after a restore.
     if row.suspended or content is None:
-        return _Refusal(RelayCode.SUSPENDED)
+        return Refused(RelayCode.SUSPENDED)
     # 11. Uses left, and the interval over. Both belong to the package, whatever its ticket.
     if row.uses >= ticket.max_uses:
-        return _Refusal(RelayCode.USED_UP)
+        return Refused(RelayCode.USED_UP)
     #     A clock that was set back makes a wait out of an interval, but none out of none.
     if (
         ticket.min_interval
         and row.last_use is not None
         and act.at < row.last_use + ticket.min_interval
     ):
-        return _Refusal(RelayCode.TOO_SOON, retry_after=row.last_use + ticket.min_interval - act.at)
+        return Refused(RelayCode.TOO_SOON, retry_after=row.last_use + ticket.min_interval - act.at)
     return content
 
 
-def _release(
-    relay: Relay, act: Act, said: _Redemption, row: PackageRow, content: ContentRow
-) -> NewEntry:
+def _release(batch: _Batch, said: _Redemption, row: PackageRow, content: ContentRow) -> NewEntry:
+    relay, act = batch.relay, batch.act
+    row = replace(row, uses=row.uses + 1, last_use=act.at)
     entry: JsonObject = {"type": "redemption", "seq": row.seq, "sha256": content.sha256}
-    logged = _record(relay, act, said, row, entry)
-    table.count_use(
-        act.conn, row.id, ordinal=row.events + 1, leaf=b64url_encode(logged.leaf), at=act.at
+    batch.answers[said.id] = AnswerRow(
+        package=row.id,
+        seq=row.seq,
+        holder=said.holder,
+        entry=0,
+        expires=act.at + relay.limits.answer_hours * 3600,
     )
-    table.add_answer(
-        act.conn,
-        said.id,
-        AnswerRow(
-            package=row.id,
-            seq=row.seq,
-            holder=said.holder,
-            entry=logged.number,
-            expires=act.at + relay.limits.answer_hours * 3600,
-        ),
-    )
-    return logged
+    return _record(batch, said, row, entry)
 
 
-def _record_refusal(
-    relay: Relay, act: Act, said: _Redemption, row: PackageRow, code: RelayCode
-) -> None:
+def _record_refusal(batch: _Batch, said: _Redemption, row: PackageRow, code: RelayCode) -> None:
     """Make a refusal an event, but not more than so many a day: strangers can cause them."""
-    day = act.at // _DAY
+    day = batch.act.at // _DAY
     today = row.refusals if row.refusal_day == day else 0
-    if today >= relay.limits.refusals_per_day:
+    if today >= batch.relay.limits.refusals_per_day:
         return
+    row = replace(row, refusal_day=day, refusals=today + 1)
     # What carries a ticket that we never registered is a stranger's, and nothing of it is kept.
     strange = code is RelayCode.TICKET_UNKNOWN
-    entry: JsonObject = {"type": "refusal", "code": code.value}
-    logged = _record(relay, act, said, row, entry, keep=not strange)
-    table.count_refusal(
-        act.conn,
-        row.id,
-        ordinal=row.events + 1,
-        leaf=b64url_encode(logged.leaf),
-        day=day,
-        count=today + 1,
-    )
+    _record(batch, said, row, {"type": "refusal", "code": code.value}, keep=not strange)
 
 
 def _record(
-    relay: Relay,
-    act: Act,
-    said: _Redemption,
-    row: PackageRow,
-    entry: JsonObject,
-    *,
-    keep: bool = True,
+    batch: _Batch, said: _Redemption, row: PackageRow, entry: JsonObject, *, keep: bool = True
 ) -> NewEntry:
     """Log an event of a package, chained to the one before; the presentation with ``keep``."""
     ordinal = row.events + 1
     entry = {**entry, "package": row.id, "ordinal": ordinal, "redemption": said.id}
     if row.last_leaf is not None:
         entry["prev"] = row.last_leaf
-    logged = relay.log(act, entry)
-    table.add_event(
-        act.conn,
-        row.id,
+    logged = batch.relay.draft(batch.act, entry)
+    batch.entries.append(logged)
+    batch.packages[row.id] = replace(row, events=ordinal, last_leaf=b64url_encode(logged.leaf))
+    batch.events[said.id] = EventRow(
+        package=row.id,
         ordinal=ordinal,
         redemption=said.id,
-        entry=logged.number,
+        entry=0,
         presentation=said.octets if keep else None,
-        erase_at=act.at + relay.limits.presentation_days * _DAY,
+        erase_at=batch.act.at + batch.relay.limits.presentation_days * _DAY,
     )
     return logged
 
@@ -280,7 +298,6 @@ def _read(relay: Relay, raw: JsonObject) -> _Redemption:
     _check_form(octets, relay.clock())
     subject = forms.object_(ticket.get("credentialSubject"))
     return _Redemption(
-        raw=raw,
         octets=canonicalize(raw),
         holder=forms.text(raw["holder"]),
         ticket=octets,
@@ -302,12 +319,12 @@ def _check_form(ticket: bytes, now: datetime) -> None:
         raise forms.malformed() from None
 
 
-def _verify(relay: Relay, said: _Redemption) -> tuple[_Redemption, Challenge]:
+def _verify(relay: Relay, said: _Redemption) -> _Redemption:
     """Check 2."""
     now = relay.clock()
     try:
         verified = verify_presentation(
-            said.raw,
+            said.octets,
             expected_challenge=said.challenge,
             expected_domain=relay.url,
             now=now,
@@ -319,7 +336,13 @@ def _verify(relay: Relay, said: _Redemption) -> tuple[_Redemption, Challenge]:
     except (CredentialError, DidError):
         raise Refused(RelayCode.PROOF_INVALID) from None
     asked = challenge.check(relay.challenge_key, said.challenge, now)
-    return replace(said, id=verified.digest, holder=verified.holder), asked
+    return replace(
+        said,
+        id=verified.digest,
+        holder=verified.holder,
+        random=asked.random,
+        challenge_expires=asked.expires,
+    )
 
 
 def _texts(value: Json) -> list[str]:

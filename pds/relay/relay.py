@@ -3,10 +3,11 @@
 import hashlib
 import hmac
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from did.json import JsonObject
 from did.keys import SigningKey
@@ -20,6 +21,8 @@ from pds.wire import RelayCode, RequestSignature
 
 _SWEEP_EVERY = 60
 _HOUR = 3600
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +65,24 @@ class Relay:
     registrations: RegistrationLimit
     _sweeper: _Sweeper = field(default_factory=_Sweeper)
 
+    def act(self, work: "Callable[[Relay, Act, Sequence[_In]], Sequence[_Out]]", item: _In) -> _Out:
+        """One durable act of a kind that is carried out for several callers at once: ``work``
+        gets what each of them brought, in their order, and gives what each gets."""
+        return self.store.act(work, lambda conn, items: work(self, self._act_on(conn), items), item)
+
     @contextmanager
     def write(self) -> Iterator[Act]:
-        """One durable transaction; now and then it first erases what is over."""
+        """One durable act: the block."""
         with self.store.write() as conn:
-            now = self.clock()
-            act = Act(conn, now, int(now.timestamp()))
-            if self._sweeper.is_due(act.at):
-                marks.sweep(conn, act.at, presentation_days=self.limits.presentation_days)
-            yield act
+            yield self._act_on(conn)
+
+    def _act_on(self, conn: Sql) -> Act:
+        """Now and then an act first erases what is over."""
+        now = self.clock()
+        act = Act(conn, now, int(now.timestamp()))
+        if self._sweeper.is_due(act.at):
+            marks.sweep(conn, act.at, presentation_days=self.limits.presentation_days)
+        return act
 
     @contextmanager
     def write_as(self, caller: RequestSignature) -> Iterator[Act]:
@@ -93,9 +105,18 @@ class Relay:
     def log(self, act: Act, entry: JsonObject, *, at: datetime | None = None) -> NewEntry:
         """Append an entry to the log, in the transaction of the act. Its receipt is there when
         the act is durable: when ``write`` has been left."""
-        new = ledger.new_entry(act.conn, relay=self.url, at=at or act.now, entry=entry)
-        self.store.entries.append(new)
+        new = self.draft(act, entry, at=at)
+        self.log_all(act, [new])
         return new
+
+    def draft(self, act: Act, entry: JsonObject, *, at: datetime | None = None) -> NewEntry:
+        """An entry that is yet to be appended, by ``log_all``. Its leaf is known."""
+        return ledger.new_entry(relay=self.url, at=at or act.now, entry=entry)
+
+    def log_all(self, act: Act, drafts: Sequence[NewEntry]) -> None:
+        """Append these, and number them."""
+        log.add_entries(act.conn, drafts)
+        self.store.entries += drafts
 
     def logged(self, act: Act, number: int) -> NewEntry:
         """An entry of before, for its receipt: it may be of the batch that still runs."""

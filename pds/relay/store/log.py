@@ -1,10 +1,11 @@
 """Tables of the log, and the facts that belong to the whole relay."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from did.json import JsonObject
 from pds.db import Sql
+from pds.relay.store.rows import insert, pieces, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,13 @@ class LogRow:
 
 @dataclass(slots=True)
 class NewEntry:
-    """An entry of a batch. ``receipt`` (JCS) is there once the batch was sealed, and counts once
-    it was committed."""
+    """An entry of a batch. ``number`` is there once it has a place, and ``receipt`` (JCS) once the
+    batch was sealed; it counts once that was committed."""
 
-    number: int
     entry: JsonObject = field(repr=False)
     salt: bytes = field(repr=False)
     leaf: bytes
+    number: int = 0
     receipt: bytes = b""
 
 
@@ -53,10 +54,7 @@ class SqlNodes:
 
 def add_nodes(conn: Sql, log: int, nodes: Iterable[tuple[int, int, bytes]]) -> None:
     """Keep nodes of the tree, each as (level, index, hash)."""
-    conn.executemany(
-        "INSERT INTO log_nodes (log, level, position, hash) VALUES (?, ?, ?, ?)",
-        [(log, *node) for node in nodes],
-    )
+    insert(conn, "log_nodes (log, level, position, hash)", [(log, *node) for node in nodes])
 
 
 def current(conn: Sql) -> LogRow:
@@ -82,18 +80,30 @@ def grow(conn: Sql, log: int, *, size: int, checkpoint: str) -> None:
     )
 
 
-def add_entry(conn: Sql) -> int:
-    """A place for a receipt; its number, by which other tables refer to it."""
-    row = conn.execute("INSERT INTO log_entries (receipt) VALUES ('') RETURNING number").fetchone()
-    return int(row["number"])
+def add_entries(conn: Sql, entries: Sequence[NewEntry]) -> None:
+    """Give entries a place for their receipts, and the numbers by which other tables refer to
+    them."""
+    for piece in pieces(entries):
+        places, parameters = values([("",)] * len(piece))
+        rows = conn.execute(
+            f"INSERT INTO log_entries (receipt) VALUES {places} RETURNING number",  # noqa: S608
+            parameters,
+        )
+        numbers = sorted(row["number"] for row in rows)
+        for entry, number in zip(piece, numbers, strict=True):
+            entry.number = number
 
 
-def keep_receipts(conn: Sql, entries: Iterable[NewEntry]) -> None:
+def keep_receipts(conn: Sql, entries: Sequence[NewEntry]) -> None:
     """Keep the receipts of a sealed batch; those erased meanwhile stay erased."""
-    conn.executemany(
-        "UPDATE log_entries SET receipt = ? WHERE number = ?",
-        [(entry.receipt.decode(), entry.number) for entry in entries],
-    )
+    for piece in pieces(entries):
+        places, parameters = values([(entry.number, entry.receipt.decode()) for entry in piece])
+        conn.execute(
+            f"WITH new (number, receipt) AS (VALUES {places})"  # noqa: S608
+            " UPDATE log_entries SET receipt = new.receipt FROM new"
+            " WHERE log_entries.number = new.number",
+            parameters,
+        )
 
 
 def receipt(conn: Sql, number: int) -> str:
@@ -103,7 +113,7 @@ def receipt(conn: Sql, number: int) -> str:
 
 def kept(conn: Sql, number: int) -> NewEntry:
     """An entry of before, as far as its receipt says."""
-    return NewEntry(number, {}, b"", b"", receipt(conn, number).encode())
+    return NewEntry({}, b"", b"", number, receipt(conn, number).encode())
 
 
 def erase_entry(conn: Sql, number: int | None) -> None:

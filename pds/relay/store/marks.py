@@ -1,9 +1,11 @@
 """What was used once and must not be used again; and the sweep of what is over."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from pds.db import Sql
 from pds.relay.store import packages
+from pds.relay.store.rows import insert
 
 _DAY: Final = 86_400
 _HOUR: Final = 3600
@@ -21,13 +23,9 @@ def use_nonce(conn: Sql, signer: str, nonce: str, *, expires: int) -> bool:
     return added == 1
 
 
-def use_challenge(conn: Sql, random: bytes, *, expires: int) -> bool:
-    """Mark a challenge as used; whether it was new."""
-    added: int = conn.execute(
-        "INSERT INTO challenges (random, expires) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        (random, expires),
-    ).rowcount
-    return added == 1
+def use_challenges(conn: Sql, used: Sequence[tuple[bytes, int]]) -> None:
+    """Mark challenges as used; each with its end. None of them was."""
+    insert(conn, "challenges (random, expires)", used)
 
 
 def count_in_hour(conn: Sql, subject: str, hour: int) -> int:

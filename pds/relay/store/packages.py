@@ -1,9 +1,11 @@
 """Tables of packages, tickets, contents, events, answers and status lists."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 from pds.db import Sql
+from pds.relay.store.rows import insert, pieces, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,23 @@ class ListRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """All that a redemption is judged by. ``answered`` says that its id is used up."""
+class Asked:
+    """What a redemption names: a package, its own id, and the random part of a challenge."""
 
-    package: PackageRow
+    package: str
+    redemption: str
+    random: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that a redemption is judged by. ``used`` says that its id or its challenge is used up."""
+
+    used: bool
+    package: PackageRow | None
     ticket: TicketRow | None
     content: ContentRow | None
     list: ListRow | None
-    answered: bool
 
 
 def _columns(table: str, row: type) -> str:
@@ -85,36 +96,48 @@ def _columns(table: str, row: type) -> str:
 
 
 _STANDING: Final = (
-    f"SELECT {_columns('packages', PackageRow)}, {_columns('tickets', TicketRow)},"  # noqa: S608
-    f" {_columns('contents', ContentRow)}, {_columns('status_lists', ListRow)},"
-    " (SELECT 1 FROM events WHERE redemption = ?)"
-    " FROM packages LEFT JOIN tickets ON tickets.package = packages.id"
+    f" SELECT asked.place, {_columns('packages', PackageRow)},"  # noqa: S608
+    f" {_columns('tickets', TicketRow)}, {_columns('contents', ContentRow)},"
+    f" {_columns('status_lists', ListRow)},"
+    " EXISTS (SELECT 1 FROM events WHERE events.redemption = asked.redemption),"
+    " EXISTS (SELECT 1 FROM challenges WHERE challenges.random = asked.random)"
+    " FROM asked LEFT JOIN packages ON packages.id = asked.package"
+    " LEFT JOIN tickets ON tickets.package = packages.id"
     " LEFT JOIN contents ON contents.package = packages.id AND contents.seq = packages.seq"
     " LEFT JOIN status_lists ON status_lists.id = tickets.list"
-    " WHERE packages.id = ?"
 )
 _ENDS: Final = (
-    (a := len(fields(PackageRow))),
+    (a := 1 + len(fields(PackageRow))),
     (b := a + len(fields(TicketRow))),
     (c := b + len(fields(ContentRow))),
     c + len(fields(ListRow)),
 )
 
 
-def standing(conn: Sql, id_: str, *, redemption: str) -> Standing | None:
-    """A package with what hangs on it, in one look."""
-    row = conn.execute(_STANDING, (redemption, id_)).fetchone()
-    if row is None:
-        return None
-    values = tuple(row)
+def standings(conn: Sql, asked: Sequence[Asked]) -> list[Standing]:
+    """For each redemption the package with what hangs on it, in one look."""
+    found: list[Standing] = []
+    for piece in pieces(asked):
+        places, parameters = values(
+            [(place, one.package, one.redemption, one.random) for place, one in enumerate(piece)]
+        )
+        rows = conn.execute(
+            f"WITH asked (place, package, redemption, random) AS (VALUES {places}){_STANDING}",
+            parameters,
+        )
+        found += map(_standing, sorted(map(tuple, rows), key=lambda row: row[0]))
+    return found
+
+
+def _standing(row: tuple[Any, ...]) -> Standing:
     one, two, three, four = _ENDS
-    ticket, content, list_ = values[one:two], values[two:three], values[three:four]
+    package, ticket, content, list_ = row[1:one], row[one:two], row[two:three], row[three:four]
     return Standing(
-        PackageRow(*values[:one]),
+        any(row[four:]),
+        None if package[0] is None else PackageRow(*package),
         None if ticket[0] is None else TicketRow(*ticket),
         None if content[0] is None else ContentRow(*content),
         None if list_[0] is None else ListRow(*list_),
-        values[four] is not None,
     )
 
 
@@ -256,37 +279,47 @@ def suspend_all(conn: Sql) -> None:
 # --- events and answers
 
 
-def add_event(
-    conn: Sql,
-    id_: str,
-    *,
-    ordinal: int,
-    redemption: str,
-    entry: int,
-    presentation: bytes | None,
-    erase_at: int,
-) -> None:
-    conn.execute(
-        "INSERT INTO events (package, ordinal, redemption, entry, presentation, erase_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (id_, ordinal, redemption, entry, presentation, erase_at),
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    package: str
+    ordinal: int
+    redemption: str
+    entry: int
+    presentation: bytes | None
+    erase_at: int
+
+
+def add_events(conn: Sql, rows: Sequence[EventRow]) -> None:
+    insert(
+        conn,
+        "events (package, ordinal, redemption, entry, presentation, erase_at)",
+        [
+            (row.package, row.ordinal, row.redemption, row.entry, row.presentation, row.erase_at)
+            for row in rows
+        ],
     )
 
 
-def count_use(conn: Sql, id_: str, *, ordinal: int, leaf: str, at: int) -> None:
-    """The event ``ordinal`` was a use."""
-    conn.execute(
-        "UPDATE packages SET events = ?, last_leaf = ?, uses = uses + 1, last_use = ? WHERE id = ?",
-        (ordinal, leaf, at, id_),
-    )
-
-
-def count_refusal(conn: Sql, id_: str, *, ordinal: int, leaf: str, day: int, count: int) -> None:
-    """The event ``ordinal`` was a refusal, the so-manieth of its day."""
-    conn.execute(
-        "UPDATE packages SET events = ?, last_leaf = ?, refusal_day = ?, refusals = ? WHERE id = ?",
-        (ordinal, leaf, day, count, id_),
-    )
+def count(conn: Sql, rows: Sequence[PackageRow]) -> None:
+    """Keep what events have changed of packages: their uses and refusals, and the last event."""
+    for piece in pieces(rows):
+        places, parameters = values(
+            [
+                (
+                    row.id, row.events, row.last_leaf, row.uses, row.last_use,
+                    row.refusal_day, row.refusals,
+                )
+                for row in piece
+            ]
+        )  # fmt: skip
+        conn.execute(
+            "WITH now (id, events, last_leaf, uses, last_use, refusal_day, refusals)"  # noqa: S608
+            f" AS (VALUES {places})"
+            " UPDATE packages SET events = now.events, last_leaf = now.last_leaf, uses = now.uses,"
+            " last_use = CAST(now.last_use AS BIGINT), refusal_day = now.refusal_day,"
+            " refusals = now.refusals FROM now WHERE packages.id = now.id",
+            parameters,
+        )
 
 
 def events(
@@ -320,11 +353,15 @@ def erase_presentations(conn: Sql, id_: str, *, through: int) -> None:
     )
 
 
-def add_answer(conn: Sql, redemption: str, row: AnswerRow) -> None:
-    conn.execute(
-        "INSERT INTO answers (redemption, package, seq, holder, entry, expires)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (redemption, row.package, row.seq, row.holder, row.entry, row.expires),
+def add_answers(conn: Sql, rows: Sequence[tuple[str, AnswerRow]]) -> None:
+    """Each with the id of its redemption."""
+    insert(
+        conn,
+        "answers (redemption, package, seq, holder, entry, expires)",
+        [
+            (redemption, row.package, row.seq, row.holder, row.entry, row.expires)
+            for redemption, row in rows
+        ],
     )
 
 

@@ -7,7 +7,9 @@ against Flask's test client and against a relay that is a process of its own.
 import http.client
 import json
 import os
+import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,6 +30,7 @@ from did.multikey import b64url_encode, multihash_sha256
 from did.time import format_time
 from pds.log import VerifiedReceipt, verify_receipt
 from pds.relay.app import create_app
+from pds.relay.store import Store
 from pds.wire import Manifest, capability_hash, new_capability, new_id, sign_request
 
 URL = "http://127.0.0.1:8080"
@@ -359,6 +362,28 @@ def make_world(data: Path, *, clock: Clock | None = None, **settings: Any) -> Wo
     clock = clock or Clock()
     app = create_app(data, url=URL, clock=clock, database=ENGINE.database, **settings)
     return World(send=flask_send(app), clock=clock, app=app)
+
+
+class Queue(deque[Any]):
+    """The queue of a store, in which arrivals are counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._arrivals = threading.Semaphore(0)
+
+    def append(self, act: Any) -> None:
+        super().append(act)
+        self._arrivals.release()
+
+    def wait_for(self, acts: int) -> None:
+        for _ in range(acts):
+            assert self._arrivals.acquire(timeout=20)
+
+
+def watch_queue(store: Store) -> Queue:
+    """Within an act: the queue of those who come from now on."""
+    queue = store._waiting = Queue()
+    return queue
 
 
 def close(world: World) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from relay_world import ENGINE, URL, Clock, InProcess, Reply, World, close, flask_send
+from relay_world import ENGINE, URL, Clock, InProcess, Reply, World, close, flask_send, watch_queue
 
 from did.json import JsonObject
 from did.keys import VerifyKey
@@ -138,10 +138,10 @@ def test_a_batch_gives_every_act_its_own_receipt(world: World) -> None:
 
     threads = [threading.Thread(target=deposit, args=(number,)) for number in range(12)]
     with relay.store.write():
+        queue = watch_queue(relay.store)
         for thread in threads:
             thread.start()
-        with relay.store._state:
-            assert relay.store._state.wait_for(lambda: relay.store._waiting == 12, timeout=20)
+        queue.wait_for(12)
     for thread in threads:
         thread.join(60)
     receipts = [world.verify(reply.json) for reply in replies]
@@ -180,10 +180,10 @@ def test_a_repeat_within_a_batch_gets_the_same_receipt(world: World) -> None:
         for _ in range(4)
     ]
     with relay.store.write():
+        queue = watch_queue(relay.store)
         for thread in threads:
             thread.start()
-        with relay.store._state:
-            assert relay.store._state.wait_for(lambda: relay.store._waiting == 4, timeout=20)
+        queue.wait_for(4)
     for thread in threads:
         thread.join(60)
     assert len(replies) == 4

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from relay_world import watch_queue
 
 from pds.db import Connection, DbBusy, DbError, open_plain
 from pds.relay.store import Store, log
@@ -63,10 +64,10 @@ def _queue_up(store: Store, acts: list[Callable[[Connection], None]]) -> list[Ba
     try:
         with store.write() as conn:
             log.set_fact(conn, "first", b"")
+            queue = watch_queue(store)
             for thread in threads:
                 thread.start()
-            with store._state:
-                assert store._state.wait_for(lambda: store._waiting == len(acts), timeout=20)
+            queue.wait_for(len(acts))
     except DbError as error:
         first = error
     for thread in threads:
@@ -183,3 +184,62 @@ def test_many_threads_lose_nothing(store: Store, path: Path) -> None:
     for thread in threads:
         thread.join(60)
     assert len(_facts(path)) == 200
+
+
+def test_acts_of_one_kind_are_carried_out_at_once(store: Store, path: Path) -> None:
+    """Each gets its own result; when one fails, the others are tried again without it."""
+    calls: list[list[str]] = []
+
+    def work(conn: Connection, names: list[str]) -> list[str]:
+        calls.append(names)
+        for name in names:
+            log.set_fact(conn, name, b"")
+        if "bad" in names:
+            raise ZeroDivisionError
+        return [name.upper() for name in names]
+
+    def run(name: str) -> None:
+        try:
+            results[name] = store.act("names", work, name)
+        except ZeroDivisionError:
+            results[name] = "failed"
+
+    def together(names: list[str]) -> None:
+        threads = [threading.Thread(target=run, args=(name,)) for name in names]
+        with store.write():
+            queue = watch_queue(store)
+            for thread in threads:
+                thread.start()
+                queue.wait_for(1)
+        for thread in threads:
+            thread.join(20)
+
+    results: dict[str, str] = {}
+    together(["one", "two", "three"])
+    assert results == {"one": "ONE", "two": "TWO", "three": "THREE"}
+    assert calls == [["one", "two", "three"]]
+    results.clear()
+    together(["four", "bad", "five"])
+    assert results == {"four": "FOUR", "bad": "failed", "five": "FIVE"}
+    assert _facts(path) == {"one", "two", "three", "four", "five"}
+
+
+def test_acts_of_different_kinds_share_a_commit_only(store: Store, path: Path) -> None:
+    """They keep their order, and no act is given the items of another kind."""
+    seen: list[tuple[str, list[int]]] = []
+
+    def work(kind: str) -> Callable[[Connection, list[int]], list[None]]:
+        return lambda _, items: [seen.append((kind, items))] * len(items)
+
+    threads = [
+        threading.Thread(target=store.act, args=(kind, work(kind), number))
+        for number, kind in enumerate(["a", "a", "b", "a"])
+    ]
+    with store.write():
+        queue = watch_queue(store)
+        for thread in threads:
+            thread.start()
+            queue.wait_for(1)
+    for thread in threads:
+        thread.join(20)
+    assert seen == [("a", [0, 1]), ("b", [2]), ("a", [3])]

@@ -1,0 +1,135 @@
+"""Redemptions that wait for the writer together are judged one after the other, as if each had been
+written before the next, and written by few statements."""
+
+import threading
+from typing import Any
+
+import pytest
+from relay_world import Reply, World, watch_queue
+
+from did.json import JsonObject
+from pds.wire import new_id
+
+
+def _together(world: World, presentations: list[JsonObject]) -> list[Reply]:
+    """Present them in this order while somebody holds the writer: they end up in one batch."""
+    replies: dict[int, Reply] = {}
+
+    def present(number: int) -> None:
+        replies[number] = world.present(presentations[number])
+
+    store = world.app.extensions["relay"].store
+    threads = [
+        threading.Thread(target=present, args=(number,)) for number in range(len(presentations))
+    ]
+    with store.write():
+        queue = watch_queue(store)
+        for thread in threads:
+            thread.start()
+            queue.wait_for(1)
+    for thread in threads:
+        thread.join(60)
+    return [replies[number] for number in range(len(presentations))]
+
+
+def _codes(replies: list[Reply]) -> list[str | int]:
+    return [reply.status if reply.status == 200 else reply.code for reply in replies]
+
+
+def test_one_ticket_has_as_many_uses_as_it_says(world: World) -> None:
+    """Uses are counted within a batch too, and the events are one chain."""
+    package, ticket = world.ready(max_uses=2)
+    replies = _together(world, [world.presentation(ticket) for _ in range(3)])
+    assert _codes(replies) == [200, 200, "relay.used_up"]
+    events = world.events(package)
+    assert [event["ordinal"] for event in events] == [1, 2, 3]
+    receipts = [world.verify(event["receipt"]).receipt for event in events]
+    assert [receipt.entry["type"] for receipt in receipts] == ["redemption"] * 2 + ["refusal"]
+    assert [receipt.entry.get("prev") for receipt in receipts] == [
+        None,
+        receipts[0].id,
+        receipts[1].id,
+    ]
+    assert [reply.json["receipt"] for reply in replies[:2]] == [
+        event["receipt"] for event in events[:2]
+    ]
+    assert world.call("GET", f"/v1/packages/{package}").json["uses"] == 2
+
+
+def test_the_interval_counts_between_two_of_a_batch(world: World) -> None:
+    """The second of two at one moment is too soon."""
+    _, ticket = world.ready(min_interval=60)
+    replies = _together(world, [world.presentation(ticket) for _ in range(2)])
+    assert _codes(replies) == [200, "relay.too_soon"]
+    assert replies[1].headers["retry-after"] == "60"
+
+
+def test_nothing_is_presented_twice_in_a_batch(world: World) -> None:
+    """Neither a presentation nor a challenge; whichever of them is first wins."""
+    _, ticket = world.ready()
+    challenge = world.challenge()
+    first = world.presentation(ticket, challenge=challenge)
+    second = world.presentation(ticket, challenge=challenge)
+    assert _codes(_together(world, [first, first, second])) == [
+        200,
+        "relay.replayed",
+        "relay.replayed",
+    ]
+
+
+def test_a_refusal_is_nobody_elses(world: World) -> None:
+    """Those around it are answered, and what is no event leaves its challenge to be used."""
+    _, ticket = world.ready()
+    _, another = world.another()
+    challenge = world.challenge()
+    unknown = world.presentation(world.ticket(new_id()), challenge=challenge)
+    replies = _together(world, [world.presentation(ticket), unknown, world.presentation(another)])
+    assert _codes(replies) == [200, "relay.not_found", 200]
+    assert world.redeem(ticket, challenge=challenge).status == 200
+
+
+def test_refusals_of_a_batch_are_limited_too(world: World) -> None:
+    """Fifty in a day are events, whether they come one by one or together."""
+    package, ticket = world.ready(max_uses=1)
+    assert world.redeem(ticket).status == 200
+    for _ in range(48):
+        assert world.redeem(ticket).code == "relay.used_up"
+    replies = _together(world, [world.presentation(ticket) for _ in range(4)])
+    assert _codes(replies) == ["relay.used_up"] * 4
+    assert len(world.events(package)) + len(world.events(package, after=50)) == 51
+
+
+class _Counting:
+    """The writer's connection, which keeps what is executed."""
+
+    def __init__(self, conn: Any) -> None:
+        self._conn = conn
+        self.statements: list[str] = []
+
+    def execute(self, sql: str, *arguments: Any) -> Any:
+        self.statements.append(sql)
+        return self._conn.execute(sql, *arguments)
+
+    def executemany(self, sql: str, rows: Any) -> Any:
+        rows = list(rows)
+        self.statements += [sql] * len(rows)
+        return self._conn.executemany(sql, rows)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._conn, name)
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_a_batch_takes_few_statements(world: World, engine: str, count: int) -> None:
+    """However many redemptions are in it: 6 for them, 2 for undoing them, 4 for the log, and the
+    transaction, with that of whoever held the writer."""
+    tickets = [world.ready()[1], *(world.another()[1] for _ in range(count - 1))]
+    world.redeem(tickets[0])  # what the process looks up once
+    presentations = [world.presentation(ticket) for ticket in tickets]
+    counting = world.app.extensions["relay"].store.engine
+    counting._writer = watched = _Counting(counting._writer)
+    assert _codes(_together(world, presentations)) == [200] * count
+    of_the_transaction = 2 if engine == "sqlite" else 3
+    nodes = sum("log_nodes" in sql for sql in watched.statements)
+    assert nodes <= 3
+    assert len(watched.statements) - nodes == 6 + 2 + 2 + 3 + of_the_transaction
