@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from http.client import HTTPException
 from random import Random
 from typing import Any, NoReturn
@@ -332,7 +333,8 @@ class People:
                     sealed=b"%d" % package.tried_seq,
                 )
                 path = f"/v1/packages/{package.id}"
-                self._taken("staging", self.insist(lambda: self.world.call("PUT", path, body)))
+                staging = partial(self.world.call, "PUT", path, body)
+                self._taken("staging", self.insist(staging))
                 package.seq = package.tried_seq
                 package.staged.append((time.monotonic(), package.seq))
             self._answered()

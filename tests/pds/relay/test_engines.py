@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -228,20 +228,25 @@ def test_a_session_that_breaks_is_no_broken_disk(postgres: "Cluster") -> None:
     with postgres.schema() as conninfo, psycopg.connect(conninfo, autocommit=True) as raw:
         store = Store(PostgresEngine(conninfo))
 
-        def act(*, breaks: bool) -> None:
-            with pytest.raises(DbError) as refused, store.write() as conn:
-                if not breaks:
-                    other.start()
-                    with store._state:
-                        assert store._state.wait_for(lambda: store._waiting == 1, timeout=20)
-                    return
+        def lead() -> None:
+            with store.write():
+                queue = watch_queue(store)
+                other.start()
+                queue.wait_for(1)
+
+        def break_it() -> None:
+            with store.write() as conn:
                 pid = conn.execute("SELECT pg_backend_pid()").fetchone()[0]
                 raw.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
                 conn.execute("SELECT 1")
+
+        def act(how: Callable[[], None]) -> None:
+            with pytest.raises(DbError) as refused:
+                how()
             codes.append(refused.value.code)
 
-        other = threading.Thread(target=act, kwargs={"breaks": True})
-        act(breaks=False)
+        other = threading.Thread(target=act, args=(break_it,))
+        act(lead)
         other.join(20)
         assert codes == ["db.away"] * 2
         with store.write() as conn:
