@@ -2,6 +2,8 @@
 
 What is refused becomes RFC 9457 problem details in one place. A failure of our own is not caught
 here: the server in front answers it and logs where it was, never what was in it.
+
+Long, because routes are a table; ``pds.relay.openapi`` has the same rows for programs.
 """
 
 from collections.abc import Callable, Iterable
