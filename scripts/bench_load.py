@@ -109,10 +109,14 @@ def drive(port: int, requests: Sequence[bytes], *, connections: int = CONNECTION
 
 
 def _complete(taken: bytes) -> int | None:
+    """The status, once all of the answer is there."""
     head, found, body = taken.partition(b"\r\n\r\n")
     if not found:
         return None
-    at = head.lower().find(b"content-length:")
+    lowered = head.lower()
+    if b"transfer-encoding: chunked" in lowered:
+        return int(head[9:12]) if body.endswith(b"0\r\n\r\n") else None
+    at = lowered.find(b"content-length:")
     length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
     return int(head[9:12]) if len(body) >= length else None
 
@@ -161,7 +165,7 @@ class Server:
 def start_relay(
     data: Path, *, workers: int, threads: int, database: str | None, port: int | None = None
 ) -> Server:
-    port = port or _free_port()
+    port = port or free_port()
     command = "import sys; from pds.cli.main import main; sys.argv[0] = 'pds'; main()"
     arguments = [
         "-c", command, "--json", "relay", "serve", "--data", str(data),
@@ -172,7 +176,7 @@ def start_relay(
     return Server(arguments)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

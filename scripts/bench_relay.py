@@ -55,7 +55,7 @@ def add_options(reader: argparse.ArgumentParser) -> None:
     """What ``--relay`` takes."""
     of = reader.add_argument_group("with --relay")
     of.add_argument("--workers", type=int, default=2, help="of the relay (%(default)s)")
-    of.add_argument("--threads", type=int, default=8, help="of each worker (%(default)s)")
+    of.add_argument("--threads", type=int, default=16, help="of each worker (%(default)s)")
     of.add_argument("--tickets", type=int, default=1000, help="that are redeemed (%(default)s)")
     of.add_argument("--rows", type=int, default=ROWS[1], help="the most tickets (%(default)s)")
     of.add_argument("--soak", type=float, default=0, metavar="MINUTES", help="run for so long too")

@@ -40,11 +40,11 @@ setup_venv() {
 }
 
 # Node with the packages of another implementation, for tests/interop and scripts/bench --peers, and
-# with axe-core, which tests/browser reads.
+# with axe-core, which tests/browser reads; or with those of another folder.
 # A Node that is there is used; otherwise PyPI's build of it is put into .venv. Returns 1, having
 # said why, when it cannot be had: who calls decides what that means.
 setup_node() {
-    local folder=scripts/interop-node log want have
+    local folder="${1:-scripts/interop-node}" log want have
     export PATH="$PWD/.venv/bin:$PATH"
     log="$(mktemp)"
     if ! _has_node; then

@@ -136,7 +136,7 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
               help="Changes that one key may make.")  # fmt: skip
 @click.option("--witness", "witnesses", multiple=True, metavar="URL=KEY",
               help="Have the log cosigned by this witness, once for each.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True,
+@click.option("--threads", type=click.IntRange(1, 64), default=16, show_default=True,
               help="Requests that one worker works on at the same time.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Processes behind the one port.")  # fmt: skip

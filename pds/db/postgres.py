@@ -22,6 +22,7 @@ _CONNECT_SECONDS: Final = 5
 _READERS: Final = 8
 _READER_SECONDS: Final = 10.0
 _STREAMED: Final = 500
+_PREPARED: Final = 400
 _KEEP_ALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
 
 
@@ -109,6 +110,8 @@ def connect(conninfo: str) -> PostgresConnection:
         raw: psycopg.Connection[Row] = psycopg.connect(
             with_defaults(conninfo), autocommit=True, row_factory=_rows, prepare_threshold=2
         )
+        # Batches come in several sizes, each with statements of its own.
+        raw.prepared_max = _PREPARED
         # A relay that forgets what it acknowledged is none, whatever the server's default is.
         raw.execute("SET synchronous_commit = on")
         # A write that another one blocks gives up, and so does a session that hangs in one.

@@ -87,6 +87,8 @@ class Store:
         act = _Act(work, kind=kind, item=item)
         if self._join(act):
             with self._leading(act) as batch:
+                # While other processes had their turn, more may have come: they are taken after it.
+                self._begin()
                 self._carry_out([act, *self._alike(act, batch)])
         if act.error is not None:
             raise act.error
@@ -191,9 +193,7 @@ class Store:
         so_far = len(self.entries)
         try:
             with self.engine.translate():
-                if not self._begun:
-                    self._conn = self.engine.begin()
-                    self._begun = True
+                self._begin()
                 self._still_there()
                 self._conn.execute("SAVEPOINT act")
                 yield self._conn
@@ -206,6 +206,13 @@ class Store:
                 self._still_there()
                 self._conn.execute("ROLLBACK TO SAVEPOINT act")
                 self._conn.execute("RELEASE SAVEPOINT act")
+
+    def _begin(self) -> None:
+        """The transaction of the batch; waits while another process is in one."""
+        if not self._begun:
+            with self.engine.translate():
+                self._conn = self.engine.begin()
+            self._begun = True
 
     def _still_there(self) -> None:
         """A broken disk or a server that went away takes the acts of before with it."""
