@@ -183,27 +183,16 @@ def unit(settings: Settings, *, passphrase_file: Path | None) -> None:
     The service reads the passphrase from a file that only you may read. Better is an encrypted
     credential, bound to this machine: see LoadCredentialEncrypted in systemd.exec(5).
     """
+    from pds.cli.units import command, escaped, quoted
+
     source = "%h/.config/personal-data-store/passphrase"
     if passphrase_file is not None:
-        source = _escaped(str(passphrase_file.absolute()))
+        source = escaped(str(passphrase_file.absolute()))
     form = resources.files("pds.cli").joinpath("pds-agent.service").read_text(encoding="utf-8")
     folder = str(settings.vault.absolute())
-    command = [sys.executable, "-m", "pds.cli.main", "--vault", folder]
     text = form.format(
-        # In a command a dollar sign names a variable; elsewhere it is itself.
-        command=" ".join(_quoted(part).replace("$", "$$") for part in command),
-        vault=_quoted(folder),
+        command=command("--vault", folder),
+        vault=quoted(folder),
         credential=f"{CREDENTIAL}:{source}",
     )
     settings.emit({"unit": text}, text.rstrip("\n"))
-
-
-def _quoted(text: str) -> str:
-    """A word of a unit file (systemd.syntax(7), systemd.service(5))."""
-    return '"' + _escaped(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
-
-
-def _escaped(text: str) -> str:
-    if any(c < " " for c in text):
-        raise click.UsageError("A path with line ends cannot stand in a unit file.")
-    return text.replace("%", "%%")

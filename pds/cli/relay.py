@@ -7,6 +7,7 @@ import click
 
 from pds.cli.output import Settings, pass_settings
 from pds.cli.relay_serve import check_database, serve
+from pds.cli.relay_unit import unit
 from pds.cli.witnesses import (
     changed_policy,
     is_change,
@@ -23,6 +24,7 @@ def relay() -> None:
 
 
 relay.add_command(serve)
+relay.add_command(unit)
 
 
 @relay.command()

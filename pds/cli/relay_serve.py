@@ -6,7 +6,8 @@ import stat
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -166,6 +167,7 @@ def serve(settings: Settings, /, **said: Any) -> None:
     \b
     Example: pds relay serve --data /srv/relay --url https://relay.example --port 8080
     """
+    from pds.cli.notify import notify
     from pds.serve import supervise
 
     ctx = click.get_current_context()
@@ -181,9 +183,11 @@ def serve(settings: Settings, /, **said: Any) -> None:
             now = _options(fresh.params)
         if (now.data, now.url, now.database) != (first.data, first.url, first.database):
             raise click.UsageError("Data, address and database change only with a restart.")
-        return now
+        # There are as many as at the start, and they share out what is counted in memory.
+        return replace(now, workers=first.workers)
 
     def ready(actual: int) -> None:
+        notify("READY=1")
         settings.say(f"relay {first.url} listens on {first.host}:{actual}")
         if first.registration == "token":
             settings.say(f"New mailboxes need the token in {first.data / 'registration-token'}")
@@ -214,7 +218,8 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
     """The relay, and beside it the process that counts and has the log cosigned."""
     from pds.serve import ServeSettings, Service
 
-    counters = _counters(first)
+    counters = None if first.metrics is None else first.data / "metrics"
+    parent = os.getpid()
     tls = _tls(first)
     token = _token(first.data) if first.registration == "token" else None
 
@@ -249,6 +254,9 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
 
     def beside() -> "tuple[Callable[[], WsgiApp], ServeSettings]":
         now = again()
+        if counters is not None and os.getpid() == parent:
+            # Under the folder's lock and before any worker: never those of a relay that runs.
+            _begin_counting(counters)
 
         def make() -> "WsgiApp":
             from pds.net import Response, Transport
@@ -280,15 +288,11 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
     return services
 
 
-def _counters(options: RelayOptions) -> Path | None:
-    """An empty folder in which the workers' counters lie; None where nobody counts."""
-    if options.metrics is None:
-        return None
-    folder = options.data / "metrics"
+def _begin_counting(folder: Path) -> None:
+    """An empty folder in which the workers' counters lie."""
     folder.mkdir(mode=0o700, exist_ok=True)
     for old in folder.glob("*.db"):
         old.unlink()
-    return folder
 
 
 def _metrics_address(text: str | None) -> tuple[str, int]:
@@ -341,9 +345,17 @@ def check_database(database: str | None, ctx: click.Context | None = None) -> No
 
 
 def _token(data: Path) -> str:
+    """The registration token; made once, though several workers look for it at the same time."""
     place = data / "registration-token"
     if not place.exists():
-        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        made = place.with_name(f".{place.name}-{secrets.token_hex(8)}")
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as out:
             out.write(secrets.token_urlsafe(32) + "\n")
-    return place.read_text().strip()
+        with suppress(FileExistsError):
+            os.link(made, place)
+        made.unlink()
+    token = place.read_text().strip()
+    if not token:
+        raise click.UsageError("The file registration-token is empty: remove it to have one made.")
+    return token

@@ -1,0 +1,84 @@
+"""``pds relay unit``: what systemd is told of a relay and of its backups."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import click
+
+from pds.cli.output import Settings, pass_settings
+
+_FORMS: Final = {
+    "service": "pds-relay.service",
+    "backup": "pds-relay-backup.service",
+    "timer": "pds-relay-backup.timer",
+}
+_HARDENING: Final = """\
+# It reads its own program and settings and writes to its folder, and to nothing else.
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+LockPersonality=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+LimitCORE=0
+UMask=0077
+"""
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(sorted(_FORMS)), default="service")
+@click.option("--data", type=click.Path(path_type=Path), default=Path("/var/lib/pds-relay"),
+              show_default=True, help="The relay's folder.")  # fmt: skip
+@click.option("--config", type=click.Path(path_type=Path), default=Path("/etc/pds-relay.toml"),
+              show_default=True, help="Its settings file.")  # fmt: skip
+@click.option("--backups", type=click.Path(path_type=Path),
+              default=Path("/var/backups/pds-relay"), show_default=True,
+              help="Where the copies are put.")  # fmt: skip
+@click.option("--days", type=click.IntRange(1), default=14, show_default=True,
+              help="How long a copy is kept.")  # fmt: skip
+@click.option("--user", default="pds-relay", show_default=True,
+              help="The system user that the relay runs as.")  # fmt: skip
+@pass_settings
+def unit(
+    settings: Settings, *, kind: str, data: Path, config: Path, backups: Path, days: int, user: str
+) -> None:
+    """Print a systemd unit: the relay's service, its backup, or the backup's timer.
+
+    \b
+    pds relay unit service > /etc/systemd/system/pds-relay.service
+    pds relay unit backup > /etc/systemd/system/pds-relay-backup.service
+    pds relay unit timer > /etc/systemd/system/pds-relay-backup.timer
+    systemctl daemon-reload
+    systemctl enable --now pds-relay pds-relay-backup.timer
+    """
+    from pds.cli.units import command, escaped, quoted
+
+    if not user.replace("-", "").replace("_", "").isalnum():
+        raise click.UsageError("--user is the name of a system user.")
+    form = resources.files("pds.cli").joinpath(_FORMS[kind]).read_text(encoding="utf-8")
+    call = ("relay", "serve") if kind == "service" else ("relay", "backup")
+    text = form.format(
+        command=command(*call),
+        data=quoted(str(data.absolute())),
+        config=quoted(str(config.absolute())),
+        backups=quoted(str(backups.absolute())),
+        user=escaped(user),
+        days=days,
+        hardening=_HARDENING,
+    )
+    settings.emit({"unit": text}, text.rstrip("\n"))
