@@ -10,7 +10,7 @@ from did.json import canonicalize, parse_object
 from pds.company.errors import NoBasis
 from pds.errors import PdsError
 from pds.mailbox import RelayError
-from pds.net import Response
+from pds.net import NetError, Response
 from pds.vault.consent import Accept, Refuse
 from pds.vault.service import ShownRequest, Vault
 
@@ -308,6 +308,36 @@ def test_a_redemption_that_races_the_rotation_is_counted(
     with shop.open() as company:
         assert company.collect().problems == []
         company.redeem("delivery", person=rotation.new)
+        with pytest.raises(RelayError) as refused:
+            company.redeem("delivery", person=rotation.new)
+        assert refused.value.code == "relay.used_up"
+
+
+def test_nothing_is_made_anew_before_the_old_package_has_ended(
+    holder: Holder, asked: ShownRequest, shop: Shop
+) -> None:
+    """The relay does not take the end: the change waits, the company still takes, and that use is
+    in the count when it goes on."""
+    old = decide(holder, asked, shop)
+
+    def hook(method: str, url: str, send: Send) -> Response:
+        if method == "DELETE" and "/v1/packages/" in url:
+            raise NetError("away", code="net.unreachable", exit_code=4)
+        return send()
+
+    with holder.open() as vault:
+        bend(vault, hook)
+        rotation, report = vault.rotate_relationship(SHOP)
+        assert (rotation.state, report.complete) == ("moving", False)
+        assert len(vault.sharing()) == 2
+    with shop.open() as company:
+        for _ in range(3):
+            company.redeem("delivery", person=old)
+    with holder.open() as vault:
+        again, report = vault.rotate_relationship(SHOP)
+        assert (again.new, again.state, report.complete) == (rotation.new, "done", True)
+    with shop.open() as company:
+        assert company.collect().problems == []
         with pytest.raises(RelayError) as refused:
             company.redeem("delivery", person=rotation.new)
         assert refused.value.code == "relay.used_up"

@@ -224,7 +224,10 @@ def relay(
 ) -> str:
     """The address of a running relay."""
     url = f"http://127.0.0.1:{free_port()}"
-    start("relay", "serve", "--data", str(tmp_path_factory.mktemp("relay")), "--url", url)
+    folder = str(tmp_path_factory.mktemp("relay"))
+    start(
+        "relay", "serve", "--data", folder, "--url", url, "--registrations-per-hour", "10000"
+    )  # fmt: skip
     return url
 
 

@@ -25,6 +25,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     kit = Vault.create(
         folder, passphrase="four unrelated words", params=Argon2Params(memory_kib=65_536)
     )
+    # Up to here lie the descriptions of the tables, without which nothing can be read.
+    (folder.parent / "empty").write_text(str((folder / "vault.db").stat().st_size // PAGE))
     with Vault.open(folder, kit=kit) as vault:
         ids = [
             vault.add("note", {"title": f"n{n}", "text": f"{n} " * 400}).id for n in range(ITEMS)
@@ -108,8 +110,9 @@ def test_two_damaged_pages_leave_what_is_between_them(
     """Every pair of pages far apart: each item that is on neither is kept."""
     folder, kit = sample
     pages = (folder / "vault.db").stat().st_size // PAGE
+    first = int((folder.parent / "empty").read_text()) + 1
     saved = 0
-    for number, page in enumerate(range(pages // 2, pages - 10, 3)):
+    for number, page in enumerate(range(max(first, pages // 2), pages - 10, 3)):
         damaged = copy_with_damage(sample, tmp_path / f"d{number}", page, page + 10)
         try:
             report = Vault.salvage(damaged, tmp_path / f"s{number}", kit=kit)
