@@ -166,7 +166,8 @@ def _take_in(
     1. its receipt is signed by the relay's log, and speaks of this redemption and these bytes
     2. the receipt belongs to the log that was seen before
     3. the grant stands: signed, within its window, not withdrawn
-    4. the package is the holder's, for this grant, and no older than what we know of
+    4. the package is the holder's, for this grant, and no older than what we have; when it is the
+       answer to a question of today, no older than what was announced
 
     A failed check 1 or 4 is a problem, and the values are not kept. After 4 the redemption is
     closed as ``bad``; after 1, and when 3 could not be checked, it stays unfinished, for it was
@@ -191,7 +192,7 @@ def _take_in(
             grant=verified,
             package_id=grant.package,
             ticket=grant.ticket_digest,
-            at_least=max(grant.seq, grant.announced, 1),
+            at_least=max(grant.seq, 0 if recovered else grant.announced, 1),
             now=now,
         )
     except (NoBasis, RelayUnreachable):

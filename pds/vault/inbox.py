@@ -31,29 +31,32 @@ def collect(ctx: Context, relationship: Relationship, report: SyncReport) -> Non
     after, taken, more = anchors.floor(ctx, relationship), 0, True
     anchored = False
     dropped: dict[str, int] = {}
-    while more and taken < MAX_ENVELOPES:
-        envelopes, more = mailbox.envelopes(after=after)
-        for ordinal, sealed in envelopes:
-            kept = anchors.keep(ctx, relationship, ordinal, sealed)
-            code = None if kept is not None else _take(ctx, relationship, sealed, report)
-            if code is not None:
-                dropped[code] = dropped.get(code, 0) + 1
-            if kept:
-                anchored = True
-            else:
-                mailbox.delete_envelope(ordinal)
-            after, taken = ordinal, taken + 1
-        more = more and bool(envelopes)
-    if anchored and not more:
-        anchors.note_clear(ctx, relationship)
-    for code, count in dropped.items():
-        report_evidence(
-            ctx,
-            report,
-            code,
-            relationship.company,
-            {"mailbox": relationship.mailbox, "envelopes": count},
-        )
+    try:
+        while more and taken < MAX_ENVELOPES:
+            envelopes, more = mailbox.envelopes(after=after)
+            for ordinal, sealed in envelopes:
+                kept = anchors.keep(ctx, relationship, ordinal, sealed)
+                code = None if kept is not None else _take(ctx, relationship, sealed, report)
+                if code is not None:
+                    dropped[code] = dropped.get(code, 0) + 1
+                if kept:
+                    anchored = True
+                else:
+                    mailbox.delete_envelope(ordinal)
+                after, taken = ordinal, taken + 1
+            more = more and bool(envelopes)
+        if anchored and not more:
+            anchors.note_clear(ctx, relationship)
+    finally:
+        # Also when the relay does not let us delete what it had shown.
+        for code, count in dropped.items():
+            report_evidence(
+                ctx,
+                report,
+                code,
+                relationship.company,
+                {"mailbox": relationship.mailbox, "envelopes": count},
+            )
 
 
 def _take(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from company_world import CANARY, DELIVERY, URL, Reply, World
+from company_world import CANARY, DELIVERY, URL, VALUES, Reply, World
 
 from did.json import JsonObject
 from pds.company.client import Company
@@ -34,6 +34,20 @@ def test_lost_answer_is_recovered_uncounted(world: World) -> None:
     assert (redeemed.recovered, redeemed.ordinal) == (True, 1)
     assert world.holder.uses(granted) == 1
     assert world.shop.redeem("delivery").ordinal == 2
+
+
+def test_a_lost_answer_is_of_the_version_of_its_time(world: World) -> None:
+    """The holder has announced a newer version since: the relay that kept the answer has done no
+    wrong, and the newer version is to be had as ever."""
+    granted = world.granted()
+    world.wire.after.append(REDEEM)
+    with pytest.raises(RelayUnreachable):
+        world.shop.redeem("delivery")
+    world.holder.update(granted, {**VALUES, "contact.telephone": "+36 1 555 9999"})
+    report = world.shop.collect()
+    assert (report.recovered, report.problems, world.shop.problems()) == (1, [], [])
+    assert world.shop.grants()[0].update_waiting
+    assert world.shop.redeem("delivery").seq == 2
 
 
 def test_lost_answer_after_a_crash(world: World) -> None:
