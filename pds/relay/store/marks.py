@@ -76,7 +76,7 @@ def sweep(conn: Sql, now: int, *, presentation_days: int) -> bool:
         _sweep_answers(conn, now),
         _sweep_packages(conn, now, forget=now - presentation_days * _DAY),
     )
-    return max(nonces, challenges, rates) >= marks or max(few) >= _AT_ONCE
+    return bool(max(nonces, challenges, rates) >= marks or max(few) >= _AT_ONCE)
 
 
 def _sweep_envelopes(conn: Sql, now: int) -> int:
