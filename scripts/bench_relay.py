@@ -54,7 +54,7 @@ class Line:
 def add_options(reader: argparse.ArgumentParser) -> None:
     """What ``--relay`` takes."""
     of = reader.add_argument_group("with --relay")
-    of.add_argument("--workers", type=int, default=2, help="of the relay (%(default)s)")
+    of.add_argument("--workers", type=int, default=1, help="of the relay (%(default)s)")
     of.add_argument("--threads", type=int, default=16, help="of each worker (%(default)s)")
     of.add_argument("--tickets", type=int, default=1000, help="that are redeemed (%(default)s)")
     of.add_argument("--rows", type=int, default=ROWS[1], help="the most tickets (%(default)s)")
@@ -125,11 +125,14 @@ def redemptions(options: argparse.Namespace) -> Iterator[Line]:
             ratios: dict[str, list[float]] = {"fresh": [], "again": []}
             outcomes: dict[str, list[tuple[Outcome, float]]] = {"fresh": [], "again": []}
             hellos: list[float] = []
+            spent: list[float] = []
             share = len(staged) // ROUNDS
             for number in range(ROUNDS):
                 for name, found in ratios.items():
                     ours, cpu = redeem_all(relay, staged[number * share : (number + 1) * share])
+                    before = hello.cpu_seconds()
                     theirs = drive(hello.port, [get] * 3 * share)
+                    spent.append(1e6 * (hello.cpu_seconds() - before) / (3 * share))
                     found.append(ours.rate / theirs.rate)
                     outcomes[name].append((ours, cpu))
                     hellos.append(theirs.rate)
@@ -147,7 +150,8 @@ def redemptions(options: argparse.Namespace) -> Iterator[Line]:
             f"relay.redeem.{name}",
             f"redeem, durable, {words}, in GETs of 4 KiB from Flask on the same server, "
             f"{options.workers} workers of {options.threads} threads, 32 connections "
-            f"({rate:.0f}/s, {cpu:.0f} us of the processor; GET {statistics.median(hellos):.0f}/s)",
+            f"({rate:.0f}/s, {cpu:.0f} us of the processor; GET {statistics.median(hellos):.0f}/s, "
+            f"{statistics.median(spent):.0f} us)",
             goal,
             ratios[name],
             least=True,

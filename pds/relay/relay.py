@@ -49,6 +49,11 @@ class _Sweeper:
             self.last = at
             return True
 
+    def go_on(self, at: int) -> None:
+        """There is more: a busy relay must not fall behind what it has to erase."""
+        with self.lock:
+            self.last = at + 1 - _SWEEP_EVERY
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
@@ -81,7 +86,9 @@ class Relay:
         now = self.clock()
         act = Act(conn, now, int(now.timestamp()))
         if self._sweeper.is_due(act.at):
-            marks.sweep(conn, act.at, presentation_days=self.limits.presentation_days)
+            more = marks.sweep(conn, act.at, presentation_days=self.limits.presentation_days)
+            if more:
+                self._sweeper.go_on(act.at)
         return act
 
     @contextmanager

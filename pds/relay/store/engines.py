@@ -68,6 +68,9 @@ class SqliteEngine:
         self._readers_lock = threading.Lock()
         self._readers: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._writer = open_plain(path)
+        # Copying the log back is what writing costs besides: less often, and a page that changed
+        # several times is copied once. 4,000 pages are as much as is left of the log anyway.
+        self._writer.execute("PRAGMA wal_autocheckpoint = 4000")
         self._turn: int | None = None
         try:
             migrate(self._writer, MIGRATIONS, application_id=APPLICATION_ID)

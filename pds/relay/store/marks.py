@@ -40,39 +40,46 @@ def count_in_hour(conn: Sql, subject: str, hour: int) -> int:
     return int(row["count"])
 
 
-def sweep(conn: Sql, now: int, *, presentation_days: int) -> None:
-    """Erase what is over: a bounded number of rows of each kind, found by index."""
-    conn.execute(
+def sweep(conn: Sql, now: int, *, presentation_days: int) -> bool:
+    """Erase what is over: a bounded number of rows of each kind, found by index. Whether there may
+    be more."""
+    marks = 10 * _AT_ONCE
+    nonces = conn.execute(
         "DELETE FROM nonces WHERE (signer, nonce) IN"
         " (SELECT signer, nonce FROM nonces WHERE expires < ? LIMIT ?)",
-        (now - _NONCE_GRACE, 10 * _AT_ONCE),
-    )
-    conn.execute(
+        (now - _NONCE_GRACE, marks),
+    ).rowcount
+    challenges = conn.execute(
         "DELETE FROM challenges WHERE random IN"
         " (SELECT random FROM challenges WHERE expires < ? LIMIT ?)",
-        (now - _NONCE_GRACE, 10 * _AT_ONCE),
-    )
-    conn.execute(
+        (now - _NONCE_GRACE, marks),
+    ).rowcount
+    rates = conn.execute(
         "DELETE FROM rates WHERE subject IN (SELECT subject FROM rates WHERE hour < ? LIMIT ?)",
-        (now // _HOUR - 1, 10 * _AT_ONCE),
-    )
-    _sweep_envelopes(conn, now)
-    conn.execute(
+        (now // _HOUR - 1, marks),
+    ).rowcount
+    requests = conn.execute(
         "UPDATE requests SET sealed = NULL WHERE id IN"
         " (SELECT id FROM requests WHERE sealed IS NOT NULL AND expires <= ? LIMIT ?)",
         (now, _AT_ONCE),
-    )
-    conn.execute(
+    ).rowcount
+    presentations = conn.execute(
         "UPDATE events SET presentation = NULL WHERE (package, ordinal) IN"
         " (SELECT package, ordinal FROM events"
         "  WHERE presentation IS NOT NULL AND erase_at <= ? LIMIT ?)",
         (now, _AT_ONCE),
+    ).rowcount
+    few = (
+        requests,
+        presentations,
+        _sweep_envelopes(conn, now),
+        _sweep_answers(conn, now),
+        _sweep_packages(conn, now, forget=now - presentation_days * _DAY),
     )
-    _sweep_answers(conn, now)
-    _sweep_packages(conn, now, forget=now - presentation_days * _DAY)
+    return bool(max(nonces, challenges, rates) >= marks or max(few) >= _AT_ONCE)
 
 
-def _sweep_envelopes(conn: Sql, now: int) -> None:
+def _sweep_envelopes(conn: Sql, now: int) -> int:
     rows = conn.execute(
         "SELECT mailbox, ordinal, entry FROM envelopes WHERE until <= ? LIMIT ?", (now, _AT_ONCE)
     ).fetchall()
@@ -82,21 +89,23 @@ def _sweep_envelopes(conn: Sql, now: int) -> None:
             "DELETE FROM envelopes WHERE mailbox = ? AND ordinal = ?",
             (row["mailbox"], row["ordinal"]),
         )
+    return len(rows)
 
 
-def _sweep_answers(conn: Sql, now: int) -> None:
+def _sweep_answers(conn: Sql, now: int) -> int:
     rows = conn.execute(
         "SELECT redemption, package FROM answers WHERE expires <= ? LIMIT ?", (now, _AT_ONCE)
     ).fetchall()
     for row in rows:
         packages.delete_answer(conn, row["redemption"], row["package"])
+    return len(rows)
 
 
-def _sweep_packages(conn: Sql, now: int, *, forget: int) -> None:
-    rows = conn.execute(
+def _sweep_packages(conn: Sql, now: int, *, forget: int) -> int:
+    ending = conn.execute(
         "SELECT id FROM packages WHERE state = 'live' AND not_after <= ? LIMIT ?", (now, _AT_ONCE)
     ).fetchall()
-    for row in rows:
+    for row in ending:
         packages.expire(conn, row["id"])
     rows = conn.execute(
         "SELECT id FROM packages WHERE state = 'over' AND not_after <= ? LIMIT ?",
@@ -104,3 +113,4 @@ def _sweep_packages(conn: Sql, now: int, *, forget: int) -> None:
     ).fetchall()
     for row in rows:
         packages.end(conn, row["id"], entry=None)
+    return max(len(ending), len(rows))
