@@ -58,8 +58,10 @@ class Relay:
                 ).fetchone()
             return int(row[0]) if row else 0
         with self.app.extensions["relay"].store.read() as conn:
-            pages = conn.execute("SELECT page_count - freelist_count AS pages FROM"
-                                 " pragma_page_count, pragma_freelist_count").fetchone()  # fmt: skip
+            pages = conn.execute(
+                "SELECT page_count - freelist_count AS pages"
+                " FROM pragma_page_count, pragma_freelist_count"
+            ).fetchone()
             size = conn.execute("SELECT page_size FROM pragma_page_size").fetchone()
         return int(pages["pages"]) * int(size["page_size"])
 
