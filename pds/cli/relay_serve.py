@@ -1,12 +1,13 @@
 """``pds relay serve``: the settings of a relay, and the processes that are made of them."""
 
+import fcntl
 import os
 import secrets
 import stat
 import sys
 import tomllib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -230,16 +231,17 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
             # Only in a worker: the process above them stays small.
             from pds.relay.app import create_app
 
-            app: WsgiApp = create_app(
-                now.data,
-                url=now.url,
-                database=now.database,
-                registration=now.registration,
-                token=_token(now.data) if now.registration == "token" else token,
-                limits=now.limits(),
-                counters=counters,
-                access_log=now.access_log,
-            )
+            with _one_at_a_time(now.data):
+                app: WsgiApp = create_app(
+                    now.data,
+                    url=now.url,
+                    database=now.database,
+                    registration=now.registration,
+                    token=_token(now.data) if now.registration == "token" else token,
+                    limits=now.limits(),
+                    counters=counters,
+                    access_log=now.access_log,
+                )
             return app
 
         return make, ServeSettings(
@@ -269,14 +271,15 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
             def post(place: str, body: bytes) -> Response:
                 return way.request("POST", place, body=body, max_bytes=_MAX_COSIGNATURES)
 
-            app: WsgiApp = create_beside(
-                now.data,
-                url=now.url,
-                database=now.database,
-                counters=counters,
-                cosigners=places,
-                post=post,
-            )
+            with _one_at_a_time(now.data):
+                app: WsgiApp = create_beside(
+                    now.data,
+                    url=now.url,
+                    database=now.database,
+                    counters=counters,
+                    cosigners=places,
+                    post=post,
+                )
             return app
 
         host, port = _metrics_address(now.metrics)
@@ -286,6 +289,18 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
     if first.metrics is not None or first.witnesses:
         services.append(Service(beside))
     return services
+
+
+@contextmanager
+def _one_at_a_time(data: Path) -> Iterator[None]:
+    """Workers open the database in turns: the first makes it, or brings it up to date, and what
+    SQLite does for that fails at once where another process has the file."""
+    descriptor = os.open(data / "opening", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _begin_counting(folder: Path) -> None:
