@@ -60,6 +60,7 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "passphrase": "pds passphrase",
     "relay evidence": "pds relay evidence --out evidence.json",
     "relay restored": "pds relay restored --data relay",
+    "relay unit": "pds relay unit --config relay.toml > pds-relay.service",
     "relay use": "pds relay use https://relay.example",
     "relay witnesses": "pds relay witnesses --quorum 2",
     "requests": "pds requests --reopen shop.example marketing",
