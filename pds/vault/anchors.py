@@ -445,8 +445,11 @@ def _fields(subject: Json) -> frozenset[str]:
 def _take_grant(ctx: Context, row: Fields, threads: dict[str, StoredRequest], index: int) -> int:
     """Whether a grant came new: 1 or 0."""
     raw, ticket = row.object("grant"), row.object("ticket")
-    name = digest(raw)
-    if ctx.exchange.grant_by_digest(name) is not None:
+    name, kind = digest(raw), row.raw("endKind")
+    known = ctx.exchange.grant_by_digest(name)
+    if known is not None:
+        if known.ended is None and kind is not None:  # a withdrawal that no relay has heard of
+            _end(ctx, known, str(kind), row)
         return 0
     subject = raw["credentialSubject"]
     request = threads.get(str(subject["request"])) if isinstance(subject, dict) else None
@@ -471,9 +474,17 @@ def _take_grant(ctx: Context, row: Fields, threads: dict[str, StoredRequest], in
     )
     ctx.exchange.add_grant(grant)
     ctx.log("recovered", grant.id, {"company": request.company})
-    kind = row.raw("endKind")
+    ctx.exchange.set_setting(unproven(name), "1")
     if kind is not None:
-        ended = row.time("ended")
-        ctx.exchange.end_grant(name, kind=str(kind), at=ended)
-        ctx.log("ended", grant.id, {"verb": str(kind)})
+        _end(ctx, grant, str(kind), row)
     return 1
+
+
+def _end(ctx: Context, grant: StoredGrant, kind: str, row: Fields) -> None:
+    ctx.exchange.end_grant(grant.digest, kind=kind, at=row.time("ended"))
+    ctx.log("ended", grant.id, {"verb": kind})
+
+
+def unproven(grant: str) -> str:
+    """The setting that says of a grant that an anchor alone speaks for it, so far."""
+    return f"unproven:{grant}"

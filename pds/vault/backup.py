@@ -24,6 +24,7 @@ from did.json import parse_object
 from did.time import parse_time
 from pds.db import copy_encrypted, open_encrypted, transaction
 from pds.mailbox import MailboxInfo, PackageState, RelayError
+from pds.messages.notices import VERBS
 from pds.messages.package import verify_manifest
 from pds.vault import anchors, files
 from pds.vault.attachments import AttachmentError, Damaged
@@ -34,7 +35,7 @@ from pds.vault.hosting import recover as recover_identities
 from pds.vault.keyslots import DataKey, KeyslotError, wrong_for_backup
 from pds.vault.report import SyncReport
 from pds.vault.slotfile import Kind
-from pds.vault.staging import status_url
+from pds.vault.staging import queue_status, status_url
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.rows import Relationship, StoredGrant
 from pds.vault.succession import note_closed, recover
@@ -220,7 +221,7 @@ def reconcile(ctx: Context) -> ReconcileReport:
             ctx.exchange.set_setting("log_origin", home.log_origin)
             ctx.exchange.set_setting("restage_all", "1")
     known = {r.index: r for r in ctx.exchange.relationships()}
-    before = _ended_meanwhile(ctx)
+    living = {grant.digest for grant in ctx.exchange.grants() if grant.ended is None}
     highest = max(known, default=-1)
     index = 0
     while index <= highest + GAP:  # 2
@@ -244,7 +245,9 @@ def reconcile(ctx: Context) -> ReconcileReport:
     recover_identities(ctx)
     with ctx.transaction():  # 5
         note_closed(ctx)
-        report.ended = len(_ended_meanwhile(ctx) - before)
+        report.ended = sum(
+            g.digest in living and g.ended is not None for g in ctx.exchange.grants()
+        )
         start = int(ctx.setting("next_index"))
         report.next_index = max(start, highest + JUMP) if highest >= 0 else start
         ctx.exchange.set_setting("next_index", str(report.next_index))
@@ -262,10 +265,6 @@ def reconcile(ctx: Context) -> ReconcileReport:
             },
         )
     return report
-
-
-def _ended_meanwhile(ctx: Context) -> set[str]:
-    return {grant.digest for grant in ctx.exchange.grants() if grant.end_kind == "restored"}
 
 
 def _look(ctx: Context, index: int) -> MailboxInfo | None:
@@ -288,7 +287,11 @@ def _merge(
     ctx.mailbox(relationship).create()  # a write with the new epoch: older copies are out
     shown = {p.package: p for p in info.packages}
     # An anchor alone proves nothing alive: a relay may show an old one.
-    unproven = {g.digest for g in ctx.exchange.grants(relationship.index) if g.seq == 0}
+    unproven = {
+        grant.digest
+        for grant in ctx.exchange.grants(relationship.index)
+        if ctx.exchange.setting(anchors.unproven(grant.digest)) is not None
+    }
     for grant in ctx.exchange.grants(relationship.index):
         package = shown.get(grant.package)
         if package is not None:
@@ -306,13 +309,21 @@ def _merge(
                 ctx.exchange.end_grant(grant.digest, kind="restored", at=ctx.now())
                 ctx.exchange.drop_jobs(relationship.index, "package", grant.package)
                 ctx.log("ended", grant.id, {"verb": "restored"})
+            if over or grant.end_kind in VERBS:
                 merged = merged.with_bit(grant.status_index)
+                if package is not None and not package.ended:
+                    ctx.exchange.enqueue(relationship.index, "end", ref=grant.package)
+            ctx.exchange.remove_setting(anchors.unproven(grant.digest))
         ctx.exchange.set_status(
             relationship.index,
             bits=merged.encode(),
             sequence=max(relationship.status_sequence, sequence),
             issued=relationship.status_issued,
         )
+        if bits is None or not bits.covers(merged):
+            # What ended by the package alone, or was withdrawn unheard, is in no list yet.
+            known = ctx.exchange.relationship(relationship.index)
+            queue_status(ctx, known, bits=merged)
 
 
 def _learn(

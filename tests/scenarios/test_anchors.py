@@ -154,7 +154,7 @@ def test_attack_80_an_old_folder_put_back_is_told_by_the_anchor(
         assert refused.value.code == "vault.restoring"
         assert vault.reconcile().lost > 0
         states = {s.purpose: s.state for s in vault.sharing()}
-        assert states == {"delivery": "active", "personalisation": "ended"}
+        assert states == {"delivery": "active", "personalisation": "withdrawn"}
         vault.withdraw("delivery")
         assert vault.push().complete
 

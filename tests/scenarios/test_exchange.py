@@ -282,7 +282,7 @@ def test_attack_69_a_vault_restored_from_an_old_backup(
         report = restored.reconcile()
         assert (report.ended, report.mailboxes) == (1, 1)
         states = {s.purpose: s.state for s in restored.sharing()}
-        assert states == {"delivery": "active", "personalisation": "ended"}
+        assert states == {"delivery": "active", "personalisation": "withdrawn"}
         assert restored.check() == []
         assert any(r.category == "contact" for r in restored.search("kovacs ory"))
         assert int(restored._ctx.setting("next_index")) >= index_before + 999
