@@ -96,6 +96,8 @@ class Liar:
                 threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def _serve(self, conn: socket.socket) -> None:
+        # Who has closed with a full buffer says so late: what nobody takes is not pressed on them.
+        conn.settimeout(5)
         with self._lock:
             self.open += 1
         try:
