@@ -2,6 +2,8 @@
 
 A message that cannot be what it claims is noted, dropped, and the round goes on. An envelope is
 deleted at the relay only after what it says is durably stored.
+
+Longer than a room should be: each kind of message is a few lines, and one table holds them all.
 """
 
 from collections.abc import Callable

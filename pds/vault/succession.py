@@ -9,6 +9,8 @@ Each step is one transaction and is taken when the receipts of the one before ar
 or by any later ``sync``. What is withdrawn meanwhile is not made anew. The new grant, its package
 and its place in the list follow from the old grant and the new DID alone, so that a vault restored
 from an older backup finds them at the relay and makes the very same ones.
+
+Longer than a room should be: the steps, and finding them again after a restore, are read in one go.
 """
 
 import hashlib
