@@ -353,7 +353,7 @@ def test_a_stop_under_load_finishes_what_runs(run: Callable[..., Running], tmp_p
             except (OSError, http.client.HTTPException):
                 return  # the port is closed
             except AssertionError as error:
-                if "relay.busy" not in str(error):
+                if "503" not in str(error) and "relay.busy" not in str(error):
                     strange.append(error)
                 return
             done.append(package)
