@@ -77,7 +77,7 @@ class Dealings:
             case "event" if dealing.detail == "refusal":
                 return f"It tried to take and was refused: {what}."
             case "attestation":
-                return f"It attests what it erased: {what}."
+                return f"It says what it erased and what it keeps: {what}."
         return _MESSAGES.get((dealing.kind, dealing.detail), f"{dealing.kind}: {dealing.detail}.")
 
     def _what(self, subject: str) -> str:

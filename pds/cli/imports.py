@@ -156,7 +156,7 @@ def _tell(
     columns = [{"column": name, "field": path} for name, path in reading.columns if applied is None]
     listed = {column["column"] for column in columns}  # which says of each whether it is kept
     notes = [
-        *([] if added else [_why_nothing(reading, duplicates)]),
+        *([] if added or changed else [_why_nothing(reading, duplicates)]),
         *reading.assumptions,
         *(
             f"not kept: {name} ({count(n, 'value')})"
@@ -203,7 +203,11 @@ def _known(plan: "ImportPlan") -> list[str]:
     """What is to be said of items that are known by their names elsewhere."""
     notes = [
         f"{who or 'a patient without a name'}: taken for "
-        + ("you (--about other if not)" if whose == "self" else "someone else")
+        + (
+            "you (--about other if not)"
+            if whose == "self"
+            else "someone else (--about self if not)"
+        )
         for who, whose in plan.people
     ]
     if plan.older:
@@ -256,6 +260,7 @@ def imports(settings: Settings) -> None:
                 "finished": None if one.finished is None else format_time(one.finished),
                 "undone": None if one.undone is None else format_time(one.undone),
                 "added": one.added,
+                "changed": one.changed,
                 "duplicates": one.duplicates,
                 "removable": one.removable,
                 "kept": one.kept,
@@ -273,9 +278,11 @@ def _import_line(one: "Imported") -> str:
         state = "unfinished: import the file again, or undo it"
     else:
         state = f"undo would remove {one.removable}"
+        state += " and take back the changes" if one.changed else ""
     return (
         f"{one.begun:%Y-%m-%d %H:%M}  {one.batch}  {one.source.removeprefix('import/')}"
         f"  {count(one.added, 'item')}"
+        + (f", {one.changed} changed" if one.changed else "")
         + (f", {one.duplicates} there already" if one.duplicates else "")
         + f"; {state}"
         + (f", {one.kept} touched since stay" if one.kept else "")

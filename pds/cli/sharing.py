@@ -11,6 +11,7 @@ from pds.cli.output import Settings, count, emit_json, local, pass_settings
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:
+    from pds.messages.notices import ErasureAttestation
     from pds.messages.request import Purpose
     from pds.vault.activity import Sharing
     from pds.vault.service import Vault
@@ -28,10 +29,18 @@ def _share_text(row: "Sharing") -> str:
         f"    {', '.join(describe(path) for path in sorted(row.fields))}",
         f"    until {local(row.valid_until)}; taken {row.uses} of {count(row.max_uses, 'time')}",
         *([f"    {later(row)}"] if row.state in LIVE else []),
-        *(f"    erased, as the company attests: {local(a.erased_at)}" for a in row.attested),
+        *(f"    {_attested(a)}" for a in row.attested),
         f"    {row.grant}",
     ]
     return "\n".join(lines)
+
+
+def _attested(word: "ErasureAttestation") -> str:
+    """What a company says that it did: erased, kept on another basis, or both."""
+    kept = sorted({one.until for one in word.retained})
+    keeps = f"; it keeps some of it until {local(kept[-1])} at the latest" if kept else ""
+    did = "erased" if word.erased else "nothing erased"
+    return f"{did}, as the company attests: {local(word.erased_at)}{keeps}"
 
 
 @click.command()

@@ -305,10 +305,13 @@ def make_plan(
         read(findings)
         preview.look()
     about = about or findings.about
+    card: tuple[tuple[str, About], ...] = ()
     if about is None:
         contacts = preview.found["contact"]
         own = contacts == 0 or (contacts == 1 and not records.has_self("contact"))
         about = "self" if own else "other"
+        if contacts == 1:
+            card = (("the one card", about),)
     return ImportPlan(
         reading=findings.reading(kind),
         about=about,
@@ -318,7 +321,8 @@ def make_plan(
         older=preview.older,
         conflicts=tuple(sorted(preview.conflicts.items())),
         files=preview.files,
-        people=tuple((who.shown, whose) for who, whose in [*findings.people.items()][:MAX_PEOPLE]),
+        people=tuple((who.shown, whose) for who, whose in [*findings.people.items()][:MAX_PEOPLE])
+        or card,
         me=me,
         told=told,
         samples=tuple(draft for drafts in preview.samples.values() for draft in drafts),

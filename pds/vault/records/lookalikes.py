@@ -62,7 +62,10 @@ def _person(fields: JsonObject) -> Keys:
 
 
 def _same_person(one: Row, other: Row, shared: Keys) -> bool:
-    """Not if their dates of birth differ; nor if they share a desk or a flat, but no name."""
+    """Not if their dates of birth differ; nor if they share a desk or a flat, but no name; nor you
+    and somebody else."""
+    if one.about != other.about:
+        return False
     mine, yours = fields_of(one), fields_of(other)
     born = {str(f["birthDate"]) for f in (mine, yours) if "birthDate" in f}
     if len(born) > 1 and not any(a.startswith(b) for a in born for b in born if a != b):
@@ -91,6 +94,8 @@ def _same_deal(one: Row, other: Row, shared: Keys) -> bool:
     """Of one file two equal ones are two."""
     mine, yours = fields_of(one), fields_of(other)
     if not shared or (one.batch == other.batch and one.source == other.source):
+        return False
+    if one.about != other.about:
         return False
     for field in ("item", "merchant", "counterparty", "account"):
         said = [set(words(str(f.get(field, "")))) for f in (mine, yours)]

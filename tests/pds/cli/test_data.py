@@ -581,3 +581,22 @@ def test_a_card_that_changed(cli: Any, tmp_path: Path) -> None:
     file.write_text(card.format(4, "Anna D"))
     told = cli("data", "import", str(file))
     assert "contact.name: you changed it in 1 item, and the file did too; yours stays" in told.out
+
+
+def test_a_card_that_changed_is_told_and_listed(cli: Any, tmp_path: Path) -> None:
+    """The preview says whose card it is taken for, and the list what an import changed."""
+    file = tmp_path / "one.vcf"
+    card = "BEGIN:VCARD\r\nVERSION:4.0\r\nUID:urn:uuid:{id}\r\nFN:Minta Anna\r\n{more}END:VCARD\r\n"
+    name = "3f0a1c52-7a70-4a0b-9c4e-0f1f6f6f7a11"
+    file.write_text(card.format(id=name, more=""))
+    assert "the one card: taken for" in cli("data", "import", str(file), "--dry-run").out
+    cli("data", "import", str(file))
+    file.write_text(card.format(id=name, more="TEL:+36301234567\r\n"))
+    told = cli("data", "import", str(file)).out
+    assert "1 changed" in told
+    assert "is there already" not in told
+    assert cli.json("data", "imports")[0]["changed"] == 1
+    assert (
+        "0 items, 1 changed; undo would remove 0 and take back the changes"
+        in cli("data", "imports").out
+    )

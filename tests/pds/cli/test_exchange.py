@@ -154,7 +154,7 @@ def _everything_with_the_shop(decided: Any) -> None:
         "You shared: Delivery of Goods (Postal address, Full name). [",
         "It took: Delivery of Goods (Postal address, Full name).",
         "You withdrew your consent: Service Personalisation (Interest, Purchase).",
-        "It attests what it erased: Delivery of Goods",
+        "It says what it erased and what it keeps: Delivery of Goods",
         "It was told that there is a newer version.",
     ):
         assert words in told, words
@@ -205,7 +205,8 @@ def test_redeeming_syncing_and_withdrawing(decided: Any, shop: Any, fixtures: Pa
     assert (again["complete"], again["already"]) == (True, True)
     text = decided("sharing").out
     assert text.startswith("Nothing is shared now.\n\nEnded\n")
-    assert "erased, as the company attests: " in text
+    assert "nothing erased, as the company attests: " in text  # it must keep its books
+    assert "it keeps some of it until" in text
     told = decided("activity").out
     for words in (
         "You imported 12 items.",

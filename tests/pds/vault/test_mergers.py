@@ -65,6 +65,19 @@ def test_what_does_not(one: JsonObject, other: JsonObject, vault: Vault) -> None
     assert found(vault) == []
 
 
+def test_you_and_somebody_else_are_no_duplicates(vault: Vault, tmp_path: Path) -> None:
+    """A merger would refuse them."""
+    file = tmp_path / "one.vcf"
+    file.write_text("BEGIN:VCARD\nVERSION:3.0\nFN:Minta Anna\nEMAIL:a@x.example\nEND:VCARD\n")
+    for about in ("self", "other"):
+        plan = vault.plan_import(file, about=about)
+        if about == "other":
+            file.write_text(file.read_text().replace("Minta Anna", "Minta Anna Mária"))
+            plan = vault.plan_import(file, about=about)
+        assert vault.import_plan(plan).added == 1
+    assert found(vault) == []
+
+
 def test_what_many_share_shows_nothing(vault: Vault) -> None:
     """The number of a desk makes no group of a hundred."""
     contacts(vault, *({"name": f"Anna {n:03}", "telephone": "5550100"} for n in range(13)))
