@@ -38,7 +38,7 @@ from pds.vault.slotfile import Kind
 from pds.vault.staging import queue_status, status_url
 from pds.vault.store.exchange import ExchangeStore
 from pds.vault.store.rows import Relationship, StoredGrant
-from pds.vault.succession import note_closed, recover
+from pds.vault.succession import SUPERSEDED, note_closed, recover
 from pds.vault.watch import PackageWatch
 
 GAP = 100
@@ -245,8 +245,10 @@ def reconcile(ctx: Context) -> ReconcileReport:
     recover_identities(ctx)
     with ctx.transaction():  # 5
         note_closed(ctx)
+        # One that another took the place of goes on there.
         report.ended = sum(
-            g.digest in living and g.ended is not None for g in ctx.exchange.grants()
+            grant.digest in living and grant.end_kind not in (None, SUPERSEDED)
+            for grant in ctx.exchange.grants()
         )
         start = int(ctx.setting("next_index"))
         report.next_index = max(start, highest + JUMP) if highest >= 0 else start
