@@ -74,16 +74,19 @@ _has_node() {
     command -v npm >/dev/null && node -e 'process.exit(+(+process.versions.node.split(".")[0] < 20))' 2>/dev/null
 }
 
-# A Chromium, in which tests/browser opens our pages and the kit is printed. One that is there is used; root has it
-# installed. Returns 1, having said what to install, when it cannot be had.
+# Have root's package manager install a package, as "name package"; returns 1 where that cannot be.
+_install() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+    echo "setting up $1"
+    (timeout 300 apt-get update && DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install \
+        --yes --no-install-recommends "$2") >/dev/null 2>&1 </dev/null
+}
+
+# A Chromium, in which tests/browser opens our pages and the kit is printed. One that is there is
+# used; root has it installed. Returns 1, having said what to install, when it cannot be had.
 setup_browser() {
     _has_browser && return 0
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo "setting up Chromium"
-        (timeout 300 apt-get update && DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install \
-            --yes --no-install-recommends chromium) >/dev/null 2>&1 </dev/null
-        _has_browser && return 0
-    fi
+    _install Chromium chromium && _has_browser && return 0
     echo "A Chromium is needed. On Debian: apt-get install chromium" >&2
     return 1
 }
@@ -97,16 +100,12 @@ _has_browser() {
 # Returns 1, having said what to install, when it cannot be had.
 setup_postgres() {
     _has_postgres && return 0
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo "setting up PostgreSQL"
+    if [ "$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
         # The package would start a server of its own, which nobody asked for.
         mkdir -p /etc/postgresql-common
-        [ -e /etc/postgresql-common/createcluster.conf ] ||
-            echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
-        (timeout 300 apt-get update && DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install \
-            --yes --no-install-recommends postgresql) >/dev/null 2>&1 </dev/null
-        _has_postgres && return 0
+        echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
     fi
+    _install PostgreSQL postgresql && _has_postgres && return 0
     echo "PostgreSQL is needed. On Debian: apt-get install postgresql" >&2
     return 1
 }

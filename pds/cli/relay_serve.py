@@ -7,7 +7,7 @@ import stat
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -363,13 +363,9 @@ def _token(data: Path) -> str:
     """The registration token; made once, though several workers look for it at the same time."""
     place = data / "registration-token"
     if not place.exists():
-        made = place.with_name(f".{place.name}-{secrets.token_hex(8)}")
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            out.write(secrets.token_urlsafe(32) + "\n")
-        with suppress(FileExistsError):
-            os.link(made, place)
-        made.unlink()
+        from pds.relay.folder import write_once
+
+        write_once(place, f"{secrets.token_urlsafe(32)}\n".encode())
     token = place.read_text().strip()
     if not token:
         raise click.UsageError("The file registration-token is empty: remove it to have one made.")

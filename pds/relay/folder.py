@@ -7,7 +7,7 @@ from pathlib import Path
 
 from did.errors import DidError
 from did.keys import SigningKey
-from pds.db import Sql
+from pds.db import Sql, sync_folder
 from pds.log.checkpoint import Checkpoint, sign_checkpoint
 from pds.log.tree import EMPTY_ROOT
 from pds.relay.errors import RelayError
@@ -101,11 +101,11 @@ def challenge_key(store: Store) -> bytes:
 
 def _log_key(path: Path, *, create: bool) -> SigningKey:
     if create and not path.exists():
-        _write_once(path, SigningKey.generate().unsafe_export_seed())
+        write_once(path, SigningKey.generate().unsafe_export_seed())
     return read_log_key(path)
 
 
-def _write_once(path: Path, content: bytes) -> None:
+def write_once(path: Path, content: bytes) -> None:
     """A file that is there whole or not at all, and never overwrites one."""
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -118,11 +118,7 @@ def _write_once(path: Path, content: bytes) -> None:
             os.link(temporary, path)
     finally:
         temporary.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _wrong_key(message: str) -> RelayError:

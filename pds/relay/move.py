@@ -5,19 +5,18 @@ again beside its successor and count what that one counts. A backup is a relay's
 engine it came from.
 """
 
-import os
 import secrets
 import shutil
 from pathlib import Path
 
 from did.errors import DidError
 from did.keys import SigningKey, VerifyKey
-from pds.db import Sql
+from pds.db import Sql, sync_folder
 from pds.log.checkpoint import open_checkpoint
 from pds.log.errors import LogError
 from pds.log.tree import Tree
 from pds.relay.errors import RelayError
-from pds.relay.folder import DATABASE, LOG_KEY, MOVED, check_key, read_log_key
+from pds.relay.folder import DATABASE, LOG_KEY, MOVED, check_key, read_log_key, write_once
 from pds.relay.store import log, transfer
 from pds.relay.store.engines import Engine, open_engine
 
@@ -75,9 +74,9 @@ def back_up(data: Path, folder: Path, *, database: str | None = None) -> dict[st
         counts = _copy_into(making, data, key, database)
         for name in (LOG_KEY, "registration-token"):
             if (data / name).exists():
-                _write(making / name, (data / name).read_bytes())
+                write_once(making / name, (data / name).read_bytes())
         making.rename(folder)
-        _sync(folder.parent)
+        sync_folder(folder.parent)
     except BaseException:
         shutil.rmtree(making, ignore_errors=True)
         raise
@@ -97,22 +96,6 @@ def _copy_into(folder: Path, data: Path, key: SigningKey, database: str | None) 
             copy.close()
     finally:
         engine.close()
-
-
-def _write(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _move(old: Engine, new: Engine, key: SigningKey) -> dict[str, int]:

@@ -22,7 +22,7 @@ from credentials.errors import StatusUnchecked
 from credentials.status import BitString, verify_status_list
 from did.json import parse_object
 from did.time import parse_time
-from pds.db import copy_encrypted, open_encrypted, transaction
+from pds.db import copy_encrypted, open_encrypted, sync_folder, transaction
 from pds.mailbox import MailboxInfo, PackageState, RelayError
 from pds.messages.notices import VERBS
 from pds.messages.package import verify_manifest
@@ -95,7 +95,7 @@ def write_backup(folder: Path, ctx: Context, data_key: DataKey, target: Path) ->
             out.flush()
             os.fsync(out.fileno())
         os.rename(draft, target)
-        files.sync_folder(target.parent)
+        sync_folder(target.parent)
         return BackedUp(target.stat().st_size, tuple(damaged))
 
 
@@ -159,7 +159,7 @@ def unpack(
         if folder.exists():
             folder.rmdir()
         os.rename(draft, folder)
-        files.sync_folder(folder.parent)
+        sync_folder(folder.parent)
     except FileNotFoundError:
         shutil.rmtree(draft, ignore_errors=True)
         raise VaultError("there is no such backup", code="backup.missing") from None

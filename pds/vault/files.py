@@ -23,6 +23,7 @@ from pds.db import (
     open_encrypted,
     open_for_reading,
     prove_current,
+    sync_folder,
     transaction,
 )
 from pds.net import DevTrust
@@ -226,15 +227,6 @@ def mark_first_page(folder: Path, conn: Connection) -> FirstPage | None:
 def keep_page(folder: Path, key: bytes, mark: FirstPage) -> None:
     """Keep the first page of the database, which is closed and which nobody else has open."""
     keep_first_page(folder / DATABASE, folder / FIRST_PAGE, key, mark)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in this folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sync_file(path: Path) -> None:

@@ -24,7 +24,7 @@ unless somebody has had these keys as well: then they must be written again unde
 from collections.abc import Callable
 from pathlib import Path
 
-from pds.db import Connection, DbError, copy_encrypted, open_encrypted
+from pds.db import Connection, DbError, copy_encrypted, open_encrypted, sync_folder
 from pds.vault import files, keyslots
 from pds.vault.files import NEXT
 from pds.vault.inuse import FolderLock
@@ -100,9 +100,9 @@ def _put_in_place(folder: Path) -> None:
     # it as a rule.
     for ending in _SIDE:
         (folder / f"{files.DATABASE}{ending}").unlink(missing_ok=True)
-    files.sync_folder(folder)
+    sync_folder(folder)
     (folder / NEXT).replace(folder / files.DATABASE)
-    files.sync_folder(folder)
+    sync_folder(folder)
     _clear(folder)
 
 

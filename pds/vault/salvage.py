@@ -26,6 +26,7 @@ from pds.db import (
     open_encrypted,
     open_for_reading,
     put_back,
+    sync_folder,
     transaction,
 )
 from pds.vault import files
@@ -135,7 +136,7 @@ def salvage(
         if target.exists():
             target.rmdir()
         os.rename(draft, target)
-        files.sync_folder(target.parent)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise

@@ -29,6 +29,7 @@ from typing import Literal, TypeAlias
 from did.errors import DidError
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.multikey import b64url_decode, b64url_encode
+from pds.db import sync_folder
 from pds.errors import PdsError
 
 FORMAT = "pds/v1/slots"
@@ -265,11 +266,7 @@ def _replace_durably(path: Path, content: bytes, replaces: SlotFile | None) -> N
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_folder(path.parent)
 
 
 def _check_still(path: Path, expected: SlotFile | None) -> None:

@@ -10,9 +10,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
+from leaving_out import left_out
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from tests.pds.vault.test_kitpage import BROWSERS
@@ -23,17 +24,11 @@ SIZES = {"a phone": (360, 740), "a desk": (1280, 900)}
 SCHEMES = ("light", "dark")
 
 
-def _missing(what: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is not set up")
-    pytest.skip(f"left out: {what} is not set up")
-
-
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The program that knows the rules of accessibility."""
     if not AXE.is_file():
-        _missing("axe-core")
+        left_out("axe-core")
     return AXE.read_text(encoding="utf-8")
 
 
@@ -42,7 +37,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium; it finds no host but this machine."""
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
-        _missing("Chromium")
+        left_out("Chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=found,

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from pds.db import sync_folder
 from pds.vault.attachments.errors import damaged, missing
-from pds.vault.files import sync_folder
 
 NAME_BYTES = 16
 _NAME = re.compile(r"[0-9a-f]{32}")

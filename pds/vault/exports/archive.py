@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import IO, Self
 
 from did.json import JsonObject
+from pds.db import sync_folder
 from pds.vault.errors import VaultError
-from pds.vault.files import sync_folder
 
 MANIFEST = "manifest.json"
 _DRAFT = ".pds-export-"

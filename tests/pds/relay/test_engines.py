@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from leaving_out import left_out
 from relay_world import ENGINE, URL, Clock, InProcess, Reply, World, close, flask_send, watch_queue
 
 from did.json import JsonObject
@@ -200,7 +201,7 @@ def test_a_server_that_restarts_is_found_again(tmp_path: Path) -> None:
     try:
         cluster = Cluster(durable=True)
     except Missing as missing:
-        pytest.skip(str(missing))  # the fixture of the other tests has failed already, in CI
+        left_out(f"a PostgreSQL ({missing})")
     try:
         app = create_app(tmp_path / "r", url=URL, clock=Clock(), database=cluster.conninfo())
         world = World(send=flask_send(app), clock=app.extensions["relay"].clock, app=app)

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from leaving_out import left_out
 
 from pds.vault.kit import kit_words
 from pds.vault.kitpage import KitPage, page_place
@@ -122,7 +123,7 @@ def test_it_prints_on_one_page_a_sheet(sheets: list[str], tmp_path: Path) -> Non
     """In a real browser, to PDF."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
-        pytest.skip("left out: no Chromium here")
+        left_out("Chromium")
     page, printed = tmp_path / "kit.html", tmp_path / "kit.pdf"
     page.write_text(KitPage("Ab3dE_", MADE, sheets).html())
     subprocess.run(
