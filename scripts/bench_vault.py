@@ -7,6 +7,8 @@ The yardstick is the vault's own code on the same tables in a file without encry
 SQLite (the one that sqlcipher3 carries; Python's own is too old for the index). For bulk inserts it
 is SQL written by hand: ready rows, two ``executemany``. With ``--peers`` there is another one: each
 row's contents encrypted by AES-GCM, everything else in clear.
+
+Long, because each line brings its yardstick with it.
 """
 
 import functools

@@ -3,6 +3,8 @@
 A holder stages, withdraws and ends, companies redeem the same packages at the same time, a sender
 deposits, somebody presents again what was presented, and somebody is rude. Each notes what was
 acknowledged, and when; ``check`` holds the relay against that.
+
+Long, because what each of them does and what it must find again stand side by side.
 """
 
 import socket

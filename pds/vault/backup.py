@@ -26,7 +26,7 @@ from pds.db import copy_encrypted, open_encrypted, sync_folder, transaction
 from pds.mailbox import MailboxInfo, PackageState, RelayError
 from pds.messages.notices import VERBS
 from pds.messages.package import verify_manifest
-from pds.vault import anchors, files
+from pds.vault import files, recovery
 from pds.vault.attachments import AttachmentError, Damaged
 from pds.vault.attachments.stream import Source
 from pds.vault.context import Context, HomeRelay
@@ -229,7 +229,7 @@ def reconcile(ctx: Context) -> ReconcileReport:
         if info is not None:
             highest = max(highest, index)
             report.mailboxes += 1
-            relationship, found = anchors.recover(  # 3
+            relationship, found = recovery.take_up(  # 3
                 ctx, index, known.get(index) or recover(ctx, index, info)
             )
             report.recovered += found.grants
@@ -292,7 +292,7 @@ def _merge(
     unproven = {
         grant.digest
         for grant in ctx.exchange.grants(relationship.index)
-        if ctx.exchange.setting(anchors.unproven(grant.digest)) is not None
+        if ctx.exchange.setting(recovery.unproven(grant.digest)) is not None
     }
     for grant in ctx.exchange.grants(relationship.index):
         package = shown.get(grant.package)
@@ -315,7 +315,7 @@ def _merge(
                 merged = merged.with_bit(grant.status_index)
                 if package is not None and not package.ended:
                     ctx.exchange.enqueue(relationship.index, "end", ref=grant.package)
-            ctx.exchange.remove_setting(anchors.unproven(grant.digest))
+            ctx.exchange.remove_setting(recovery.unproven(grant.digest))
         ctx.exchange.set_status(
             relationship.index,
             bits=merged.encode(),
