@@ -135,7 +135,7 @@ def test_a_crash_while_it_is_put(
         assert vault.sync().problems == []
 
 
-def test_attack_80_an_old_folder_put_back_is_told_by_the_anchor(
+def test_attack_69_an_old_folder_put_back_is_told_by_the_anchor(
     holder: Holder, asked: ShownRequest, tmp_path: Path
 ) -> None:
     """On a computer that remembers nothing: the anchor knows more of the history than the vault."""
