@@ -1,5 +1,6 @@
 """The vault's own mailbox as an anchor: what a stale backup does not know is found again there."""
 
+import os
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from credentials.proof import sign_object
 from did.json import canonicalize
 from did.keys import SigningKey
 from did.time import format_time
@@ -216,22 +218,37 @@ def test_what_others_put_there_is_no_anchor(
         client = vault._ctx.client(vault._ctx.setting("relay"))
 
         def forge(key: SigningKey, label: str, mailbox: str) -> bytes:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(anchors, "LABEL", label)
-                signed = anchors.signed_anchor(vault._ctx, relationship, key=key)
+            """One that says it is newer than all, and that there are no grants."""
+            whole = anchors.signed_anchor(vault._ctx, relationship, key=keys.did_key)
+            state = whole["state"]
+            assert isinstance(state, dict)
+            del whole["proof"]
+            whole |= {"epoch": vault._ctx.epoch + 1000, "mailbox": mailbox}
+            signed = sign_object(
+                whole | {"state": state | {"grants": []}}, key, created=vault._ctx.now()
+            )
             return seal(
-                canonicalize(signed), to=keys.sealing_key.public, label=label, context=mailbox
+                canonicalize(signed),
+                to=keys.sealing_key.public,
+                label=label,
+                context=relationship.mailbox,
             )
 
-        for octets in (
-            forge(SigningKey.generate(), anchors.LABEL, relationship.mailbox),
-            forge(keys.did_key, LABEL, relationship.mailbox),
-            b"noise",
-        ):
+        def forgeries() -> list[bytes]:
+            return [
+                forge(SigningKey.generate(), anchors.LABEL, relationship.mailbox),
+                forge(keys.did_key, LABEL, relationship.mailbox),
+                forge(keys.did_key, anchors.LABEL, "A" * 22),
+                os.urandom(99),
+            ]
+
+        for octets in forgeries():
             client.deposit(relationship.mailbox, relationship.capability, octets)
         report = vault.sync()
-        assert {code for code, _ in report.problems}
+        assert "vault.other_copy" not in {code for code, _ in report.problems}
         _anchor(vault)  # they were dropped, ours lies where it was
+        for octets in forgeries():
+            client.deposit(relationship.mailbox, relationship.capability, octets)
     with Vault.restore(backup, tmp_path / "new", kit=holder.kit) as restored:
         assert restored.reconcile().recovered == 2
 
