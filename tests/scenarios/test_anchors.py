@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from credentials.proof import sign_object
+from credentials.status import BitString
 from did.json import canonicalize
 from did.keys import SigningKey
 from did.time import format_time
-from pds.mailbox import MailboxInfo
+from pds.mailbox import MailboxInfo, RelayUnreachable
 from pds.messages.message import LABEL
 from pds.sealing import seal
-from pds.vault import anchors
+from pds.vault import anchors, recovery
 from pds.vault import backup as backups
 from pds.vault.consent import Accept, Refuse
 from pds.vault.errors import VaultError
@@ -323,3 +324,82 @@ def test_in_a_new_log_of_the_relay_no_number_means_what_it_did(
         assert anchors.keep(vault._ctx, relationship, ordinal, octets) is True
         assert anchors.keep(vault._ctx, relationship, ordinal + 1, octets) is False
         assert anchors.keep(vault._ctx, relationship, ordinal, b"a message") is None
+
+
+def _jobs(vault: Vault) -> set[str]:
+    return {job.kind for job in vault._ctx.exchange.jobs()}
+
+
+def test_a_withdrawal_that_the_relay_hides_is_carried_out(
+    holder: Holder, asked: ShownRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """List and package are shown as before it: the anchor knows, and both are told again."""
+    _decide(holder, asked)
+    backup = tmp_path / "old.backup"
+    with holder.open() as vault:
+        vault.backup(backup)
+        vault.withdraw("personalisation")
+        assert vault.push().complete
+    with _restored(backup, tmp_path / "new", holder) as restored:
+        real, empty = MailboxInfo.parse, BitString.empty(131_072)
+
+        def living(*arguments: Any, **more: Any) -> MailboxInfo:
+            shown = real(*arguments, **more)
+            return replace(shown, packages=tuple(replace(p, ended=False) for p in shown.packages))
+
+        monkeypatch.setattr(MailboxInfo, "parse", living)
+        monkeypatch.setattr(backups, "_relay_list", lambda *_: (empty, 1, True))
+        restored.reconcile()
+        states = {s.purpose: s.state for s in restored.sharing()}
+        assert states == {"delivery": "active", "personalisation": "withdrawn"}
+        assert {"status", "end"} <= _jobs(restored)
+
+
+def test_what_ended_by_its_package_alone_is_in_the_list_at_once(
+    holder: Holder, asked: ShownRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It need not wait for the weekly list."""
+    _decide(holder, asked)
+    backup = tmp_path / "old.backup"
+    with holder.open() as vault:
+        vault.backup(backup)
+    with _restored(backup, tmp_path / "new", holder) as restored:
+        real = MailboxInfo.parse
+
+        def ended(*arguments: Any, **more: Any) -> MailboxInfo:
+            shown = real(*arguments, **more)
+            return replace(shown, packages=tuple(replace(p, ended=True) for p in shown.packages))
+
+        monkeypatch.setattr(MailboxInfo, "parse", ended)
+        assert restored.reconcile().ended == 2
+        assert "status" in _jobs(restored)
+
+
+def test_attack_68_an_interrupted_restore_proves_nothing(
+    holder: Holder, asked: ShownRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packages were seen, and the list was not: the next attempt asks for both again; and once
+    proven, nothing is asked for any more."""
+    backup = tmp_path / "old.backup"
+    with holder.open() as vault:
+        vault.backup(backup)
+    _decide(holder, asked)
+    for name, in_force, state in (("one", False, "ended"), ("two", True, "active")):
+        with _restored(backup, tmp_path / name, holder) as restored:
+            real = backups._relay_list
+            with monkeypatch.context() as patch:
+                patch.setattr(backups, "_relay_list", _away)
+                with pytest.raises(RelayUnreachable):
+                    restored.reconcile()
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    backups, "_relay_list", lambda *a, f=in_force, r=real: (*r(*a)[:2], f)
+                )
+                restored.reconcile()
+            assert {s.state for s in restored.sharing()} == {state}
+            for grant in restored._ctx.exchange.grants():
+                assert restored._ctx.exchange.setting(recovery.unproven(grant.digest)) is None
+
+
+def _away(*_: Any) -> None:
+    raise RelayUnreachable("the relay is away")
