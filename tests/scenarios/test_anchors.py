@@ -375,30 +375,28 @@ def test_what_ended_by_its_package_alone_is_in_the_list_at_once(
         assert "status" in _jobs(restored)
 
 
+@pytest.mark.parametrize(("in_force", "state"), [(False, "ended"), (True, "active")])
 def test_attack_68_an_interrupted_restore_proves_nothing(
-    holder: Holder, asked: ShownRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    holder: Holder, asked: ShownRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    in_force: bool, state: str,
+) -> None:  # fmt: skip
     """Packages were seen, and the list was not: the next attempt asks for both again; and once
     proven, nothing is asked for any more."""
     backup = tmp_path / "old.backup"
     with holder.open() as vault:
         vault.backup(backup)
     _decide(holder, asked)
-    for name, in_force, state in (("one", False, "ended"), ("two", True, "active")):
-        with _restored(backup, tmp_path / name, holder) as restored:
-            real = backups._relay_list
-            with monkeypatch.context() as patch:
-                patch.setattr(backups, "_relay_list", _away)
-                with pytest.raises(RelayUnreachable):
-                    restored.reconcile()
-            with monkeypatch.context() as patch:
-                patch.setattr(
-                    backups, "_relay_list", lambda *a, f=in_force, r=real: (*r(*a)[:2], f)
-                )
+    real = backups._relay_list
+    with _restored(backup, tmp_path / "new", holder) as restored:
+        with monkeypatch.context() as patch:
+            patch.setattr(backups, "_relay_list", _away)
+            with pytest.raises(RelayUnreachable):
                 restored.reconcile()
-            assert {s.state for s in restored.sharing()} == {state}
-            for grant in restored._ctx.exchange.grants():
-                assert restored._ctx.exchange.setting(recovery.unproven(grant.digest)) is None
+        monkeypatch.setattr(backups, "_relay_list", lambda *a: (*real(*a)[:2], in_force))
+        restored.reconcile()
+        assert {s.state for s in restored.sharing()} == {state}
+        for grant in restored._ctx.exchange.grants():
+            assert restored._ctx.exchange.setting(recovery.unproven(grant.digest)) is None
 
 
 def _away(*_: Any) -> None:
