@@ -6,7 +6,8 @@ here: the server in front answers it and logs where it was, never what was in it
 Long, because routes are a table; ``pds.relay.openapi`` has the same rows for programs.
 """
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ from pds.relay import (
     redeem,
     status,
     transparency,
+    watching,
 )
 from pds.relay.errors import Refused, RelayError
 from pds.relay.folder import challenge_key, open_folder
@@ -38,8 +40,8 @@ from pds.relay.openapi.document import MAX_WAIT
 from pds.relay.page import PAGE, POLICY
 from pds.relay.relay import Relay, hash_token
 from pds.relay.store import log
-from pds.relay.watching import watch
-from pds.serve import ask_again, wake
+from pds.serve import Batched, ask_again, wake
+from pds.serve import Response as Served
 from pds.wire import (
     HTTP_STATUS,
     RelayCode,
@@ -54,7 +56,20 @@ from pds.wire import (
 _JSON: Final = "application/json"
 _OCTETS: Final = "application/octet-stream"
 _PROBLEM: Final = "application/problem+json"
+_REDEMPTIONS: Final = "/v1/redemptions"
 _RETRY_AFTER: Final = {RelayCode.BUSY: 1}
+_FIXED: Final = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", POLICY),
+    ("Referrer-Policy", "no-referrer"),
+)
+_NOT_STORED: Final = ("Cache-Control", "no-store")
+
+
+class RelayApp(Flask):
+    """The application; ``batched`` are the routes that our own server has answered together."""
+
+    batched: Mapping[tuple[str, str], Batched]
 
 
 def open_relay(
@@ -101,7 +116,7 @@ def create_app(
     counters: Path | None = None,
     access_log: bool = False,
     **settings: Any,
-) -> Flask:
+) -> RelayApp:
     """The application of the relay that ``open_relay`` opens with the same arguments.
 
     The open kind of registration is limited by the caller's address, so the server must pass it on
@@ -110,7 +125,7 @@ def create_app(
     """
     relay = open_relay(data, url=url, **settings)
     limits = relay.limits
-    app = Flask(__name__, static_folder=None)
+    app = RelayApp(__name__, static_folder=None)
     app.extensions["relay"] = relay
     app.config["MAX_CONTENT_LENGTH"] = limits.body
     app.config["PROPAGATE_EXCEPTIONS"] = True
@@ -119,7 +134,8 @@ def create_app(
     for error in (Refused, WireError, DidError, DbError, HTTPException):
         app.register_error_handler(error, _refusal)
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign]
-    watch(app, counters=counters, access_log=access_log)
+    watch = watching.watch(app, counters=counters, access_log=access_log)
+    app.batched = {("POST", _REDEMPTIONS): _redemptions(relay, watch)}
     _mailbox_routes(app, relay)
     _package_routes(app, relay)
     _redemption_routes(app, relay)
@@ -168,7 +184,13 @@ def _nothing() -> Response:
 
 
 def _refusal(error: Exception) -> Response:
-    """The one place where an error becomes an answer. Nothing of the error's text is in it."""
+    status, headers, body = _refused(error)
+    return Response(body, status=status, headers=headers)
+
+
+def _refused(error: Exception) -> tuple[int, dict[str, str], bytes]:
+    """The one place where an error becomes an answer. Nothing of the error's text is in it.
+    A failure of our own is raised."""
     code, retry_after = RelayCode.MALFORMED, None
     if isinstance(error, Refused):
         code, retry_after = error.relay_code, error.retry_after
@@ -184,31 +206,27 @@ def _refusal(error: Exception) -> Response:
         code = RelayCode.METHOD
     elif isinstance(error, HTTPException) and error.code == 404:
         code = RelayCode.NOT_FOUND
+    elif not isinstance(error, DidError | HTTPException):
+        raise error
     http = error.status if isinstance(error, Refused) else HTTP_STATUS[code]
-    body = canonicalize({**problem(code), "status": http})
-    response = Response(body, status=http, content_type=_PROBLEM)
+    headers = {"Content-Type": _PROBLEM}
     retry_after = retry_after or _RETRY_AFTER.get(code)
     if retry_after is not None:
-        response.headers["Retry-After"] = str(retry_after)
+        headers["Retry-After"] = str(retry_after)
     if isinstance(error, MethodNotAllowed):
         # RFC 9110 section 15.5.6.
-        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
-    return response
+        headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return http, headers, canonicalize({**problem(code), "status": http})
 
 
 def _with_headers(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
     """What every answer says. Around the application and not in it: there each of these would be
     checked anew for each answer, which takes longer than the rest of answering."""
-    fixed = [
-        ("X-Content-Type-Options", "nosniff"),
-        ("Content-Security-Policy", POLICY),
-        ("Referrer-Policy", "no-referrer"),
-    ]
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         def start_with(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             kept = any(name == "Cache-Control" for name, _ in headers)
-            more = fixed if kept else [*fixed, ("Cache-Control", "no-store")]
+            more = _FIXED if kept else [*_FIXED, _NOT_STORED]
             return start(status, [*headers, *more], *error)
 
         return app(environ, start_with)
@@ -317,7 +335,7 @@ def _redemption_routes(app: Flask, relay: Relay) -> None:
         text, expires = challenge.issue(relay.challenge_key, relay.clock())
         return _json({"challenge": text, "expires": format_time(expires)})
 
-    @app.post("/v1/redemptions")
+    @app.post(_REDEMPTIONS)
     def post_redemption() -> Response:
         return _json(redeem.redeem(relay, request.get_data()))
 
@@ -331,6 +349,34 @@ def _redemption_routes(app: Flask, relay: Relay) -> None:
         caller = _caller(relay)
         redeem.acknowledge(relay, redemption, caller)
         return _nothing()
+
+
+def _redemptions(relay: Relay, watch: watching.Watch | None) -> Batched:
+    """The route ``_REDEMPTIONS`` for many at once, with what Flask and the layers around it add."""
+    more = tuple((name.lower(), value) for name, value in (*_FIXED, _NOT_STORED))
+
+    def answer(bodies: Sequence[bytes]) -> list[Served | Exception]:
+        begun = time.perf_counter()
+        answers = [_served(outcome, more) for outcome in redeem.redeem_all(relay, bodies)]
+        if watch is not None:
+            for each in answers:
+                if isinstance(each, Served):
+                    watch("POST", _REDEMPTIONS, each.status, each.body, begun=begun)
+        return answers
+
+    return answer
+
+
+def _served(outcome: bytes | Exception, more: tuple[tuple[str, str], ...]) -> Served | Exception:
+    if isinstance(outcome, bytes):
+        return Served(200, (("content-type", _JSON), *more), outcome)
+    try:
+        status, headers, body = _refused(outcome)
+    except Exception as error:  # noqa: BLE001  the server says so and logs where it was
+        return error
+    return Served(
+        status, (*((name.lower(), value) for name, value in headers.items()), *more), body
+    )
 
 
 def _status_and_link_routes(app: Flask, relay: Relay) -> None:

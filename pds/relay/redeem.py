@@ -18,6 +18,7 @@ from did.errors import DidError
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.multikey import b64url_encode
 from did.resolve import OFFLINE
+from pds.db import DbError
 from pds.relay import challenge, forms, ledger, status
 from pds.relay.errors import Refused
 from pds.relay.relay import Act, Relay
@@ -66,21 +67,53 @@ _Outcome: TypeAlias = "tuple[ContentRow, NewEntry] | Refused"
 
 def redeem(relay: Relay, body: bytes) -> bytes:
     """Release a package once more, or refuse with the reason. The answer as it is sent."""
-    if len(body) > relay.limits.presentation:
-        raise Refused(RelayCode.TOO_LARGE)
-    # 1. Structure, contexts, one ticket.
-    members = forms.read(body, max_bytes=relay.limits.presentation, required=("presentation",))
-    said = _read(relay, forms.object_(members["presentation"]))
-    # 2. The proof, for this relay; the challenge, ours and fresh.
-    said = _verify(relay, said)
-    # 3. The ticket is for this relay.
-    if said.relay != relay.url:
-        raise Refused(RelayCode.WRONG_RELAY)
-    outcome = relay.act(_decide_all, said)
-    if isinstance(outcome, Refused):
+    (outcome,) = redeem_all(relay, [body])
+    if isinstance(outcome, Exception):
         raise outcome
-    content, logged = outcome
-    return _answer(content, logged.receipt)
+    return outcome
+
+
+def redeem_all(relay: Relay, bodies: Sequence[bytes]) -> list[bytes | Exception]:
+    """The same for several: each is judged after those before it, and all are durable at once.
+    An error keeps nobody else from an answer."""
+    said = [_said(relay, body) for body in bodies]
+    outcomes = iter(_carry_out(relay, [one for one in said if isinstance(one, _Redemption)]))
+    return [next(outcomes) if isinstance(one, _Redemption) else one for one in said]
+
+
+def _said(relay: Relay, body: bytes) -> "_Redemption | Exception":
+    """What does not change with the relay's state, before anybody is held up."""
+    try:
+        if len(body) > relay.limits.presentation:
+            raise Refused(RelayCode.TOO_LARGE)
+        # 1. Structure, contexts, one ticket.
+        members = forms.read(body, max_bytes=relay.limits.presentation, required=("presentation",))
+        said = _read(relay, forms.object_(members["presentation"]))
+        # 2. The proof, for this relay; the challenge, ours and fresh.
+        said = _verify(relay, said)
+        # 3. The ticket is for this relay.
+        if said.relay != relay.url:
+            raise Refused(RelayCode.WRONG_RELAY)
+    except Exception as error:  # noqa: BLE001  given to the one whom it concerns
+        return error
+    return said
+
+
+def _carry_out(relay: Relay, said: "Sequence[_Redemption]") -> list[bytes | Exception]:
+    if not said:
+        return []
+    try:
+        with relay.write() as act:
+            outcomes = _decide_all(relay, act, said)
+        return [
+            each if isinstance(each, Refused) else _answer(each[0], each[1].receipt)
+            for each in outcomes
+        ]
+    except Exception as error:  # noqa: BLE001  as above
+        if len(said) == 1 or isinstance(error, DbError):
+            return [error] * len(said)
+        # One of them is too much for us; it must not be too much for the others.
+        return [outcome for one in said for outcome in _carry_out(relay, [one])]
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
 
 from did.json import JsonObject
 from did.keys import SigningKey
@@ -21,8 +20,6 @@ from pds.wire import RelayCode, RequestSignature
 
 _SWEEP_EVERY = 60
 _HOUR = 3600
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +66,6 @@ class Relay:
     token_hash: bytes | None = field(repr=False)
     registrations: RegistrationLimit
     _sweeper: _Sweeper = field(default_factory=_Sweeper)
-
-    def act(self, work: "Callable[[Relay, Act, Sequence[_In]], Sequence[_Out]]", item: _In) -> _Out:
-        """One durable act of a kind that is carried out for several callers at once: ``work``
-        gets what each of them brought, in their order, and gives what each gets."""
-        return self.store.act(work, lambda conn, items: work(self, self._act_on(conn), items), item)
 
     @contextmanager
     def write(self) -> Iterator[Act]:

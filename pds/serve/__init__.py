@@ -17,13 +17,16 @@ whose ``code`` begins with ``front.`` and which never repeat the request.
 Not done here: routing, rate limits, authentication, trust in ``X-Forwarded-*``.
 """
 
+from pds.serve.batches import Batched
 from pds.serve.run import serve
 from pds.serve.settings import ServeError, ServeSettings
 from pds.serve.supervisor import Service, supervise
 from pds.serve.waiting import ask_again, wake
-from pds.serve.wsgi import WsgiApp
+from pds.serve.wsgi import Response, WsgiApp
 
 __all__ = [
+    "Batched",
+    "Response",
     "ServeError",
     "ServeSettings",
     "Service",

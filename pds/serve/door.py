@@ -8,9 +8,10 @@ to respond). It runs in one event loop; nothing here blocks.
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from pds.serve.batches import Batcher
 from pds.serve.settings import HOST, ServeSettings
 from pds.serve.waiting import TURN, Turn, Waiters
 from pds.serve.wsgi import Busy, Environ, Headers, Pool, Response, environ_of
@@ -51,13 +52,21 @@ class Refused(Exception):
 
 
 class Door:
-    """Admits, reads, delegates, answers. ``pool`` runs the application."""
+    """Admits, reads, delegates, answers. ``pool`` runs the application, ``batchers`` those of its
+    routes that are batched."""
 
     def __init__(
-        self, settings: ServeSettings, pool: Pool, *, port: int, started: Callable[[], None]
+        self,
+        settings: ServeSettings,
+        pool: Pool,
+        batchers: Mapping[tuple[str, str], Batcher],
+        *,
+        port: int,
+        started: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._pool = pool
+        self._batchers = batchers
         self._started = started
         self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
         self._base = {
@@ -101,12 +110,16 @@ class Door:
         try:
             if length:
                 body, held = await self._read(protocol, length)
+            batcher = self._batchers.get((scope.method, scope.path))
             try:
-                response = await self._waiters.answer(
-                    lambda turn: self._pool.answer(self._environ(scope, body, turn)),
-                    gone=protocol.client_disconnect,
-                    may_wait=not held,  # bodies share a bounded memory
-                )
+                if batcher is not None:
+                    response = await batcher.answer(body)
+                else:
+                    response = await self._waiters.answer(
+                        lambda turn: self._pool.answer(self._environ(scope, body, turn)),
+                        gone=protocol.client_disconnect,
+                        may_wait=not held,  # bodies share a bounded memory
+                    )
             except Busy:
                 raise _busy() from None
         finally:

@@ -15,11 +15,12 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from pds.serve.batches import Batcher, batched_of
 from pds.serve.door import Door
 from pds.serve.settings import ServeError, ServeSettings
 from pds.serve.wsgi import Pool, WsgiApp, describe
@@ -83,7 +84,11 @@ async def run(
 
     loop.set_exception_handler(report)
     pool = Pool(wsgi_app, threads=settings.threads, waiting=settings.waiting)
-    door = Door(settings, pool, port=port, started=started.set)
+    batchers = {
+        route: Batcher(answer, waiting=settings.waiting)
+        for route, answer in batched_of(wsgi_app).items()
+    }
+    door = Door(settings, pool, batchers, port=port, started=started.set)
     server = _granian(door, settings, listener)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -97,18 +102,18 @@ async def run(
         if serving.done():
             raise _broken(serving)
     except BaseException:
-        await _stop(server, serving, door, pool, grace=settings.grace, status=1)
+        await _stop(server, serving, door, [pool, *batchers.values()], settings.grace, status=1)
         raise
-    await _stop(server, serving, door, pool, grace=settings.grace, status=0)
+    await _stop(server, serving, door, [pool, *batchers.values()], settings.grace, status=0)
 
 
 async def _stop(
     server: Any,
     serving: "asyncio.Task[None]",
     door: Door,
-    pool: Pool,
-    *,
+    workers: Sequence[Pool | Batcher],
     grace: float,
+    *,
     status: int,
 ) -> None:
     """Let running requests finish; end the process with ``status`` if one does not in time."""
@@ -117,8 +122,8 @@ async def _stop(
     door.stop()
     # Connections end by themselves, idle ones at once, others with their answer.
     _, left = await asyncio.wait({serving}, timeout=grace)
-    idle = await asyncio.to_thread(pool.close, until=until)
-    if left or not idle:
+    idle = [await asyncio.to_thread(each.close, until=until) for each in workers]
+    if left or not all(idle):
         # Neither a thread of the application nor a connection whose client does not read can be
         # ended from here, and both would go on while the interpreter is taken down around them.
         logging.shutdown()

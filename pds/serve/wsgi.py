@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -217,13 +217,23 @@ class Pool:
                 response = run(self._app, environ)
             except BaseException as error:  # noqa: BLE001 - even SystemExit must not end a worker
                 _log.error("application error: %s", describe(error))
-            try:
-                future.get_loop().call_soon_threadsafe(_settle, future, response)
-            except RuntimeError:  # the loop is closed: the server stopped without waiting
-                if not sys.is_finalizing():
-                    _log.warning("an answer came after the server had stopped")
+            settle([future], [response])
 
 
-def _settle(future: "asyncio.Future[Response | None]", response: Response | None) -> None:
-    if not future.done():
-        future.set_result(response)
+def settle(
+    futures: "Sequence[asyncio.Future[Response | None]]", responses: Sequence[Response | None]
+) -> None:
+    """Give each its answer, from another thread than that of their event loop."""
+    try:
+        futures[0].get_loop().call_soon_threadsafe(_settle, futures, responses)
+    except RuntimeError:  # the loop is closed: the server stopped without waiting
+        if not sys.is_finalizing():
+            _log.warning("an answer came after the server had stopped")
+
+
+def _settle(
+    futures: "Sequence[asyncio.Future[Response | None]]", responses: Sequence[Response | None]
+) -> None:
+    for future, response in zip(futures, responses, strict=True):
+        if not future.done():
+            future.set_result(response)

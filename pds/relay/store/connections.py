@@ -2,9 +2,8 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, TypeVar
 
 from pds.db import DbBusy, DbError, Sql
 from pds.relay.store.engines import Engine
@@ -13,29 +12,23 @@ from pds.relay.store.log import NewEntry
 _LOCK_SECONDS = 10.0
 _MOST_ACTS = 32
 
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
-_Work = Callable[[Sql, list[Any]], Sequence[Any]]
 Seal = Callable[[Sql, list[NewEntry]], None]
 
 
 class _Act:
     """What a thread wants to have written, and what became of it.
 
-    ``work`` carries out several acts of one ``kind`` at once: their items in, their results out.
-    The thread sleeps until it is woken: to lead (``leads``), because the act is over, or because
-    its own block is to be run now.
+    The thread sleeps until it is woken: to lead (``leads``), to run its block now (``conn`` is
+    there), or because the act is over.
     """
 
-    __slots__ = ("_asleep", "error", "item", "kind", "leads", "result", "work")
+    __slots__ = ("_asleep", "conn", "error", "leads", "ran")
 
-    def __init__(self, work: _Work, *, kind: object = None, item: Any = None) -> None:
-        self.work = work
-        self.kind = kind
-        self.item = item
+    def __init__(self) -> None:
         self.leads = False
-        self.result: Any = None
+        self.conn: Sql | None = None
         self.error: BaseException | None = None
+        self.ran = threading.Event()
         # A lock for each of them: whoever is woken is the one who can go on, and nobody else is.
         self._asleep = threading.Lock()
         self._asleep.acquire()
@@ -52,10 +45,10 @@ class Store:
     """The database of one relay, on either engine.
 
     Acts run one after the other, each whole or not at all. A thread that finds the writer free
-    leads: it carries out its own act and those of all who have come meanwhile, each in a savepoint
-    of its own, and commits them together. The disk takes as long for one as for several, and
-    changing threads would take longer than most acts. Whoever waits returns when the commit is
-    durable. Threads queue here; processes at the engine.
+    leads: after its own act those of all who have come meanwhile are run, each by its own thread
+    and in a savepoint of its own, and it commits them together. The disk takes as long for one as
+    for several. Whoever waits returns when the commit is durable. Threads queue here; processes
+    at the engine.
 
     ``seal`` is called before each commit with the entries that the batch adds to the log: the
     tree grows and is signed once for all of them.
@@ -71,58 +64,26 @@ class Store:
         self._begun = False
         self._waiting: deque[_Act] = deque()
 
-    def act(
-        self, kind: object, work: Callable[[Sql, list[_In]], Sequence[_Out]], item: _In
-    ) -> _Out:
-        """Have an act carried out, perhaps by another thread; its result, once it is durable.
-
-        Acts of one ``kind`` that wait one after the other are carried out by one call: ``work``
-        gets the items of all and gives a result for each. When it raises, each is tried by itself,
-        so that an error undoes the act that it comes from and nothing else; it is raised here.
-
-        Raises ``DbBusy`` when its turn does not come in time, and ``DbError`` when the commit
-        failed: then nothing happened (or, when the server went away in the middle of it, perhaps
-        all of it: every call of the protocol can be repeated).
-        """
-        act = _Act(work, kind=kind, item=item)
-        if self._join(act):
-            with self._leading(act) as batch:
-                # While other processes had their turn, more may have come: they are taken after it.
-                self._begin()
-                self._carry_out([act, *self._alike(act, batch)])
-        if act.error is not None:
-            raise act.error
-        result: _Out = act.result
-        return result
-
     @contextmanager
     def write(self) -> Iterator[Sql]:
-        """An act for a block, which runs in its own thread: whoever leads waits for its end.
+        """One act: the block. It is durable when the block has been left.
 
-        Raises what ``act`` raises.
+        Raises what the block raised, and then nothing of it happened; ``DbBusy`` when its turn
+        does not come in time; and ``DbError`` when the commit failed: then nothing happened (or,
+        when the server went away in the middle of it, perhaps all of it: every call of the
+        protocol can be repeated).
         """
-        turn: list[Sql] = []
-        over = threading.Event()
-
-        def hand_over(conn: Sql, _items: list[Any]) -> Sequence[None]:
-            turn.append(conn)
-            act.wake()
-            over.wait()
-            if act.error is not None:
-                raise act.error
-            return [None]
-
-        act = _Act(hand_over)
+        act = _Act()
         if self._join(act):
-            with self._leading(act), self._undone_if_it_fails([act]) as conn:
+            with self._leading(act), self._undone_if_it_fails(act) as conn:
                 yield conn
-        elif turn:
+        elif act.conn is not None:
             try:
                 with self.engine.translate():
-                    yield turn[0]
+                    yield act.conn
             except BaseException as error:  # noqa: BLE001  raised below, when it is undone
                 act.error = error
-            over.set()
+            act.ran.set()
             act.sleep()
         if act.error is not None:
             raise act.error
@@ -144,16 +105,17 @@ class Store:
         return act.leads
 
     @contextmanager
-    def _leading(self, first: _Act) -> Iterator[list[_Act]]:
+    def _leading(self, first: _Act) -> Iterator[None]:
         """A batch, in which the block carries out ``first``. Errors are not raised here: each is
         kept with the acts that it concerns."""
         batch = [first]
         self.entries = []
         self._begun = False
         try:
-            yield batch
-            while (act := self._next(batch)) is not None:
-                self._carry_out([act, *self._alike(act, batch)])
+            yield
+            while (act := self._next(len(batch))) is not None:
+                batch.append(act)
+                self._carry_out(act)
             self._commit()
         except BaseException as error:  # noqa: BLE001  whatever it is, nothing half done may stay
             with suppress(Exception):
@@ -163,32 +125,22 @@ class Store:
         finally:
             self._hand_on(batch[1:])
 
-    def _next(self, batch: list[_Act], like: _Act | None = None) -> _Act | None:
-        """Whoever is next in the queue joins the batch; with ``like`` only one of that kind."""
+    def _next(self, so_far: int) -> _Act | None:
+        """Whoever is next in the queue, while there is room in the batch."""
         with self._lock:
-            if not self._waiting or len(batch) >= _MOST_ACTS:
-                return None
-            if like is not None and (like.kind is None or self._waiting[0].kind != like.kind):
-                return None
-            batch.append(self._waiting.popleft())
-            return batch[-1]
+            return self._waiting.popleft() if self._waiting and so_far < _MOST_ACTS else None
 
-    def _alike(self, act: _Act, batch: list[_Act]) -> Iterator[_Act]:
-        while (other := self._next(batch, act)) is not None:
-            yield other
-
-    def _carry_out(self, acts: list[_Act]) -> None:
-        with self._undone_if_it_fails(acts) as conn:
-            results = acts[0].work(conn, [act.item for act in acts])
-            for act, result in zip(acts, results, strict=True):
-                act.result = result
-        if len(acts) > 1 and acts[0].error is not None:
-            for act in acts:
-                act.error = None
-                self._carry_out([act])
+    def _carry_out(self, act: _Act) -> None:
+        """Let another thread run its block, and wait for its end."""
+        with self._undone_if_it_fails(act) as conn:
+            act.conn = conn
+            act.wake()
+            act.ran.wait()
+            if act.error is not None:
+                raise act.error
 
     @contextmanager
-    def _undone_if_it_fails(self, acts: list[_Act]) -> Iterator[Sql]:
+    def _undone_if_it_fails(self, act: _Act) -> Iterator[Sql]:
         """Where it cannot be undone, as on a broken disk, all of the batch is lost."""
         so_far = len(self.entries)
         try:
@@ -199,8 +151,7 @@ class Store:
                 yield self._conn
                 self._conn.execute("RELEASE SAVEPOINT act")
         except BaseException as error:  # noqa: BLE001  raised by the thread whose act it is
-            for act in acts:
-                act.error = error
+            act.error = error
             del self.entries[so_far:]
             with self.engine.translate():
                 self._still_there()

@@ -1,36 +1,27 @@
-"""Redemptions that wait for the writer together are judged one after the other, as if each had been
-written before the next, and written by few statements."""
+"""Redemptions that come together are judged one after the other, as if each had been written before
+the next, and written by few statements."""
 
-import threading
 from typing import Any
 
 import pytest
-from relay_world import Reply, World, watch_queue
+from relay_world import Reply, World, checked
 
-from did.json import JsonObject
+from did.json import JsonObject, canonicalize, digest
 from pds.relay.store import marks
+from pds.relay.store import packages as table
 from pds.wire import new_id
 
 
 def _together(world: World, presentations: list[JsonObject]) -> list[Reply]:
-    """Present them in this order while somebody holds the writer: they end up in one batch."""
-    replies: dict[int, Reply] = {}
-
-    def present(number: int) -> None:
-        replies[number] = world.present(presentations[number])
-
-    store = world.app.extensions["relay"].store
-    threads = [
-        threading.Thread(target=present, args=(number,)) for number in range(len(presentations))
-    ]
-    with store.write():
-        queue = watch_queue(store)
-        for thread in threads:
-            thread.start()
-            queue.wait_for(1)
-    for thread in threads:
-        thread.join(60)
-    return [replies[number] for number in range(len(presentations))]
+    """Present them in this order and at once, as our server does with those that come together."""
+    answer = world.app.batched["POST", "/v1/redemptions"]
+    bodies = [canonicalize({"presentation": each}) for each in presentations]
+    replies = []
+    for each in answer(bodies):
+        assert not isinstance(each, Exception), repr(each)
+        reply = Reply(each.status, dict(each.headers), each.body)
+        replies.append(checked("POST", "/v1/redemptions", reply))
+    return replies
 
 
 def _codes(replies: list[Reply]) -> list[str | int]:
@@ -120,10 +111,61 @@ class _Counting:
         return getattr(self._conn, name)
 
 
+def test_the_answers_are_those_of_the_application(world: World) -> None:
+    """Status, headers and body are what Flask gives, whether it is an answer or a refusal."""
+    package, ticket = world.ready(max_uses=3, min_interval=1)
+    unknown = world.ticket(new_id())
+    for what in (ticket, unknown, ticket):
+        one = world.redeem(what)
+        (other,) = _together(world, [world.presentation(what)])
+        if one.status == 200:
+            assert other.code == "relay.too_soon"
+            assert other.headers["retry-after"] == "1"
+            world.clock.move(seconds=1)
+            (other,) = _together(world, [world.presentation(what)])
+        assert {**one.headers, "content-length": ""} == {**other.headers, "content-length": ""}
+        assert one.json.keys() == other.json.keys()
+    assert len(world.events(package)) == 5
+
+
+@pytest.mark.parametrize("bad", [b"", b"{", b"[]", b"{}", b"\xff", b"x" * 100_000])
+def test_what_cannot_be_read_keeps_nobody_from_an_answer(world: World, bad: bytes) -> None:
+    """It is refused as it would be alone, and those around it are answered."""
+    _, ticket = world.ready()
+    good = [canonicalize({"presentation": world.presentation(ticket)}) for _ in range(2)]
+    answers = world.app.batched["POST", "/v1/redemptions"]([good[0], bad, good[1]])
+    assert [each.status for each in answers] == [200, 413 if len(bad) > 9 else 400, 200]
+    alone = world.send("POST", "/v1/redemptions", {"Content-Type": "application/json"}, bad)
+    assert (alone.status, alone.body) == (answers[1].status, answers[1].body)
+
+
+def test_a_failure_of_ours_is_not_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When carrying them out at once fails, each is tried alone; what fails again is told to the
+    server, which answers it with 500."""
+    _, ticket = world.ready()
+    _, another = world.another()
+    presentations = [world.presentation(each) for each in (ticket, another, ticket)]
+    name = digest(presentations[1])
+    add_events = table.add_events
+
+    def break_on_one(conn: Any, rows: Any) -> None:
+        if any(row.redemption == name for row in rows):
+            raise ZeroDivisionError
+        add_events(conn, rows)
+
+    monkeypatch.setattr(table, "add_events", break_on_one)
+    bodies = [canonicalize({"presentation": each}) for each in presentations]
+    one, two, three = world.app.batched["POST", "/v1/redemptions"](bodies)
+    assert (one.status, three.status) == (200, 200)
+    assert isinstance(two, ZeroDivisionError)
+    assert len(world.events(ticket["credentialSubject"]["package"])) == 2
+    assert world.events(another["credentialSubject"]["package"]) == []
+
+
 @pytest.mark.parametrize("count", [1, 8])
 def test_a_batch_takes_few_statements(world: World, engine: str, count: int) -> None:
-    """However many redemptions are in it: 6 for them, 2 for undoing them, 4 for the log, and the
-    transaction, with that of whoever held the writer."""
+    """However many redemptions are in it: 6 for them, 2 for undoing them, 3 for the log, and the
+    transaction."""
     tickets = [world.ready()[1], *(world.another()[1] for _ in range(count - 1))]
     world.redeem(tickets[0])  # what the process looks up once
     presentations = [world.presentation(ticket) for ticket in tickets]
@@ -133,7 +175,7 @@ def test_a_batch_takes_few_statements(world: World, engine: str, count: int) -> 
     of_the_transaction = 2 if engine == "sqlite" else 3
     nodes = sum("log_nodes" in sql for sql in watched.statements)
     assert nodes <= 3
-    assert len(watched.statements) - nodes == 6 + 2 + 2 + 3 + of_the_transaction
+    assert len(watched.statements) - nodes == 6 + 2 + 3 + of_the_transaction
 
 
 def test_a_busy_relay_does_not_fall_behind_what_it_erases(world: World) -> None:
