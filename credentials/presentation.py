@@ -127,11 +127,35 @@ def verify_presentation(
     ``presentation.holder``, ``presentation.credentials``), ``JoseInvalid``, ``StructureInvalid``,
     ``ContextRefused``, ``ProofInvalid`` or ``ControllerUnresolved``.
     """
+    return verify_parsed_presentation(
+        read_document(raw, allow_floats=exact_context is None),
+        expected_challenge=expected_challenge,
+        expected_domain=expected_domain,
+        now=now,
+        resolver=resolver,
+        exact_context=exact_context,
+        contexts=contexts,
+    )
+
+
+def verify_parsed_presentation(
+    document: JsonObject,
+    *,
+    expected_challenge: str | Unchecked,
+    expected_domain: str | Unchecked,
+    now: datetime,
+    resolver: Resolver = OFFLINE,
+    exact_context: tuple[str, ...] | None = PROFILE_CONTEXT,
+    contexts: Contexts = context_bytes,
+) -> VerifiedPresentation:
+    """``verify_presentation`` for what ``did.json.parse_object`` returned.
+
+    Nothing is read anew, so a caller that changes the object changes what is returned.
+    """
     check_now(now)
     # 1. An empty expectation would be met by any proof that says as little.
     if not expected_challenge or not expected_domain:
         _refuse("expectation", "a challenge and a domain must be expected")
-    document = read_document(raw, allow_floats=exact_context is None)
     # 2. Shape (VCDM 2.0 §4.13).
     if exact_context is not None:
         check_exact_context(document, exact_context)

@@ -7,13 +7,11 @@ the one transaction that counts, logs and releases; the answer leaves after its 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from credentials.contexts import PROFILE_CONTEXT
-from credentials.errors import ContextRefused, CredentialError, ProofInvalid, StructureInvalid
-from credentials.presentation import verify_presentation
-from credentials.ticket import verify_ticket
+from credentials.errors import ContextRefused, CredentialError, StructureInvalid
+from credentials.presentation import VerifiedPresentation, verify_parsed_presentation
 from did.errors import DidError
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.multikey import b64url_encode
@@ -46,19 +44,15 @@ _URN = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]
 
 @dataclass(frozen=True, slots=True)
 class _Redemption:
-    """What a presentation says; ``octets`` are kept with the event. ``id`` and what is in the
-    challenge are empty until they are verified."""
+    """A presentation that holds; ``octets`` are kept with its event."""
 
+    id: str
     octets: bytes
     holder: str
     ticket: bytes
-    relay: str
     package: str
     grant_digest: str
-    challenge: str
-    id: str = ""
-    random: bytes = b""
-    challenge_expires: int = 0
+    challenge: challenge.Challenge
 
 
 _Outcome: TypeAlias = "tuple[ContentRow, NewEntry] | Refused"
@@ -88,15 +82,26 @@ def _said(relay: Relay, body: bytes) -> "_Redemption | Exception":
             raise Refused(RelayCode.TOO_LARGE)
         # 1. Structure, contexts, one ticket.
         members = forms.read(body, max_bytes=relay.limits.presentation, required=("presentation",))
-        said = _read(relay, forms.object_(members["presentation"]))
+        raw = forms.object_(members["presentation"])
+        ticket, subject = _read(raw)
+        package, url = forms.id_(subject.get("package")), forms.text(subject.get("relay"))
+        grant = forms.digest(raw["grantDigest"])
         # 2. The proof, for this relay; the challenge, ours and fresh.
-        said = _verify(relay, said)
+        verified, asked = _verify(relay, raw)
         # 3. The ticket is for this relay.
-        if said.relay != relay.url:
+        if url != relay.url:
             raise Refused(RelayCode.WRONG_RELAY)
+        return _Redemption(
+            id=verified.digest,
+            octets=canonicalize(raw),
+            holder=verified.holder,
+            ticket=canonicalize(ticket),
+            package=package,
+            grant_digest=grant,
+            challenge=asked,
+        )
     except Exception as error:  # noqa: BLE001  given to the one whom it concerns
         return error
-    return said
 
 
 def _carry_out(relay: Relay, said: "Sequence[_Redemption]") -> list[bytes | Exception]:
@@ -132,7 +137,7 @@ class _Batch:
 
 def _decide_all(relay: Relay, act: Act, asked: Sequence[_Redemption]) -> list[_Outcome]:
     """Checks 4 to 12 for each of them in turn, in one transaction. A refusal is an outcome too."""
-    wanted = [Asked(said.package, said.id, said.random) for said in asked]
+    wanted = [Asked(said.package, said.id, said.challenge.random) for said in asked]
     batch = _Batch(relay, act)
     outcomes = [
         _decide(batch, said, found)
@@ -157,7 +162,7 @@ def _decide_all(relay: Relay, act: Act, asked: Sequence[_Redemption]) -> list[_O
 
 def _decide(batch: _Batch, said: _Redemption, found: Standing) -> _Outcome:
     # 4. Nothing is presented twice.
-    if found.used or said.random in batch.challenges or said.id in batch.events:
+    if found.used or said.challenge.random in batch.challenges or said.id in batch.events:
         return Refused(RelayCode.REPLAYED)
     # 5. The package is here.
     if found.package is None:
@@ -166,7 +171,7 @@ def _decide(batch: _Batch, said: _Redemption, found: Standing) -> _Outcome:
     if row.state == "ended":
         return Refused(RelayCode.ENDED)
     # From here on a refusal is an event, and the challenge is used up either way.
-    batch.challenges[said.random] = said.challenge_expires
+    batch.challenges[said.challenge.random] = said.challenge.expires
     verdict = _judge(batch.act, said, row, found)
     if isinstance(verdict, Refused):
         _record_refusal(batch, said, row, verdict.relay_code)
@@ -215,7 +220,6 @@ def _judge(act: Act, said: _Redemption, row: PackageRow, found: Standing) -> Con
 
 def _release(batch: _Batch, said: _Redemption, row: PackageRow, content: ContentRow) -> NewEntry:
     relay, act = batch.relay, batch.act
-    row = replace(row, uses=row.uses + 1, last_use=act.at)
     entry: JsonObject = {"type": "redemption", "seq": row.seq, "sha256": content.sha256}
     batch.answers[said.id] = AnswerRow(
         package=row.id,
@@ -224,7 +228,7 @@ def _release(batch: _Batch, said: _Redemption, row: PackageRow, content: Content
         entry=0,
         expires=act.at + relay.limits.answer_hours * 3600,
     )
-    return _record(batch, said, row, entry)
+    return _record(batch, said, row, entry, uses=row.uses + 1, last_use=act.at)
 
 
 def _record_refusal(batch: _Batch, said: _Redemption, row: PackageRow, code: RelayCode) -> None:
@@ -233,23 +237,31 @@ def _record_refusal(batch: _Batch, said: _Redemption, row: PackageRow, code: Rel
     today = row.refusals if row.refusal_day == day else 0
     if today >= batch.relay.limits.refusals_per_day:
         return
-    row = replace(row, refusal_day=day, refusals=today + 1)
     # What carries a ticket that we never registered is a stranger's, and nothing of it is kept.
     strange = code is RelayCode.TICKET_UNKNOWN
-    _record(batch, said, row, {"type": "refusal", "code": code.value}, keep=not strange)
+    entry: JsonObject = {"type": "refusal", "code": code.value}
+    _record(batch, said, row, entry, keep=not strange, refusal_day=day, refusals=today + 1)
 
 
 def _record(
-    batch: _Batch, said: _Redemption, row: PackageRow, entry: JsonObject, *, keep: bool = True
+    batch: _Batch,
+    said: _Redemption,
+    row: PackageRow,
+    entry: JsonObject,
+    *,
+    keep: bool = True,
+    **counted: Any,
 ) -> NewEntry:
-    """Log an event of a package, chained to the one before; the presentation with ``keep``."""
+    """Log an event of a package, chained to the one before; the presentation with ``keep``.
+    ``counted`` is what else the event changes of the package."""
     ordinal = row.events + 1
     entry = {**entry, "package": row.id, "ordinal": ordinal, "redemption": said.id}
     if row.last_leaf is not None:
         entry["prev"] = row.last_leaf
     logged = batch.relay.draft(batch.act, entry)
     batch.entries.append(logged)
-    batch.packages[row.id] = replace(row, events=ordinal, last_leaf=b64url_encode(logged.leaf))
+    leaf = b64url_encode(logged.leaf)
+    batch.packages[row.id] = replace(row, events=ordinal, last_leaf=leaf, **counted)
     batch.events[said.id] = EventRow(
         package=row.id,
         ordinal=ordinal,
@@ -308,9 +320,10 @@ def _answer(content: ContentRow, receipt: bytes) -> bytes:
     )
 
 
-def _read(relay: Relay, raw: JsonObject) -> _Redemption:
-    """Check 1. What the ticket says counts when it is the registered one; but what no ticket can
-    be is refused here. The contexts are compared with the proof, before its signature."""
+def _read(raw: JsonObject) -> tuple[JsonObject, JsonObject]:
+    """Check 1: the ticket, and its subject. Whether it is a ticket that anybody signed does not
+    matter: check 6 compares it with the registered one. The contexts are compared with the proof,
+    before its signature."""
     if not _REQUIRED <= raw.keys() <= _REQUIRED | {"lastReceipt"} or not forms.is_shallow(raw):
         raise forms.malformed()
     if sorted(_texts(raw["type"])) != ["Redemption", "VerifiablePresentation"]:
@@ -327,38 +340,17 @@ def _read(relay: Relay, raw: JsonObject) -> _Redemption:
     if not isinstance(tickets, list) or len(tickets) != 1:
         raise forms.malformed()
     ticket = forms.object_(tickets[0])
-    octets = canonicalize(ticket)
-    _check_form(octets, relay.clock())
-    subject = forms.object_(ticket.get("credentialSubject"))
-    return _Redemption(
-        octets=canonicalize(raw),
-        holder=forms.text(raw["holder"]),
-        ticket=octets,
-        relay=forms.text(subject.get("relay")),
-        package=forms.id_(subject.get("package")),
-        grant_digest=forms.digest(raw["grantDigest"]),
-        challenge=forms.text(forms.object_(raw["proof"]).get("challenge")),
-    )
+    return ticket, forms.object_(ticket.get("credentialSubject"))
 
 
-def _check_form(ticket: bytes, now: datetime) -> None:
-    """Return if this has exactly the members of a ticket. Whether it is one that anybody signed
-    does not matter yet: check 6 compares it with the registered one."""
-    try:
-        verify_ticket(ticket, now=now)
-    except ProofInvalid:
-        return
-    except (CredentialError, DidError):
-        raise forms.malformed() from None
-
-
-def _verify(relay: Relay, said: _Redemption) -> _Redemption:
+def _verify(relay: Relay, raw: JsonObject) -> tuple[VerifiedPresentation, challenge.Challenge]:
     """Check 2."""
     now = relay.clock()
+    expected = forms.text(forms.object_(raw["proof"]).get("challenge"))
     try:
-        verified = verify_presentation(
-            said.octets,
-            expected_challenge=said.challenge,
+        verified = verify_parsed_presentation(
+            raw,
+            expected_challenge=expected,
             expected_domain=relay.url,
             now=now,
             resolver=OFFLINE,
@@ -368,14 +360,7 @@ def _verify(relay: Relay, said: _Redemption) -> _Redemption:
         raise forms.malformed() from None
     except (CredentialError, DidError):
         raise Refused(RelayCode.PROOF_INVALID) from None
-    asked = challenge.check(relay.challenge_key, said.challenge, now)
-    return replace(
-        said,
-        id=verified.digest,
-        holder=verified.holder,
-        random=asked.random,
-        challenge_expires=asked.expires,
-    )
+    return verified, challenge.check(relay.challenge_key, expected, now)
 
 
 def _texts(value: Json) -> list[str]:
