@@ -135,7 +135,7 @@ def create_app(
         app.register_error_handler(error, _refusal)
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign]
     watch = watching.watch(app, counters=counters, access_log=access_log)
-    app.batched = {("POST", _REDEMPTIONS): _redemptions(relay, watch)}
+    app.batched = {("POST", _REDEMPTIONS): _Redemptions(relay, watch)}
     _mailbox_routes(app, relay)
     _package_routes(app, relay)
     _redemption_routes(app, relay)
@@ -351,20 +351,28 @@ def _redemption_routes(app: Flask, relay: Relay) -> None:
         return _nothing()
 
 
-def _redemptions(relay: Relay, watch: watching.Watch | None) -> Batched:
+class _Redemptions:
     """The route ``_REDEMPTIONS`` for many at once, with what Flask and the layers around it add."""
-    more = tuple((name.lower(), value) for name, value in (*_FIXED, _NOT_STORED))
 
-    def answer(bodies: Sequence[bytes]) -> list[Served | Exception]:
+    def __init__(self, relay: Relay, watch: watching.Watch | None) -> None:
+        self._relay = relay
+        self._watch = watch
+        self._more = tuple((name.lower(), value) for name, value in (*_FIXED, _NOT_STORED))
+
+    def read(self, body: bytes) -> "tuple[float, redeem.Redemption | Exception]":
         begun = time.perf_counter()
-        answers = [_served(outcome, more) for outcome in redeem.redeem_all(relay, bodies)]
-        if watch is not None:
-            for each in answers:
-                if isinstance(each, Served):
-                    watch("POST", _REDEMPTIONS, each.status, each.body, begun=begun)
-        return answers
+        return begun, redeem.read(self._relay, body)
 
-    return answer
+    def answer(
+        self, read: "Sequence[tuple[float, redeem.Redemption | Exception]]"
+    ) -> list[Served | Exception]:
+        outcomes = redeem.carry_out(self._relay, [said for _, said in read])
+        answers = [_served(outcome, self._more) for outcome in outcomes]
+        if self._watch is not None:
+            for each, (begun, _) in zip(answers, read, strict=True):
+                if isinstance(each, Served):
+                    self._watch("POST", _REDEMPTIONS, each.status, each.body, begun=begun)
+        return answers
 
 
 def _served(outcome: bytes | Exception, more: tuple[tuple[str, str], ...]) -> Served | Exception:

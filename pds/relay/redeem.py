@@ -43,7 +43,7 @@ _URN = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]
 
 
 @dataclass(frozen=True, slots=True)
-class _Redemption:
+class Redemption:
     """A presentation that holds; ``octets`` are kept with its event."""
 
     id: str
@@ -61,22 +61,14 @@ _Outcome: TypeAlias = "tuple[ContentRow, NewEntry] | Refused"
 
 def redeem(relay: Relay, body: bytes) -> bytes:
     """Release a package once more, or refuse with the reason. The answer as it is sent."""
-    (outcome,) = redeem_all(relay, [body])
+    (outcome,) = carry_out(relay, [read(relay, body)])
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
-def redeem_all(relay: Relay, bodies: Sequence[bytes]) -> list[bytes | Exception]:
-    """The same for several: each is judged after those before it, and all are durable at once.
-    An error keeps nobody else from an answer."""
-    said = [_said(relay, body) for body in bodies]
-    outcomes = iter(_carry_out(relay, [one for one in said if isinstance(one, _Redemption)]))
-    return [next(outcomes) if isinstance(one, _Redemption) else one for one in said]
-
-
-def _said(relay: Relay, body: bytes) -> "_Redemption | Exception":
-    """What does not change with the relay's state, before anybody is held up."""
+def read(relay: Relay, body: bytes) -> "Redemption | Exception":
+    """What does not change with the relay's state: checks 1 to 3, before anybody is held up."""
     try:
         if len(body) > relay.limits.presentation:
             raise Refused(RelayCode.TOO_LARGE)
@@ -91,7 +83,7 @@ def _said(relay: Relay, body: bytes) -> "_Redemption | Exception":
         # 3. The ticket is for this relay.
         if url != relay.url:
             raise Refused(RelayCode.WRONG_RELAY)
-        return _Redemption(
+        return Redemption(
             id=verified.digest,
             octets=canonicalize(raw),
             holder=verified.holder,
@@ -104,7 +96,14 @@ def _said(relay: Relay, body: bytes) -> "_Redemption | Exception":
         return error
 
 
-def _carry_out(relay: Relay, said: "Sequence[_Redemption]") -> list[bytes | Exception]:
+def carry_out(relay: Relay, asked: "Sequence[Redemption | Exception]") -> list[bytes | Exception]:
+    """What was ``read``: each is judged after those before it, and all are durable at once. The
+    answer for each as it is sent, or why there is none; an error keeps nobody else from his."""
+    outcomes = iter(_carry_out(relay, [one for one in asked if isinstance(one, Redemption)]))
+    return [next(outcomes) if isinstance(one, Redemption) else one for one in asked]
+
+
+def _carry_out(relay: Relay, said: "Sequence[Redemption]") -> list[bytes | Exception]:
     if not said:
         return []
     try:
@@ -135,7 +134,7 @@ class _Batch:
     answers: dict[str, AnswerRow] = field(default_factory=dict)
 
 
-def _decide_all(relay: Relay, act: Act, asked: Sequence[_Redemption]) -> list[_Outcome]:
+def _decide_all(relay: Relay, act: Act, asked: Sequence[Redemption]) -> list[_Outcome]:
     """Checks 4 to 12 for each of them in turn, in one transaction. A refusal is an outcome too."""
     wanted = [Asked(said.package, said.id, said.challenge.random) for said in asked]
     batch = _Batch(relay, act)
@@ -160,7 +159,7 @@ def _decide_all(relay: Relay, act: Act, asked: Sequence[_Redemption]) -> list[_O
     return outcomes
 
 
-def _decide(batch: _Batch, said: _Redemption, found: Standing) -> _Outcome:
+def _decide(batch: _Batch, said: Redemption, found: Standing) -> _Outcome:
     # 4. Nothing is presented twice.
     if found.used or said.challenge.random in batch.challenges or said.id in batch.events:
         return Refused(RelayCode.REPLAYED)
@@ -180,7 +179,7 @@ def _decide(batch: _Batch, said: _Redemption, found: Standing) -> _Outcome:
     return verdict, _release(batch, said, row, verdict)
 
 
-def _judge(act: Act, said: _Redemption, row: PackageRow, found: Standing) -> ContentRow | Refused:
+def _judge(act: Act, said: Redemption, row: PackageRow, found: Standing) -> ContentRow | Refused:
     """Checks 6 to 11; what is to be released, or why not."""
     ticket, content = found.ticket, found.content
     # 6. Exactly this ticket was registered at staging: every byte of it, proof included.
@@ -218,7 +217,7 @@ def _judge(act: Act, said: _Redemption, row: PackageRow, found: Standing) -> Con
     return content
 
 
-def _release(batch: _Batch, said: _Redemption, row: PackageRow, content: ContentRow) -> NewEntry:
+def _release(batch: _Batch, said: Redemption, row: PackageRow, content: ContentRow) -> NewEntry:
     relay, act = batch.relay, batch.act
     entry: JsonObject = {"type": "redemption", "seq": row.seq, "sha256": content.sha256}
     batch.answers[said.id] = AnswerRow(
@@ -231,7 +230,7 @@ def _release(batch: _Batch, said: _Redemption, row: PackageRow, content: Content
     return _record(batch, said, row, entry, uses=row.uses + 1, last_use=act.at)
 
 
-def _record_refusal(batch: _Batch, said: _Redemption, row: PackageRow, code: RelayCode) -> None:
+def _record_refusal(batch: _Batch, said: Redemption, row: PackageRow, code: RelayCode) -> None:
     """Make a refusal an event, but not more than so many a day: strangers can cause them."""
     day = batch.act.at // _DAY
     today = row.refusals if row.refusal_day == day else 0
@@ -245,7 +244,7 @@ def _record_refusal(batch: _Batch, said: _Redemption, row: PackageRow, code: Rel
 
 def _record(
     batch: _Batch,
-    said: _Redemption,
+    said: Redemption,
     row: PackageRow,
     entry: JsonObject,
     *,

@@ -9,7 +9,9 @@
 - its environ holds nothing of the process's environment, no header whose name has an underscore,
   and no client address unless ``pass_address`` asks for it;
 - it may let a request wait for something to happen (``ask_again``, ``wake``) without holding a
-  thread meanwhile.
+  thread meanwhile;
+- one that has ``batched`` (routes by method and path) has requests of these answered together, by
+  one thread, and is not called for them.
 
 The front keeps no access log. What it refuses itself it answers with RFC 9457 problem details
 whose ``code`` begins with ``front.`` and which never repeat the request.

@@ -10,14 +10,22 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias
 
 from pds.serve.wsgi import Busy, Response, WsgiApp, describe, settle
 
-Batched: TypeAlias = Callable[[Sequence[bytes]], Sequence[Response | Exception]]
-"""Bodies in, an answer for each out; what it could not answer is the exception that was in its
-way. The answers are sent as they are, so their headers are in lower case and sound."""
+
+class Batched(Protocol):
+    """A route whose requests are answered together."""
+
+    def read(self, body: bytes) -> Any:
+        """What one request says, made out while others are on their way."""
+
+    def answer(self, read: Sequence[Any]) -> Sequence[Response | Exception]:
+        """An answer for each; for one that could not be answered, what was in its way. The answers
+        are sent as they are, so their headers are in lower case and sound."""
+
 
 MOST: Final = 32
 # Who came in company waits so long for company: clients of one batch get their answers at once, and
@@ -26,6 +34,7 @@ _LINGER: Final = 0.001
 _log = logging.getLogger("pds.serve")
 
 _Job: TypeAlias = "tuple[bytes, asyncio.Future[Response | None]]"
+_Read: TypeAlias = "tuple[Any, asyncio.Future[Response | None]]"
 
 
 class WithBatches(Protocol):
@@ -45,8 +54,8 @@ def batched_of(app: WsgiApp) -> Mapping[tuple[str, str], Batched]:
 class Batcher:
     """The thread of one batched route, and the queue before it. Used from one event loop."""
 
-    def __init__(self, answer: Batched, *, waiting: int) -> None:
-        self._answer = answer
+    def __init__(self, batched: Batched, *, waiting: int) -> None:
+        self._batched = batched
         self._limit = MOST + waiting
         self._taken = 0
         self._over = False
@@ -78,15 +87,16 @@ class Batcher:
         in_company = False
         while jobs := self._gather(in_company):
             in_company = len(jobs) > 1
+            answers: Sequence[Response | BaseException]
             try:
-                answers = self._answer([body for body, _ in jobs])
+                answers = self._batched.answer([read for read, _ in jobs])
             except BaseException as error:  # noqa: BLE001 - even SystemExit must not end the thread
-                answers = [error] * len(jobs)  # type: ignore[list-item]
+                answers = [error] * len(jobs)
             settle([future for _, future in jobs], [_told(answer) for answer in answers])
 
-    def _gather(self, in_company: bool) -> list[_Job]:
-        """The next requests; none when it is over."""
-        jobs: list[_Job] = []
+    def _gather(self, in_company: bool) -> list[_Read]:
+        """The next requests, as they were read; none when it is over."""
+        jobs: list[_Read] = []
         while not self._over and len(jobs) < MOST:
             try:
                 if not jobs:
@@ -99,8 +109,12 @@ class Batcher:
                 break
             if job is None:
                 self._over = True
-            else:
-                jobs.append(job)
+                break
+            body, future = job
+            try:
+                jobs.append((self._batched.read(body), future))
+            except BaseException as error:  # noqa: BLE001 - as above
+                settle([future], [_told(error)])
         return jobs
 
 

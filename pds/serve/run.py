@@ -85,8 +85,8 @@ async def run(
     loop.set_exception_handler(report)
     pool = Pool(wsgi_app, threads=settings.threads, waiting=settings.waiting)
     batchers = {
-        route: Batcher(answer, waiting=settings.waiting)
-        for route, answer in batched_of(wsgi_app).items()
+        route: Batcher(batched, waiting=settings.waiting)
+        for route, batched in batched_of(wsgi_app).items()
     }
     door = Door(settings, pool, batchers, port=port, started=started.set)
     server = _granian(door, settings, listener)

@@ -29,6 +29,15 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Length", "5")])
     return [b"alone"]
 
+class Together:
+    def read(self, body):
+        if body == b"unreadable":
+            raise LookupError("secret")
+        return body
+
+    def answer(self, bodies):
+        return together(bodies)
+
 def together(bodies):
     if gate.exists():
         os.write(1, json.dumps([body.decode() for body in bodies]).encode() + b"\\n")
@@ -41,7 +50,7 @@ def together(bodies):
         for body in bodies
     ]
 
-app.batched = {("POST", "/all"): together}
+app.batched = {("POST", "/all"): Together()}
 serve(app, ServeSettings(port=0, **json.loads(sys.argv[2])),
       on_ready=lambda port: print(port, flush=True))
 print("stopped", flush=True)
@@ -131,6 +140,8 @@ def test_those_who_come_meanwhile_are_answered_together(tmp_path: Path) -> None:
 def test_one_that_cannot_be_answered_is_nobody_elses_matter(tmp_path: Path) -> None:
     """It is a failure of the application, told without its text; the others have their answers."""
     with running(tmp_path) as it:
+        assert it.ask(b"unreadable")[0] == 500
+        assert it.heard().startswith("log application error: LookupError at")
         assert it.ask(b"fail")[0] == 500
         assert it.heard().startswith("log application error: KeyError at")
         assert it.ask(b"all fail")[0] == 500
