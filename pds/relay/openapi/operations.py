@@ -151,7 +151,7 @@ OPERATIONS: Final = (
          _other(OCTETS), Code.NOT_FOUND),
     _row("DELETE", "/v1/requests/<id_>", _OWNER, "End a link.", _NOTHING),
     _row("GET", "/r/<id_>", _ANYONE, "A page that says how to open the link.",
-         _other("text/html; charset=utf-8")),
+         _other("text/html; charset=utf-8"), Code.NOT_FOUND),
     _row("PUT", "/v1/identities/<id_>", _OWNER, "Publish a did:webvh identity's log.", _RECEIPT,
          Code.CONFLICT, Code.HISTORY, Code.HISTORY_CUT, Code.QUOTA, body="Identity"),
     _row("GET", "/v1/identities/<id_>", _OWNER, "The log, after a restore too.", _other(_LINES),
