@@ -74,6 +74,9 @@ def _row(
     suspended: bool = False,
 ) -> Operation:
     every = {*codes, Code.BUSY, Code.MALFORMED}
+    if "<" in rule:
+        # A name with a slash in it, however it is written, leads nowhere.
+        every |= {Code.NOT_FOUND}
     if caller.signs:
         # A signed call covers the body that comes with it, even where there should be none.
         every |= _SIGNED | {Code.TOO_LARGE}
@@ -144,14 +147,14 @@ OPERATIONS: Final = (
          Code.QUOTA, body="StatusList"),
     _row("GET", "/v1/status/<id_>", _ANYONE,
          "A status list, and in PDS-Stamp the relay's word that it is the newest.",
-         {200: ("application/vc", "Object")}, Code.NOT_FOUND, suspended=True),
+         {200: ("application/vc", "Object")}, suspended=True),
     _row("PUT", "/v1/requests/<id_>", _OWNER, "Put a locked request behind a link.",
          _json("RequestMade", 201), Code.CONFLICT, Code.EXPIRED, Code.QUOTA, body="Request"),
     _row("GET", "/v1/requests/<id_>", _ANYONE, "The locked request behind a link.",
-         _other(OCTETS), Code.NOT_FOUND),
+         _other(OCTETS)),
     _row("DELETE", "/v1/requests/<id_>", _OWNER, "End a link.", _NOTHING),
     _row("GET", "/r/<id_>", _ANYONE, "A page that says how to open the link.",
-         _other("text/html; charset=utf-8"), Code.NOT_FOUND),
+         _other("text/html; charset=utf-8")),
     _row("PUT", "/v1/identities/<id_>", _OWNER, "Publish a did:webvh identity's log.", _RECEIPT,
          Code.CONFLICT, Code.HISTORY, Code.HISTORY_CUT, Code.QUOTA, body="Identity"),
     _row("GET", "/v1/identities/<id_>", _OWNER, "The log, after a restore too.", _other(_LINES),
@@ -181,5 +184,5 @@ OPERATIONS: Final = (
          _other(_TEXT), Code.NOT_FOUND),
     _row("GET", "/log/<name>/tile/<path:path>", _ANYONE,
          "A tile (C2SP tlog-tiles); the path has slashes: level, number, and .p/width at the edge.",
-         _other(OCTETS), Code.NOT_FOUND),
+         _other(OCTETS)),
 )  # fmt: skip
