@@ -40,8 +40,9 @@ def serve(settings: Settings, /, **said: Any) -> None:
     command line goes before the environment, the environment before the file. A reload reads
     file, token and certificates again; data, address, port and database stay.
 
-    Behind a TLS proxy, --url is the public https address, and --host and --port are where the
-    proxy forwards to. With --registration token, the token is in DATA/registration-token.
+    Behind a TLS proxy, --url is the public https address, --host and --port are where the proxy
+    forwards to, and --proxy is its address. With --registration token, the token is in
+    DATA/registration-token.
 
     For development, --dev-tls serves an https --url without a proxy. Sandbox vaults then find it
     by --dev-trust NAME=127.0.0.1:PORT,DATA/tls/ca.pem.
@@ -104,6 +105,7 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
                     registration=now.registration,
                     token=_token(now.data) if now.registration == "token" else token,
                     limits=now.limits(),
+                    proxies=now.proxies,
                     counters=counters,
                     access_log=now.access_log,
                 )

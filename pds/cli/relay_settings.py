@@ -32,6 +32,7 @@ class RelayOptions:
     dev_tls: bool
     tls_cert: Path | None
     tls_key: Path | None
+    proxies: tuple[str, ...]
     witnesses: tuple[str, ...]
     threads: int
     workers: int
@@ -44,11 +45,13 @@ class RelayOptions:
     def parse(cls, said: dict[str, Any]) -> "RelayOptions":
         """With the address in its one form. Raises what says what is wrong with the settings."""
         from pds.cli.witnesses import parse_witness
+        from pds.relay.proxies import Proxies
         from pds.wire import parse_relay_url
 
         options = cls(**{**said, "url": parse_relay_url(said["url"])})
         if any(parse_witness(text).url is None for text in options.witnesses):
             raise click.UsageError("--witness is written URL=KEY.")
+        Proxies.parse(options.proxies)
         if options.dev_tls and urlsplit(options.url).scheme != "https":
             raise click.UsageError("--dev-tls goes with an https --url.")
         if options.dev_tls and options.tls_cert:
@@ -150,6 +153,8 @@ _ALL: Final = (
              help="Envelopes that one mailbox takes."),
     _setting("--calls-per-hour", type=click.IntRange(1), default=6000, show_default=True,
              help="Changes that one key may make."),
+    _setting("--proxy", "proxies", multiple=True, metavar="NETWORK",
+             help="Believe X-Forwarded-For when it comes from here, once for each."),
     _setting("--witness", "witnesses", multiple=True, metavar="URL=KEY",
              help="Have the log cosigned by this witness, once for each."),
     _setting("--threads", type=click.IntRange(1, 64), default=16, show_default=True,

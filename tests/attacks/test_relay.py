@@ -596,3 +596,47 @@ def test_attack_76_an_older_package_served(world: World) -> None:
     assert (answer["manifest"]["seq"], entry["seq"]) == (2, 2)
     assert entry["sha256"] == answer["manifest"]["sha256"]
     assert answer["manifest"]["ticket"] == digest(ticket)
+
+
+def _mailboxes(world: World, peer: str, forwarded: str | None, *, count: int) -> list[int]:
+    """Make so many mailboxes from a peer; the statuses."""
+    statuses = []
+    for _ in range(count):
+        path = f"/v1/mailboxes/{new_id()}"
+        headers = world.sign("PUT", path, b"{}")
+        if forwarded is not None:
+            headers["X-Forwarded-For"] = forwarded
+            headers["Forwarded"] = f"for={forwarded}"
+        answer = world.app.test_client().put(
+            path, headers=headers, data=b"{}", environ_overrides={"REMOTE_ADDR": peer}
+        )
+        statuses.append(answer.status_code)
+    return statuses
+
+
+def test_attack_83_forged_address_past_the_proxy(data: Path) -> None:
+    """Who reaches the relay without its proxy is counted as who it is, whatever it writes."""
+    world = make_world(data, limits=Limits(registrations_per_hour=2), proxies=["127.0.0.1"])
+    assert _mailboxes(world, "192.0.2.1", None, count=2) == [201, 201]
+    for forged in ("198.51.100.1", "127.0.0.1", "127.0.0.1, 198.51.100.2", "nonsense"):
+        assert _mailboxes(world, "192.0.2.1", forged, count=1) == [429], forged
+    close(world)
+
+
+def test_attack_83_forged_address_through_the_proxy(data: Path) -> None:
+    """What a client wrote before the proxy's own word neither gives it a count of its own nor
+    uses up that of another."""
+    world = make_world(data, limits=Limits(registrations_per_hour=2), proxies=["127.0.0.1"])
+    assert _mailboxes(world, "127.0.0.1", "192.0.2.1", count=2) == [201, 201]
+    for forged in ("198.51.100.1", "127.0.0.1", "nonsense", ",", "198.51.100.2, 127.0.0.1"):
+        said = f"{forged}, 192.0.2.1"
+        assert _mailboxes(world, "127.0.0.1", said, count=1) == [429], forged
+    assert _mailboxes(world, "127.0.0.1", "198.51.100.1", count=2) == [201, 201]
+    close(world)
+
+
+def test_attack_83_forged_address_where_no_proxy_is_trusted(data: Path) -> None:
+    """Without the setting nobody is believed, a neighbour on loopback neither."""
+    world = make_world(data, limits=Limits(registrations_per_hour=2))
+    assert _mailboxes(world, "127.0.0.1", "198.51.100.1", count=3) == [201, 201, 429]
+    close(world)

@@ -355,6 +355,29 @@ def test_a_reload_refuses_another_folder_or_address(
         process.communicate(timeout=30)
 
 
+def test_a_call_through_a_proxy_counts_for_its_caller(
+    run: Callable[..., Running], tmp_path: Path
+) -> None:
+    """The setting reaches the workers, a reload takes it, and a network that is none is refused."""
+    path = config(tmp_path, "registrations-per-hour = 1\n")
+    relay = run(tmp_path / "data", "--config", str(path))
+
+    def register(caller: str) -> int:
+        world = relay.world()
+        headers = world.sign("PUT", f"/v1/mailboxes/{world.mailbox}", b"{}")
+        headers["X-Forwarded-For"] = f"198.51.100.1, {caller}"
+        return world.send("PUT", f"/v1/mailboxes/{world.mailbox}", headers, b"{}").status
+
+    assert [register("192.0.2.1"), register("203.0.113.1")] == [201, 429]
+    path.write_text('registrations-per-hour = 1\nproxy = ["127.0.0.0/8"]\n')
+    relay.reload("reloaded")
+    relay.until(lambda: register("192.0.2.1") == 201)
+    assert register("192.0.2.1") == 429
+    relay.until(lambda: register("203.0.113.1") == 201)
+    path.write_text('proxy = ["everybody"]\n')
+    relay.reload("the reload failed")
+
+
 # counters and logs
 
 

@@ -14,6 +14,7 @@ from did.time import format_time
 from pds.relay import challenge, forms
 from pds.relay.errors import Refused, RelayError
 from pds.relay.limits import Limits, RegistrationLimit, address_prefix
+from pds.relay.proxies import Proxies
 from pds.relay.restore import mark_restored
 from pds.relay.store import Store, engines, schema
 from pds.wire import new_id
@@ -74,6 +75,51 @@ def test_a_challenge_of_another_key_or_from_later_is_refused() -> None:
 def test_addresses_are_counted_by_prefix(address: str | None, prefix: str) -> None:
     """Neighbours share a count, mapped addresses are IPv4, unknown ones share one."""
     assert address_prefix(address) == prefix
+
+
+PROXIES = Proxies.parse(["127.0.0.1", "10.0.0.0/8", "fd00::/8"])
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "caller"),
+    [
+        ("192.0.2.1", None, "192.0.2.1"),
+        ("127.0.0.1", None, "127.0.0.1"),
+        ("127.0.0.1", "192.0.2.7", "192.0.2.7"),
+        ("127.0.0.1", "2001:db8::7", "2001:db8::7"),
+        ("::ffff:127.0.0.1", "::ffff:192.0.2.7", "192.0.2.7"),
+        ("fd00::1", " 192.0.2.7\t", "192.0.2.7"),
+        ("127.0.0.1", "192.0.2.7, 10.1.2.3", "192.0.2.7"),
+        ("127.0.0.1", "192.0.2.7,fd00::2,10.1.2.3", "192.0.2.7"),
+        # What was there before whoever one of ours has heard is the client's own.
+        ("127.0.0.1", "198.51.100.9, 192.0.2.7", "192.0.2.7"),
+        ("127.0.0.1", "nonsense, 192.0.2.7", "192.0.2.7"),
+        # Not from one of ours: not read.
+        ("192.0.2.1", "198.51.100.9", "192.0.2.1"),
+        ("127.0.0.2", "198.51.100.9", "127.0.0.2"),
+        (None, "198.51.100.9", None),
+        # Nobody but ours, or not a list: the one that called.
+        ("127.0.0.1", "10.1.2.3", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.9, nonsense", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.9, 192.0.2.7:443", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.9, unknown, 10.1.2.3", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.9,", "127.0.0.1"),
+        ("127.0.0.1", "", "127.0.0.1"),
+    ],
+)
+def test_a_call_counts_for_whom_our_own_proxies_heard(
+    peer: str | None, forwarded: str | None, caller: str | None
+) -> None:
+    """The last address that is none of them, if one of them says it; whoever calls otherwise."""
+    assert PROXIES.caller(peer, forwarded) == caller
+
+
+@pytest.mark.parametrize("text", ["", "localhost", "10.0.0.7/8", "10.0.0.0/33", "127.0.0.1:80"])
+def test_what_is_no_network_is_no_proxy(text: str) -> None:
+    """A slip of the pen is not taken for nobody, nor for everybody."""
+    with pytest.raises(RelayError) as refused:
+        Proxies.parse(["127.0.0.1", text])
+    assert (refused.value.code, refused.value.exit_code) == ("relay.settings", 2)
 
 
 def test_the_memory_of_registrations_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
