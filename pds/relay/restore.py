@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pds.relay.errors import RelayError
 from pds.relay.folder import DATABASE, LOG_KEY, begin_log, check_key, check_not_moved, read_log_key
-from pds.relay.store import Store, identities, log
+from pds.relay.store import Store, identities, log, marks
 from pds.relay.store import packages as table
 from pds.relay.store.engines import open_engine
 
@@ -39,6 +39,7 @@ def mark_restored(data: Path, *, database: str | None = None) -> str:
             check_key(conn, key)
             begin_log(conn, url=url.decode(), key=key)
             log.set_fact(conn, "challenge-key", secrets.token_bytes(32))
+            marks.begin_anew(conn)
             table.suspend_all(conn)
             identities.suspend_all(conn)
             return log.current(conn).origin

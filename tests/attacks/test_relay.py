@@ -187,6 +187,50 @@ def test_attack_37_two_redemptions_of_a_single_use_in_processes(world: World, da
     assert int(note.split("\n")[1]) == 1 + 10 * 3
 
 
+def test_attack_35_clock_set_back_to_replay_a_call(world: World, data: Path) -> None:
+    """A clock that ran ahead, so that marks were swept, and was put right: what was captured before
+    is not carried out again, at no worker and after no restart; new calls soon are."""
+    package, _ = world.ready()
+    other = make_world(data, clock=world.clock)  # a worker that swept nothing
+    other.send("GET", "/readyz", {}, b"")
+    path = f"/v1/packages/{package}"
+    body = canonicalize(world.staging(package, seq=2))
+    captured = world.sign("PUT", path, body)
+    assert world.call("PUT", path, body, headers=captured).status == 200
+    right = world.clock.now
+    world.clock.move(hours=1)
+    assert world.create().status == 200
+    world.clock.now = right + timedelta(seconds=5)
+    for each in (world, other):
+        reply = each.send("PUT", path, captured, body)
+        assert (reply.status, reply.code) == (503, "relay.busy")
+        assert reply.headers["retry-after"]
+    close(other)
+    reopen(world, data)
+    assert world.call("PUT", path, body, headers=captured).code == "relay.busy"
+    # Whoever signs anew has the end of another signature, later than all that was swept.
+    world.clock.move(seconds=1)
+    assert world.stage(package, seq=3).status == 200
+
+
+def test_attack_35_clock_set_back_to_redeem_again(data: Path) -> None:
+    """A presentation that was refused, and left no event, gets no second answer by a clock that
+    ran ahead and was put right."""
+    world = make_world(data, limits=Limits(refusals_per_day=0))
+    _, ticket = world.ready(min_interval=60)
+    assert world.redeem(ticket).status == 200
+    early = world.presentation(ticket)
+    assert world.present(early).code == "relay.too_soon"
+    right = world.clock.now
+    world.clock.move(hours=1)
+    assert world.create().status == 200
+    world.clock.now = right + timedelta(seconds=90)
+    assert world.present(early).code == "relay.busy"
+    # The challenge that is asked for now is good.
+    assert world.redeem(ticket).status == 200
+    close(world)
+
+
 def test_attack_49_replayed_nonce(world: World, data: Path) -> None:
     """A captured write does nothing again, after a restart neither."""
     package, _ = world.ready()

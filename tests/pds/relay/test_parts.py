@@ -16,7 +16,7 @@ from pds.relay.errors import Refused, RelayError
 from pds.relay.limits import Limits, RegistrationLimit, address_prefix
 from pds.relay.proxies import Proxies
 from pds.relay.restore import mark_restored
-from pds.relay.store import Store, engines, schema
+from pds.relay.store import Store, engines, marks, schema
 from pds.wire import new_id
 
 KEY = bytes(32)
@@ -164,7 +164,9 @@ def test_the_sweep_erases_what_is_over(world: World) -> None:
 
     world.clock.move(minutes=10)
     world.create()
-    assert (_rows(world, "nonces"), _rows(world, "challenges")) == (1, 0)
+    # Beside the last call's own, the marks of nobody: until when others were swept.
+    assert _rows(world, "nonces", "signer <> ''") == 1
+    assert (_rows(world, "nonces"), _rows(world, "challenges")) == (2, 1)
 
     path = f"/v1/mailboxes/{world.mailbox}/envelopes/1"
     world.call("DELETE", path)
@@ -191,6 +193,41 @@ def test_the_sweep_erases_what_is_over(world: World) -> None:
     world.create()
     assert _rows(world, "tickets") == 0
     assert world.redeem(ticket).code == "relay.ended"
+
+
+def test_until_when_marks_were_swept_never_goes_back(world: World) -> None:
+    """The latest end of all of them stays, whatever is swept later; a restore begins anew."""
+    store = world.app.extensions["relay"].store
+
+    def ends() -> list[int]:
+        with store.read() as conn:
+            rows = conn.execute(
+                "SELECT expires FROM nonces WHERE signer = '' UNION ALL"
+                " SELECT expires FROM challenges WHERE length(random) = 0"
+            )
+            return [int(row[0]) for row in rows]
+
+    def use(expires: int) -> None:
+        with store.write() as conn:
+            assert marks.use_nonce(conn, "a", f"{expires}", expires=expires)
+            marks.use_challenges(conn, [(b"%d" % expires, expires)])
+
+    use(500)
+    use(700)
+    with store.write() as conn:
+        marks.sweep(conn, 1000, presentation_days=1)
+    assert ends() == [700, 700]
+    with store.write() as conn:
+        assert not marks.use_nonce(conn, "a", "new", expires=700)
+        assert not marks.is_used(conn, "a", "new")
+        assert marks.use_nonce(conn, "a", "new", expires=701)
+        marks.use_challenges(conn, [(b"earlier", 600)])
+        marks.sweep(conn, 2000, presentation_days=1)
+        marks.sweep(conn, 10**9, presentation_days=1)
+    assert ends() == [701, 700]
+    with store.write() as conn:
+        marks.begin_anew(conn)
+    assert ends() == []
 
 
 def test_the_sweep_is_bounded_and_comes_back(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
