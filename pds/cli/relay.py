@@ -6,7 +6,8 @@ from typing import IO, Any
 import click
 
 from pds.cli.output import Settings, pass_settings
-from pds.cli.relay_serve import check_database, serve
+from pds.cli.relay_serve import serve
+from pds.cli.relay_settings import check_database, place_settings
 from pds.cli.relay_unit import unit
 from pds.cli.witnesses import (
     changed_policy,
@@ -27,16 +28,15 @@ relay.add_command(serve)
 relay.add_command(unit)
 
 
-@relay.command()
-@click.option("--data", required=True, help="The relay's folder.",
-              type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
-@click.option("--database", envvar="PDS_RELAY_DATABASE", metavar="CONNINFO",
-              help="Its PostgreSQL, if it has one. Also PDS_RELAY_DATABASE.")  # fmt: skip
+@relay.command(params=place_settings())
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_settings
 def restored(settings: Settings, *, data: Path, database: str | None, yes: bool) -> None:
     """Say that DATA came back from a backup: a new log origin begins, and every package is
-    suspended until its owner stages it again."""
+    suspended until its owner stages it again.
+
+    Like 'pds relay serve' it takes its settings from --config or the environment too.
+    """
     from pds.relay.restore import mark_restored
 
     settings.confirm("Suspend every package and begin a new log?", yes=yes)
@@ -45,18 +45,15 @@ def restored(settings: Settings, *, data: Path, database: str | None, yes: bool)
     settings.emit({"restored": True}, "Marked. Start the relay; owners stage again by themselves.")
 
 
-@relay.command()
+@relay.command(params=place_settings())
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--data", required=True, help="The relay's folder.",
-              type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
-@click.option("--database", envvar="PDS_RELAY_DATABASE", metavar="CONNINFO",
-              help="Its PostgreSQL, if it has one. Also PDS_RELAY_DATABASE.")  # fmt: skip
 @pass_settings
 def backup(settings: Settings, *, folder: Path, data: Path, database: str | None) -> None:
     """Copy the relay of DATA into a new FOLDER, while it runs.
 
     FOLDER is a relay's folder itself, with the key of the log, whichever database the relay has.
-    To use it, put it in the place of DATA and say 'pds relay restored'.
+    To use it, put it in the place of DATA and say 'pds relay restored'. Like 'pds relay serve' it
+    takes its settings from --config or the environment too.
 
     \b
     Example: pds relay backup --data /srv/relay /backups/relay-2026-11-28
@@ -68,20 +65,27 @@ def backup(settings: Settings, *, folder: Path, data: Path, database: str | None
     settings.emit({"rows": rows}, f"Copied {sum(rows.values())} rows to {folder}.")
 
 
-@relay.command()
-@click.option("--data", required=True, help="The relay's folder.",
-              type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
-@click.option("--from", "source", metavar="CONNINFO", help="The PostgreSQL that it leaves.")
-@click.option("--to", "target", metavar="CONNINFO", help="The PostgreSQL that it goes to.")
+@relay.command(params=place_settings())
+@click.option("--from", "source", is_flag=False, flag_value="", metavar="[CONNINFO]",
+              help="From a PostgreSQL to the file; without CONNINFO from --database.")  # fmt: skip
+@click.option("--to", "target", is_flag=False, flag_value="", metavar="[CONNINFO]",
+              help="From the file to a PostgreSQL; without CONNINFO to --database.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_settings
 def migrate(
-    settings: Settings, *, data: Path, source: str | None, target: str | None, yes: bool
+    settings: Settings,
+    *,
+    data: Path,
+    database: str | None,
+    source: str | None,
+    target: str | None,
+    yes: bool,
 ) -> None:
     """Move the stopped relay of DATA to a PostgreSQL, with --to, or back to its file, with --from.
 
     Every row is carried over and compared, or nothing is. The old database stays as it is, but
-    cannot be started again.
+    cannot be started again. Like 'pds relay serve' it takes its settings from --config or the
+    environment too.
 
     \b
     Example: pds relay migrate --data /srv/relay --to postgresql:///relay
@@ -89,11 +93,18 @@ def migrate(
     from pds.relay.move import move
 
     if source is None and target is None:
-        raise click.UsageError("Say where it goes: --to CONNINFO, or --from CONNINFO for the file.")
+        raise click.UsageError("Say where it goes: --to for the PostgreSQL, --from for the file.")
     check_database(source)
     check_database(target)
+    check_database(database, click.get_current_context())
+    if database is None and "" in (source, target):
+        raise click.UsageError("Say which PostgreSQL: in the settings, or after --to or --from.")
     settings.confirm("Move the relay? It must be stopped.", yes=yes)
-    rows = move(data, source=source, target=target)
+    rows = move(
+        data,
+        source=database if source == "" else source,
+        target=database if target == "" else target,
+    )
     settings.emit({"rows": rows}, f"Moved {sum(rows.values())} rows. Start it at its new place.")
 
 

@@ -40,10 +40,14 @@ UMask=0077
 """
 
 
+_DATA: Final = Path("/var/lib/pds-relay")
+
+
 @click.command()
 @click.argument("kind", type=click.Choice(sorted(_FORMS)), default="service")
-@click.option("--data", type=click.Path(path_type=Path), default=Path("/var/lib/pds-relay"),
-              show_default=True, help="The relay's folder.")  # fmt: skip
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIRECTORY",
+              help="The relay's folder; if not said, that of the settings file, or"
+              f" {_DATA} where there is none yet.")  # fmt: skip
 @click.option("--config", type=click.Path(path_type=Path), default=Path("/etc/pds-relay.toml"),
               show_default=True, help="Its settings file.")  # fmt: skip
 @click.option("--backups", type=click.Path(path_type=Path),
@@ -55,7 +59,14 @@ UMask=0077
               help="The system user that the relay runs as.")  # fmt: skip
 @pass_settings
 def unit(
-    settings: Settings, *, kind: str, data: Path, config: Path, backups: Path, days: int, user: str
+    settings: Settings,
+    *,
+    kind: str,
+    data: Path | None,
+    config: Path,
+    backups: Path,
+    days: int,
+    user: str,
 ) -> None:
     """Print a systemd unit: the relay's service, its backup, or the backup's timer.
 
@@ -66,8 +77,12 @@ def unit(
     systemctl daemon-reload
     systemctl enable --now pds-relay pds-relay-backup.timer
     """
+    from pds.cli.relay_settings import read_settings
     from pds.cli.units import command, escaped, quoted
 
+    if data is None:
+        said = read_settings(config) if config.exists() else {}
+        data = Path(said.get("data", _DATA))
     if not user.replace("-", "").replace("_", "").isalnum():
         raise click.UsageError("--user is the name of a system user.")
     form = resources.files("pds.cli").joinpath(_FORMS[kind]).read_text(encoding="utf-8")

@@ -38,6 +38,7 @@ from pds.relay.limits import Limits, RegistrationLimit
 from pds.relay.openapi import document
 from pds.relay.openapi.document import MAX_WAIT
 from pds.relay.page import PAGE, POLICY
+from pds.relay.proxies import Proxies
 from pds.relay.relay import Relay, hash_token
 from pds.relay.store import log
 from pds.serve import Batched, ask_again, wake
@@ -115,14 +116,17 @@ def create_app(
     url: str,
     counters: Path | None = None,
     access_log: bool = False,
+    proxies: Sequence[str] = (),
     **settings: Any,
 ) -> RelayApp:
     """The application of the relay that ``open_relay`` opens with the same arguments.
 
     The open kind of registration is limited by the caller's address, so the server must pass it on
-    (``pass_address``). ``counters`` is a folder in which answers are counted, ``access_log`` has
-    each of them told. ``app.extensions["relay"]`` is the relay.
+    (``pass_address``); ``proxies`` are the addresses and networks whose word on it is believed.
+    ``counters`` is a folder in which answers are counted, ``access_log`` has each of them told.
+    ``app.extensions["relay"]`` is the relay.
     """
+    trusted = Proxies.parse(proxies)
     relay = open_relay(data, url=url, **settings)
     limits = relay.limits
     app = RelayApp(__name__, static_folder=None)
@@ -136,7 +140,7 @@ def create_app(
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign]
     watch = watching.watch(app, counters=counters, access_log=access_log)
     app.batched = {("POST", _REDEMPTIONS): _Redemptions(relay, watch)}
-    _mailbox_routes(app, relay)
+    _mailbox_routes(app, relay, trusted)
     _package_routes(app, relay)
     _redemption_routes(app, relay)
     _status_and_link_routes(app, relay)
@@ -158,6 +162,11 @@ def _caller(relay: Relay) -> RequestSignature:
         body=request.get_data(),
         now=relay.clock(),
     )
+
+
+def _address(proxies: Proxies) -> str | None:
+    """Where this call comes from, as far as the server and trusted proxies tell."""
+    return proxies.caller(request.remote_addr, request.headers.get("X-Forwarded-For"))
 
 
 def _target(relay: Relay, arrived: Request) -> str:
@@ -237,12 +246,12 @@ def _with_headers(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable
 # --- routes ----------------------------------------------------------------------------------
 
 
-def _mailbox_routes(app: Flask, relay: Relay) -> None:
+def _mailbox_routes(app: Flask, relay: Relay, proxies: Proxies) -> None:
     @app.put("/v1/mailboxes/<id_>")
     def put_mailbox(id_: str) -> Response:
         caller = _caller(relay)
         id_ = forms.path_id(id_)
-        new = mailboxes.put(relay, id_, request.get_data(), caller, address=request.remote_addr)
+        new = mailboxes.put(relay, id_, request.get_data(), caller, address=_address(proxies))
         return _json({"mailbox": id_}, 201 if new else 200)
 
     @app.get("/v1/mailboxes/<id_>")

@@ -16,7 +16,15 @@ from pds.log.checkpoint import open_checkpoint
 from pds.log.errors import LogError
 from pds.log.tree import Tree
 from pds.relay.errors import RelayError
-from pds.relay.folder import DATABASE, LOG_KEY, MOVED, check_key, read_log_key, write_once
+from pds.relay.folder import (
+    DATABASE,
+    LOG_KEY,
+    MOVED,
+    check_key,
+    check_not_moved,
+    read_log_key,
+    write_once,
+)
 from pds.relay.store import log, transfer
 from pds.relay.store.engines import Engine, open_engine
 
@@ -56,8 +64,8 @@ def back_up(data: Path, folder: Path, *, database: str | None = None) -> dict[st
     To use it, put it in the place of ``data`` and call ``mark_restored``: a relay that went back in
     time must not go on as if it knew all that it has released.
 
-    Raises ``RelayError`` (``relay.no_data``, ``relay.log_key``, ``relay.target_in_use``,
-    ``relay.incomplete``) and ``DbError``.
+    Raises ``RelayError`` (``relay.no_data``, ``relay.moved``, ``relay.log_key``,
+    ``relay.target_in_use``, ``relay.incomplete``) and ``DbError``.
     """
     if database is None and not (data / DATABASE).exists():
         raise RelayError("There is no relay in this folder.", code="relay.no_data")
@@ -91,6 +99,7 @@ def _copy_into(folder: Path, data: Path, key: SigningKey, database: str | None) 
             with engine.read() as source:
                 if transfer.is_empty(source):
                     raise RelayError("There is no relay in this database.", code="relay.no_data")
+                check_not_moved(source)
                 return _copy(source, copy, key)
         finally:
             copy.close()
@@ -127,7 +136,8 @@ def _copy(source: Sql, new: Engine, key: SigningKey) -> dict[str, int]:
                 raise RelayError(
                     "Another relay is in the target database.",
                     code="relay.target_in_use",
-                    hint="Give this one a database of its own. Nothing was changed.",
+                    hint="Nothing was changed. Give this one a database of its own; put the old"
+                    " relay.db away if this one left it once.",
                 )
             wrong = transfer.differences(source, target)
             if wrong or not _is_whole(target, key.verify_key):

@@ -136,7 +136,10 @@ class _Batch:
 
 def _decide_all(relay: Relay, act: Act, asked: Sequence[Redemption]) -> list[_Outcome]:
     """Checks 4 to 12 for each of them in turn, in one transaction. A refusal is an outcome too."""
-    wanted = [Asked(said.package, said.id, said.challenge.random) for said in asked]
+    wanted = [
+        Asked(said.package, said.id, said.challenge.random, said.challenge.expires)
+        for said in asked
+    ]
     batch = _Batch(relay, act)
     outcomes = [
         _decide(batch, said, found)
@@ -163,6 +166,9 @@ def _decide(batch: _Batch, said: Redemption, found: Standing) -> _Outcome:
     # 4. Nothing is presented twice.
     if found.used or said.challenge.random in batch.challenges or said.id in batch.events:
         return Refused(RelayCode.REPLAYED)
+    #    By a clock that was set back this challenge is good, but its mark may be swept already.
+    if found.forgotten:
+        return Refused(RelayCode.BUSY)
     # 5. The package is here.
     if found.package is None:
         return forms.not_found()

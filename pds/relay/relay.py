@@ -85,13 +85,18 @@ class Relay:
 
     @contextmanager
     def write_as(self, caller: RequestSignature) -> Iterator[Act]:
-        """The same for a signed call, whose nonce is used up if the act happens."""
+        """The same for a signed call, whose nonce is used up if the act happens.
+
+        Raises ``Refused``: ``relay.replayed``, ``relay.rate``, or ``relay.busy`` where the clock
+        was set back and nothing says any longer whether the nonce was used.
+        """
         with self.write() as act:
             new = marks.use_nonce(
                 act.conn, caller.did, caller.nonce, expires=int(caller.expires.timestamp())
             )
             if not new:
-                raise Refused(RelayCode.REPLAYED)
+                used = marks.is_used(act.conn, caller.did, caller.nonce)
+                raise Refused(RelayCode.REPLAYED if used else RelayCode.BUSY)
             self.limit_rate(act, f"calls {caller.did}", self.limits.calls_per_hour)
             yield act
 

@@ -10,8 +10,8 @@ import secrets
 from pathlib import Path
 
 from pds.relay.errors import RelayError
-from pds.relay.folder import DATABASE, LOG_KEY, begin_log, check_key, read_log_key
-from pds.relay.store import Store, identities, log
+from pds.relay.folder import DATABASE, LOG_KEY, begin_log, check_key, check_not_moved, read_log_key
+from pds.relay.store import Store, identities, log, marks
 from pds.relay.store import packages as table
 from pds.relay.store.engines import open_engine
 
@@ -19,7 +19,8 @@ from pds.relay.store.engines import open_engine
 def mark_restored(data: Path, *, database: str | None = None) -> str:
     """Mark the data folder as restored; the new log origin. The relay must not be running.
 
-    The log key stays. Raises ``RelayError`` (``relay.no_data``, ``relay.log_key``) and ``DbError``.
+    The log key stays. Raises ``RelayError`` (``relay.no_data``, ``relay.moved``,
+    ``relay.log_key``) and ``DbError``.
     """
     if database is None and not (data / DATABASE).exists():
         raise RelayError(
@@ -34,9 +35,11 @@ def mark_restored(data: Path, *, database: str | None = None) -> str:
             url = log.fact(conn, "url")
             if url is None:
                 raise RelayError("There is no relay in this folder.", code="relay.no_data")
+            check_not_moved(conn)
             check_key(conn, key)
             begin_log(conn, url=url.decode(), key=key)
             log.set_fact(conn, "challenge-key", secrets.token_bytes(32))
+            marks.begin_anew(conn)
             table.suspend_all(conn)
             identities.suspend_all(conn)
             return log.current(conn).origin

@@ -69,6 +69,8 @@ class _State:
     leaving: list[_Worker] = field(default_factory=list)
     vacant: list[_Post] = field(default_factory=list)
     announced: bool = False
+    asked: bool = False
+    """A reload is asked for and has not begun."""
     missing_since: float | None = None
 
 
@@ -82,7 +84,8 @@ def supervise(
 
     ``load`` of each service is called here once, for its address, and once in each worker. SIGHUP
     reloads: new workers load everything anew, TLS certificates too, and take over once all of them
-    are ready; if one cannot start, the old ones go on. The ports are open all the while, so
+    are ready; if one cannot start, the old ones go on. One more reload follows on a SIGHUP during
+    the start or a reload. The ports are open all the while, so
     addresses are what they were at the start. ``on_ready`` gets the port of the first service when
     all workers take connections.
 
@@ -143,9 +146,10 @@ class _Supervisor:
                 self._hear(key.data)
         if signal.SIGCHLD in numbers:
             self._reap()
-        if signal.SIGHUP in numbers and state.announced and not state.coming:
-            _log.info("reloading")
-            state.coming = [self._start(post) for post in self._posts]
+        if signal.SIGHUP in numbers:
+            state.asked = True
+            if state.coming:
+                _log.info("another reload is asked for; it comes after this one")
         self._take_over()
         self._fill_up()
         ready = not state.vacant and all(worker.ready for worker in state.workers)
@@ -153,6 +157,11 @@ class _Supervisor:
             state.announced = True
             if self._on_ready is not None:
                 self._on_ready(self._posts[0].listener.getsockname()[1])
+        # What begins to load from here on sees all that was changed before the signal.
+        if state.asked and state.announced and not state.coming:
+            state.asked = False
+            _log.info("reloading")
+            state.coming = [self._start(post) for post in self._posts]
         return bool(numbers & {signal.SIGTERM, signal.SIGINT})
 
     # --- workers

@@ -187,6 +187,50 @@ def test_attack_37_two_redemptions_of_a_single_use_in_processes(world: World, da
     assert int(note.split("\n")[1]) == 1 + 10 * 3
 
 
+def test_attack_35_clock_set_back_to_replay_a_call(world: World, data: Path) -> None:
+    """A clock that ran ahead, so that marks were swept, and was put right: what was captured before
+    is not carried out again, at no worker and after no restart; new calls soon are."""
+    package, _ = world.ready()
+    other = make_world(data, clock=world.clock)  # a worker that swept nothing
+    other.send("GET", "/readyz", {}, b"")
+    path = f"/v1/packages/{package}"
+    body = canonicalize(world.staging(package, seq=2))
+    captured = world.sign("PUT", path, body)
+    assert world.call("PUT", path, body, headers=captured).status == 200
+    right = world.clock.now
+    world.clock.move(hours=1)
+    assert world.create().status == 200
+    world.clock.now = right + timedelta(seconds=5)
+    for each in (world, other):
+        reply = each.send("PUT", path, captured, body)
+        assert (reply.status, reply.code) == (503, "relay.busy")
+        assert reply.headers["retry-after"]
+    close(other)
+    reopen(world, data)
+    assert world.call("PUT", path, body, headers=captured).code == "relay.busy"
+    # Whoever signs anew has the end of another signature, later than all that was swept.
+    world.clock.move(seconds=1)
+    assert world.stage(package, seq=3).status == 200
+
+
+def test_attack_35_clock_set_back_to_redeem_again(data: Path) -> None:
+    """A presentation that was refused, and left no event, gets no second answer by a clock that
+    ran ahead and was put right."""
+    world = make_world(data, limits=Limits(refusals_per_day=0))
+    _, ticket = world.ready(min_interval=60)
+    assert world.redeem(ticket).status == 200
+    early = world.presentation(ticket)
+    assert world.present(early).code == "relay.too_soon"
+    right = world.clock.now
+    world.clock.move(hours=1)
+    assert world.create().status == 200
+    world.clock.now = right + timedelta(seconds=90)
+    assert world.present(early).code == "relay.busy"
+    # The challenge that is asked for now is good.
+    assert world.redeem(ticket).status == 200
+    close(world)
+
+
 def test_attack_49_replayed_nonce(world: World, data: Path) -> None:
     """A captured write does nothing again, after a restart neither."""
     package, _ = world.ready()
@@ -596,3 +640,47 @@ def test_attack_76_an_older_package_served(world: World) -> None:
     assert (answer["manifest"]["seq"], entry["seq"]) == (2, 2)
     assert entry["sha256"] == answer["manifest"]["sha256"]
     assert answer["manifest"]["ticket"] == digest(ticket)
+
+
+def _mailboxes(world: World, peer: str, forwarded: str | None, *, count: int) -> list[int]:
+    """Make so many mailboxes from a peer; the statuses."""
+    statuses = []
+    for _ in range(count):
+        path = f"/v1/mailboxes/{new_id()}"
+        headers = world.sign("PUT", path, b"{}")
+        if forwarded is not None:
+            headers["X-Forwarded-For"] = forwarded
+            headers["Forwarded"] = f"for={forwarded}"
+        answer = world.app.test_client().put(
+            path, headers=headers, data=b"{}", environ_overrides={"REMOTE_ADDR": peer}
+        )
+        statuses.append(answer.status_code)
+    return statuses
+
+
+def test_attack_83_forged_address_past_the_proxy(data: Path) -> None:
+    """Who reaches the relay without its proxy is counted as who it is, whatever it writes."""
+    world = make_world(data, limits=Limits(registrations_per_hour=2), proxies=["127.0.0.1"])
+    assert _mailboxes(world, "192.0.2.1", None, count=2) == [201, 201]
+    for forged in ("198.51.100.1", "127.0.0.1", "127.0.0.1, 198.51.100.2", "nonsense"):
+        assert _mailboxes(world, "192.0.2.1", forged, count=1) == [429], forged
+    close(world)
+
+
+def test_attack_83_forged_address_through_the_proxy(data: Path) -> None:
+    """What a client wrote before the proxy's own word neither gives it a count of its own nor
+    uses up that of another."""
+    world = make_world(data, limits=Limits(registrations_per_hour=2), proxies=["127.0.0.1"])
+    assert _mailboxes(world, "127.0.0.1", "192.0.2.1", count=2) == [201, 201]
+    for forged in ("198.51.100.1", "127.0.0.1", "nonsense", ",", "198.51.100.2, 127.0.0.1"):
+        said = f"{forged}, 192.0.2.1"
+        assert _mailboxes(world, "127.0.0.1", said, count=1) == [429], forged
+    assert _mailboxes(world, "127.0.0.1", "198.51.100.1", count=2) == [201, 201]
+    close(world)
+
+
+def test_attack_83_forged_address_where_no_proxy_is_trusted(data: Path) -> None:
+    """Without the setting nobody is believed, a neighbour on loopback neither."""
+    world = make_world(data, limits=Limits(registrations_per_hour=2))
+    assert _mailboxes(world, "127.0.0.1", "198.51.100.1", count=3) == [201, 201, 429]
+    close(world)

@@ -27,6 +27,12 @@ def make():
     words = (folder / "words").read_text()
     if words == "fail":
         raise ServeError("It does not want to.", code="serve.settings", hint="Ask nicely.")
+    if words.startswith("hold"):
+        (folder / "loading").touch()
+        while not (folder / "go").exists():
+            time.sleep(0.002)
+    if words == "hold and fail":
+        raise ServeError("It does not want to.", code="serve.settings")
     if words == "die":
         os._exit(9)
     def app(environ, start_response):
@@ -100,10 +106,11 @@ Start = Callable[[str, int], Parent]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def begin(tmp_path: Path) -> Iterator[Start]:
+    """Starts a parent, and waits for nothing."""
     begun: list[subprocess.Popen[str]] = []
 
-    def begin(words: str, workers: int) -> Parent:
+    def start(words: str, workers: int) -> Parent:
         (tmp_path / "words").write_text(words)
         with (tmp_path / "log").open("ab") as log:
             process = subprocess.Popen(
@@ -111,15 +118,26 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
         begun.append(process)
-        assert process.stdout is not None
-        line = process.stdout.readline().strip()
-        return Parent(process, tmp_path, line)
+        return Parent(process, tmp_path, "")
 
-    yield begin
+    yield start
     for process in begun:
         if process.poll() is None:
             process.kill()
         process.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture
+def start(begin: Start) -> Start:
+    """Starts a parent, and waits for its first line."""
+
+    def started(words: str, workers: int) -> Parent:
+        parent = begin(words, workers)
+        assert parent.process.stdout is not None
+        parent.line = parent.process.stdout.readline().strip()
+        return parent
+
+    return started
 
 
 def _alive(pid: int) -> bool:
@@ -191,6 +209,43 @@ def test_a_reload_that_fails_changes_nothing(start: Start, words: str) -> None:
     (parent.folder / "words").write_text("three")
     parent.process.send_signal(signal.SIGHUP)
     parent.until(lambda: parent.ask()[1] == "three")
+
+
+@pytest.mark.parametrize("words", ["hold", "hold and fail"])
+def test_a_reload_asked_for_during_one_follows_it(start: Start, words: str) -> None:
+    """However the first one ends: what was changed after it had begun to load is not lost, and it
+    is one more, however often it was asked for."""
+    parent = start("one", 2)
+    (parent.folder / "words").write_text(words)
+    parent.process.send_signal(signal.SIGHUP)
+    parent.until((parent.folder / "loading").exists)
+    (parent.folder / "words").write_text("two")
+
+    def told(what: str) -> int:
+        return (parent.folder / "log").read_text().count(what)
+
+    for count in (1, 2):
+        parent.process.send_signal(signal.SIGHUP)
+        parent.until(lambda count=count: told("another reload is asked for") == count)
+    (parent.folder / "go").touch()
+    parent.until(lambda: parent.ask()[1] == "two")
+    parent.until(lambda: told("reloading") == told("reloaded") + told("the reload failed"))
+    assert told("reloading") == 2
+    assert parent.stop() == "stopped\n"
+
+
+def test_a_reload_asked_for_during_the_start_follows_it(begin: Start, tmp_path: Path) -> None:
+    """The first workers may have loaded what was changed since."""
+    parent = begin("hold", 1)
+    process = parent.process
+    assert process.stdout is not None
+    parent.until((tmp_path / "loading").exists)
+    (tmp_path / "words").write_text("two")
+    process.send_signal(signal.SIGHUP)
+    (tmp_path / "go").touch()
+    parent.line = process.stdout.readline().strip()
+    parent.until(lambda: parent.ask()[1] == "two")
+    assert parent.stop() == "stopped\n"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,13 @@
-"""What was used once and must not be used again; and the sweep of what is over."""
+"""What was used once and must not be used again; and the sweep of what is over.
+
+A mark is swept by the clock, and a clock may have been wrong: when it is set back, what was swept
+is not over yet, and nothing would say that it was used. So the latest end of what was swept is
+kept, in a mark of nobody (its key is empty), and what ends before that counts as perhaps used. By
+a clock that only goes forward, all of that is over long since.
+"""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from pds.db import Sql
 from pds.relay.store import packages
@@ -15,12 +21,20 @@ _NONCE_GRACE: Final = 120
 
 
 def use_nonce(conn: Sql, signer: str, nonce: str, *, expires: int) -> bool:
-    """Mark a nonce of a signer as used; whether it was new."""
+    """Mark a nonce of a signer as used; whether it is certain that it was not."""
     added: int = conn.execute(
-        "INSERT INTO nonces (signer, nonce, expires) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        (signer, nonce, expires),
+        "INSERT INTO nonces (signer, nonce, expires) SELECT ?, ?, ? WHERE NOT EXISTS"
+        " (SELECT 1 FROM nonces WHERE signer = '' AND nonce = '' AND expires >= ?)"
+        " ON CONFLICT DO NOTHING",
+        (signer, nonce, expires, expires),
     ).rowcount
     return added == 1
+
+
+def is_used(conn: Sql, signer: str, nonce: str) -> bool:
+    """Whether there is a mark for this nonce."""
+    row = conn.execute("SELECT 1 FROM nonces WHERE signer = ? AND nonce = ?", (signer, nonce))
+    return row.fetchone() is not None
 
 
 def use_challenges(conn: Sql, used: Sequence[tuple[bytes, int]]) -> None:
@@ -46,14 +60,18 @@ def sweep(conn: Sql, now: int, *, presentation_days: int) -> bool:
     marks = 10 * _AT_ONCE
     nonces = conn.execute(
         "DELETE FROM nonces WHERE (signer, nonce) IN"
-        " (SELECT signer, nonce FROM nonces WHERE expires < ? LIMIT ?)",
+        " (SELECT signer, nonce FROM nonces WHERE expires < ? AND signer <> '' LIMIT ?)"
+        " RETURNING expires",
         (now - _NONCE_GRACE, marks),
-    ).rowcount
+    ).fetchall()
     challenges = conn.execute(
         "DELETE FROM challenges WHERE random IN"
-        " (SELECT random FROM challenges WHERE expires < ? LIMIT ?)",
-        (now - _NONCE_GRACE, marks),
-    ).rowcount
+        " (SELECT random FROM challenges WHERE expires < ? AND random <> ? LIMIT ?)"
+        " RETURNING expires",
+        (now - _NONCE_GRACE, b"", marks),
+    ).fetchall()
+    _remember_last(conn, "nonces (signer, nonce, expires)", ("", ""), nonces)
+    _remember_last(conn, "challenges (random, expires)", (b"",), challenges)
     rates = conn.execute(
         "DELETE FROM rates WHERE subject IN (SELECT subject FROM rates WHERE hour < ? LIMIT ?)",
         (now // _HOUR - 1, marks),
@@ -76,7 +94,26 @@ def sweep(conn: Sql, now: int, *, presentation_days: int) -> bool:
         _sweep_answers(conn, now),
         _sweep_packages(conn, now, forget=now - presentation_days * _DAY),
     )
-    return bool(max(nonces, challenges, rates) >= marks or max(few) >= _AT_ONCE)
+    return bool(max(len(nonces), len(challenges), rates) >= marks or max(few) >= _AT_ONCE)
+
+
+def _remember_last(conn: Sql, into: str, key: Sequence[str | bytes], swept: Sequence[Any]) -> None:
+    """Keep the latest end of all marks that were ever swept, as one more mark, of nobody."""
+    if not swept:
+        return
+    table, _, columns = into.partition(" ")
+    conn.execute(
+        f"INSERT INTO {into} VALUES ({', '.join('?' * (len(key) + 1))})"  # noqa: S608  ours
+        f" ON CONFLICT ({columns[1:-1].removesuffix(', expires')}) DO UPDATE"
+        f" SET expires = excluded.expires WHERE {table}.expires < excluded.expires",
+        (*key, max(row["expires"] for row in swept)),
+    )
+
+
+def begin_anew(conn: Sql) -> None:
+    """Forget until when marks were swept: for a relay that releases nothing of before."""
+    conn.execute("DELETE FROM nonces WHERE signer = ''")
+    conn.execute("DELETE FROM challenges WHERE random = ?", (b"",))
 
 
 def _sweep_envelopes(conn: Sql, now: int) -> int:

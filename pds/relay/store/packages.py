@@ -73,18 +73,22 @@ class ListRow:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a redemption names: a package, its own id, and the random part of a challenge."""
+    """What a redemption names: a package, its own id, the random part of a challenge, and the end
+    of that."""
 
     package: str
     redemption: str
     random: bytes
+    expires: int
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All that a redemption is judged by. ``used`` says that its id or its challenge is used up."""
+    """All that a redemption is judged by. ``used`` says that its id or its challenge is used up,
+    ``forgotten`` that whether its challenge is can no longer be said."""
 
     used: bool
+    forgotten: bool
     package: PackageRow | None
     ticket: TicketRow | None
     content: ContentRow | None
@@ -100,7 +104,9 @@ _STANDING: Final = (
     f" {_columns('tickets', TicketRow)}, {_columns('contents', ContentRow)},"
     f" {_columns('status_lists', ListRow)},"
     " EXISTS (SELECT 1 FROM events WHERE events.redemption = asked.redemption),"
-    " EXISTS (SELECT 1 FROM challenges WHERE challenges.random = asked.random)"
+    " EXISTS (SELECT 1 FROM challenges WHERE challenges.random = asked.random),"
+    " EXISTS (SELECT 1 FROM challenges WHERE challenges.random = ?"
+    "  AND challenges.expires >= asked.expires)"
     " FROM asked LEFT JOIN packages ON packages.id = asked.package"
     " LEFT JOIN tickets ON tickets.package = packages.id"
     " LEFT JOIN contents ON contents.package = packages.id AND contents.seq = packages.seq"
@@ -119,11 +125,15 @@ def standings(conn: Sql, asked: Sequence[Asked]) -> list[Standing]:
     found: list[Standing] = []
     for piece in pieces(asked):
         places, parameters = values(
-            [(place, one.package, one.redemption, one.random) for place, one in enumerate(piece)]
+            [
+                (place, one.package, one.redemption, one.random, one.expires)
+                for place, one in enumerate(piece)
+            ]
         )
         rows = conn.execute(
-            f"WITH asked (place, package, redemption, random) AS (VALUES {places}){_STANDING}",
-            parameters,
+            f"WITH asked (place, package, redemption, random, expires)"
+            f" AS (VALUES {places}){_STANDING}",
+            [*parameters, b""],
         )
         found += map(_standing, sorted(map(tuple, rows), key=lambda row: row[0]))
     return found
@@ -133,7 +143,8 @@ def _standing(row: tuple[Any, ...]) -> Standing:
     one, two, three, four = _ENDS
     package, ticket, content, list_ = row[1:one], row[one:two], row[two:three], row[three:four]
     return Standing(
-        any(row[four:]),
+        any(row[four:-1]),
+        bool(row[-1]),
         None if package[0] is None else PackageRow(*package),
         None if ticket[0] is None else TicketRow(*ticket),
         None if content[0] is None else ContentRow(*content),

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import psycopg
 import pytest
 from leaving_out import left_out
 
@@ -148,6 +149,80 @@ def test_a_name_that_is_no_setting_is_refused(tmp_path: Path) -> None:
         options("--config", str(path))
 
 
+def test_every_setting_has_a_variable_of_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that the guide names, a list among them; and one that no setting has is refused."""
+    monkeypatch.setenv("PDS_RELAY_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("PDS_RELAY_DATA", str(tmp_path))
+    monkeypatch.setenv("PDS_RELAY_WITNESS", "https://w1.example=A https://w2.example=B")
+    monkeypatch.setenv("PDS_RELAY_ACCESS_LOG", "1")
+    said = options()
+    assert (said["url"], said["data"]) == ("http://127.0.0.1:1", tmp_path)
+    assert said["witnesses"] == ("https://w1.example=A", "https://w2.example=B")
+    assert said["access_log"] is True
+    monkeypatch.setenv("PDS_RELAY_THREAD", "2")
+    with pytest.raises(click.UsageError, match="what no setting is: PDS_RELAY_THREAD"):
+        options()
+
+
+@pytest.mark.parametrize("by", ["file", "environment", "command"])
+def test_what_works_on_a_relays_data_takes_the_relays_settings(
+    by: str,
+    run: Callable[..., Running],
+    pds: Callable[..., Any],
+    postgres: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Folder and database are said once, for serve, backup, migrate and restored alike."""
+    data = tmp_path / "data"
+    relay = run(data)
+    relay.world().ready()
+    relay.stop()
+    with postgres.schema() as database:
+        said: tuple[str, ...] = ()
+        if by == "file":
+            lines = f'url = "{relay.url}"\ndata = "{data}"\nworkers = 2\ndatabase = "{database}"\n'
+            said = ("--config", str(config(tmp_path, lines)))
+        elif by == "environment":
+            monkeypatch.setenv("PDS_RELAY_DATA", str(data))
+            monkeypatch.setenv("PDS_RELAY_DATABASE", database)
+        else:
+            said = ("--data", str(data), "--database", database)
+        there = pds("--json", "relay", "migrate", *said, "--to", "--yes")
+        assert there.json["rows"]["packages"] == 1
+        copy = tmp_path / "copy"
+        assert pds("--json", "relay", "backup", *said, str(copy)).json["rows"]["packages"] == 1
+        assert pds("relay", "restored", *said, "--yes").code == 0
+        # It was the database that was marked, not the file that it has left.
+        with psycopg.connect(database) as conn:
+            assert conn.execute("SELECT suspended FROM packages").fetchall() == [(1,)]
+
+
+def test_a_database_that_was_left_is_neither_copied_nor_marked(
+    pds: Callable[..., Any], run: Callable[..., Running], postgres: Any, tmp_path: Path
+) -> None:
+    """A backup without the settings must not be one of a relay that is no longer there."""
+    data = tmp_path / "data"
+    run(data).stop()
+    with postgres.schema() as database:
+        assert pds("relay", "migrate", "--data", str(data), "--to", database, "--yes").code == 0
+    for command in (("backup", str(tmp_path / "b")), ("restored", "--yes")):
+        ran = pds("--json", "relay", command[0], "--data", str(data), *command[1:])
+        assert ran.error["code"] == "relay.moved"
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("option", ["--to", "--from"])
+def test_a_move_to_a_database_that_nobody_named(
+    option: str, pds: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Neither after the option nor in the settings."""
+    ran = pds("relay", "migrate", "--data", str(tmp_path), option, "--yes")
+    assert (ran.code, "Say which PostgreSQL" in ran.err) == (2, True)
+
+
 def test_a_password_where_others_read_it_is_refused(
     tmp_path: Path, pds: Callable[..., Any]
 ) -> None:
@@ -158,6 +233,7 @@ def test_a_password_where_others_read_it_is_refused(
         ("backup", str(tmp_path / "b"), "--database", PASSWORD),
         ("restored", "--yes", "--database", PASSWORD),
         ("migrate", "--yes", "--to", PASSWORD),
+        ("migrate", "--yes", "--to", "--database", PASSWORD),
     ):
         ran = pds("relay", command[0], "--data", data, *command[1:])
         assert ran.code == 2, command
@@ -227,7 +303,7 @@ def test_a_reload_takes_limits_and_token_and_no_other_place(
     path.write_text('registration = "token"\ncalls-per-hour = 2\n')
     relay.reload("reloaded")
     relay.until(lambda: relay.registration() == "token")
-    assert relay.world().create().code == "relay.token"
+    relay.until(lambda: relay.world().create().json.get("code") == "relay.token")
     assert (tmp_path / "data" / "registration-token").stat().st_mode & 0o777 == 0o600
     token = "a token of the operator's own"
     (tmp_path / "data" / "registration-token").write_text(token)
@@ -277,6 +353,29 @@ def test_a_reload_refuses_another_folder_or_address(
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+def test_a_call_through_a_proxy_counts_for_its_caller(
+    run: Callable[..., Running], tmp_path: Path
+) -> None:
+    """The setting reaches the workers, a reload takes it, and a network that is none is refused."""
+    path = config(tmp_path, "registrations-per-hour = 1\n")
+    relay = run(tmp_path / "data", "--config", str(path))
+
+    def register(caller: str) -> int:
+        world = relay.world()
+        headers = world.sign("PUT", f"/v1/mailboxes/{world.mailbox}", b"{}")
+        headers["X-Forwarded-For"] = f"198.51.100.1, {caller}"
+        return world.send("PUT", f"/v1/mailboxes/{world.mailbox}", headers, b"{}").status
+
+    assert [register("192.0.2.1"), register("203.0.113.1")] == [201, 429]
+    path.write_text('registrations-per-hour = 1\nproxy = ["127.0.0.0/8"]\n')
+    relay.reload("reloaded")
+    relay.until(lambda: register("192.0.2.1") == 201)
+    assert register("192.0.2.1") == 429
+    relay.until(lambda: register("203.0.113.1") == 201)
+    path.write_text('proxy = ["everybody"]\n')
+    relay.reload("the reload failed")
 
 
 # counters and logs
@@ -472,6 +571,9 @@ def test_the_units_are_ones_that_systemd_takes(
     assert kind == "timer" or '"/srv/my relay 100%%"' in text
     assert pds("relay", "unit", kind, "--user", "a\nExecStartPre=/x").code == 2
     assert kind == "timer" or pds("relay", "unit", kind, "--data", "/a\nB=c").code == 2
+    path = config(tmp_path, 'data = "/srv/of the file"\n')
+    said = pds("relay", "unit", kind, "--config", str(path)).out
+    assert kind == "timer" or f'--config "{path}" --data "/srv/of the file"' in said
     if shutil.which("systemd-analyze") is None:
         pytest.skip("there is no systemd-analyze here")
     done = subprocess.run(

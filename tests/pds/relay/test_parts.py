@@ -14,8 +14,9 @@ from did.time import format_time
 from pds.relay import challenge, forms
 from pds.relay.errors import Refused, RelayError
 from pds.relay.limits import Limits, RegistrationLimit, address_prefix
+from pds.relay.proxies import Proxies
 from pds.relay.restore import mark_restored
-from pds.relay.store import Store, engines, schema
+from pds.relay.store import Store, engines, marks, schema
 from pds.wire import new_id
 
 KEY = bytes(32)
@@ -76,6 +77,51 @@ def test_addresses_are_counted_by_prefix(address: str | None, prefix: str) -> No
     assert address_prefix(address) == prefix
 
 
+PROXIES = Proxies.parse(["127.0.0.1", "10.0.0.0/8", "fd00::/8"])
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "caller"),
+    [
+        ("192.0.2.1", None, "192.0.2.1"),
+        ("127.0.0.1", None, "127.0.0.1"),
+        ("127.0.0.1", "192.0.2.7", "192.0.2.7"),
+        ("127.0.0.1", "2001:db8::7", "2001:db8::7"),
+        ("::ffff:127.0.0.1", "::ffff:192.0.2.7", "192.0.2.7"),
+        ("fd00::1", " 192.0.2.7\t", "192.0.2.7"),
+        ("127.0.0.1", "192.0.2.7, 10.1.2.3", "192.0.2.7"),
+        ("127.0.0.1", "192.0.2.7,fd00::2,10.1.2.3", "192.0.2.7"),
+        # What was there before whoever one of ours has heard is the client's own.
+        ("127.0.0.1", "198.51.100.9, 192.0.2.7", "192.0.2.7"),
+        ("127.0.0.1", "nonsense, 192.0.2.7", "192.0.2.7"),
+        # Not from one of ours: not read.
+        ("192.0.2.1", "198.51.100.9", "192.0.2.1"),
+        ("127.0.0.2", "198.51.100.9", "127.0.0.2"),
+        (None, "198.51.100.9", None),
+        # Nobody but ours, or not a list: the one that called.
+        ("127.0.0.1", "10.1.2.3", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.9, nonsense", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.9, 192.0.2.7:443", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.9, unknown, 10.1.2.3", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.9,", "127.0.0.1"),
+        ("127.0.0.1", "", "127.0.0.1"),
+    ],
+)
+def test_a_call_counts_for_whom_our_own_proxies_heard(
+    peer: str | None, forwarded: str | None, caller: str | None
+) -> None:
+    """The last address that is none of them, if one of them says it; whoever calls otherwise."""
+    assert PROXIES.caller(peer, forwarded) == caller
+
+
+@pytest.mark.parametrize("text", ["", "localhost", "10.0.0.7/8", "10.0.0.0/33", "127.0.0.1:80"])
+def test_what_is_no_network_is_no_proxy(text: str) -> None:
+    """A slip of the pen is not taken for nobody, nor for everybody."""
+    with pytest.raises(RelayError) as refused:
+        Proxies.parse(["127.0.0.1", text])
+    assert (refused.value.code, refused.value.exit_code) == ("relay.settings", 2)
+
+
 def test_the_memory_of_registrations_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The prefix that was seen longest ago is forgotten first."""
     monkeypatch.setattr("pds.relay.limits._PREFIXES_KEPT", 2)
@@ -118,7 +164,9 @@ def test_the_sweep_erases_what_is_over(world: World) -> None:
 
     world.clock.move(minutes=10)
     world.create()
-    assert (_rows(world, "nonces"), _rows(world, "challenges")) == (1, 0)
+    # Beside the last call's own, the marks of nobody: until when others were swept.
+    assert _rows(world, "nonces", "signer <> ''") == 1
+    assert (_rows(world, "nonces"), _rows(world, "challenges")) == (2, 1)
 
     path = f"/v1/mailboxes/{world.mailbox}/envelopes/1"
     world.call("DELETE", path)
@@ -145,6 +193,41 @@ def test_the_sweep_erases_what_is_over(world: World) -> None:
     world.create()
     assert _rows(world, "tickets") == 0
     assert world.redeem(ticket).code == "relay.ended"
+
+
+def test_until_when_marks_were_swept_never_goes_back(world: World) -> None:
+    """The latest end of all of them stays, whatever is swept later; a restore begins anew."""
+    store = world.app.extensions["relay"].store
+
+    def ends() -> list[int]:
+        with store.read() as conn:
+            rows = conn.execute(
+                "SELECT expires FROM nonces WHERE signer = '' UNION ALL"
+                " SELECT expires FROM challenges WHERE length(random) = 0"
+            )
+            return [int(row[0]) for row in rows]
+
+    def use(expires: int) -> None:
+        with store.write() as conn:
+            assert marks.use_nonce(conn, "a", f"{expires}", expires=expires)
+            marks.use_challenges(conn, [(b"%d" % expires, expires)])
+
+    use(500)
+    use(700)
+    with store.write() as conn:
+        marks.sweep(conn, 1000, presentation_days=1)
+    assert ends() == [700, 700]
+    with store.write() as conn:
+        assert not marks.use_nonce(conn, "a", "new", expires=700)
+        assert not marks.is_used(conn, "a", "new")
+        assert marks.use_nonce(conn, "a", "new", expires=701)
+        marks.use_challenges(conn, [(b"earlier", 600)])
+        marks.sweep(conn, 2000, presentation_days=1)
+        marks.sweep(conn, 10**9, presentation_days=1)
+    assert ends() == [701, 700]
+    with store.write() as conn:
+        marks.begin_anew(conn)
+    assert ends() == []
 
 
 def test_the_sweep_is_bounded_and_comes_back(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
