@@ -74,6 +74,9 @@ def _row(
     suspended: bool = False,
 ) -> Operation:
     every = {*codes, Code.BUSY, Code.MALFORMED}
+    if "<" in rule:
+        # A slash in a part of the path, written as %2F, makes it another address.
+        every |= {Code.NOT_FOUND}
     if caller.signs:
         # A signed call covers the body that comes with it, even where there should be none.
         every |= _SIGNED | {Code.TOO_LARGE}
@@ -150,7 +153,7 @@ OPERATIONS: Final = (
     _row("GET", "/v1/requests/<id_>", _ANYONE, "The locked request behind a link.",
          _other(OCTETS), Code.NOT_FOUND),
     _row("DELETE", "/v1/requests/<id_>", _OWNER, "End a link.", _NOTHING),
-    _row("GET", "/r/<id_>", _ANYONE, "A page that says how to open the link.",
+    _row("GET", "/r/<link>", _ANYONE, "A page that says how to open the link.",
          _other("text/html; charset=utf-8")),
     _row("PUT", "/v1/identities/<id_>", _OWNER, "Publish a did:webvh identity's log.", _RECEIPT,
          Code.CONFLICT, Code.HISTORY, Code.HISTORY_CUT, Code.QUOTA, body="Identity"),
