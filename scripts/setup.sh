@@ -5,6 +5,7 @@
 #   setup_venv dev    and what the checks need besides
 #   setup_browser     a Chromium
 #   setup_postgres    a PostgreSQL server
+#   setup_schemathesis  and Schemathesis, apart from the rest
 
 setup_venv() {
     local want="$1" python="${PYTHON:-python3}" stamp have log
@@ -112,4 +113,23 @@ setup_postgres() {
 
 _has_postgres() {
     command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
+}
+
+# Schemathesis, which asks the relay what its OpenAPI document allows and what it does not. In a
+# virtual environment of its own inside .venv, for it needs another jsonschema-rs than the product.
+# Returns 1, having said why, when it cannot be had.
+setup_schemathesis() {
+    local folder=".venv/schemathesis" want="schemathesis==4.32.5" log
+    [ "$(cat "$folder/stamp" 2>/dev/null || true)" = "$want" ] && return 0
+    echo "setting up $folder"
+    log="$(mktemp)"
+    if ! .venv/bin/python -m venv --clear "$folder" >"$log" 2>&1 ||
+        ! "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$want" \
+            >"$log" 2>&1; then
+        cat "$log" >&2
+        echo "Schemathesis could not be installed; the lines above say why." >&2
+        return 1
+    fi
+    rm -f "$log"
+    printf '%s' "$want" >"$folder/stamp"
 }

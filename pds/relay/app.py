@@ -426,8 +426,8 @@ def _status_and_link_routes(app: Flask, relay: Relay) -> None:
         links.delete(relay, forms.path_id(id_), caller)
         return _nothing()
 
-    @app.get("/r/<id_>")
-    def open_link(id_: str) -> Response:  # noqa: ARG001  the page is the same for every id
+    @app.get("/r/<link>")
+    def open_link(link: str) -> Response:  # noqa: ARG001  the page is the same for every link
         return Response(PAGE, content_type="text/html; charset=utf-8")
 
 

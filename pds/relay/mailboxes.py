@@ -60,13 +60,14 @@ def put(
 ) -> bool:
     """Make a mailbox; whether it is new."""
     members = forms.read(body, max_bytes=relay.limits.body, required=(), optional=("token",))
+    token = forms.text(members["token"]) if "token" in members else None
     with relay.write_as(caller) as act:
         row = table.mailbox(act.conn, id_)
         if row is not None:
             writable(act, id_, caller)
             return False
         if relay.registration == "token":
-            if not relay.token_fits(members.get("token")):
+            if not relay.token_fits(token):
                 raise Refused(RelayCode.TOKEN)
         else:
             relay.registrations.count(address, act.now)

@@ -5,7 +5,7 @@ from typing import Final
 
 from did.json import Json, JsonObject
 from pds.relay.openapi.operations import JSON, OCTETS, OPERATIONS, Caller, Operation
-from pds.relay.openapi.schemas import SCHEMAS, ref, whole
+from pds.relay.openapi.schemas import SCHEMAS, ref, text, whole
 from pds.wire import HTTP_STATUS, TITLES, RelayCode
 
 MAX_WAIT: Final = 30
@@ -21,8 +21,15 @@ _PARAMETERS: Final[dict[str, tuple[JsonObject, str]]] = {
     "cid": (ref("Id"), "The id of a capability."),
     "ordinal": (whole(1), "The number of an envelope."),
     "redemption": (ref("Digest"), "The digest of a presentation."),
-    "name": ({"type": "string"}, "The last part of a log's origin."),
-    "path": ({"type": "string"}, "The place of a tile: level, number, and .p/width at the edge."),
+    "link": ({"type": "string"}, "An id; the page is the same for any text."),
+    "name": (text("[0-9a-f]{16}", "16 hexadecimal digits."), "The last part of a log's origin."),
+    "path": (
+        text(
+            r"(0|[1-9][0-9]?)/(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]{0,2})?",
+            "Such as 0/x001/234.",
+        ),
+        "The place of a tile: level, number, and .p/width at the edge.",
+    ),
     "wait": (whole(0, MAX_WAIT), "Seconds; an answer may come earlier and be empty all the same."),
 }
 _HEADERS: Final[dict[str, str]] = {

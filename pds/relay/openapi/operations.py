@@ -75,7 +75,7 @@ def _row(
 ) -> Operation:
     every = {*codes, Code.BUSY, Code.MALFORMED}
     if "<" in rule:
-        # A name with a slash in it, however it is written, leads nowhere.
+        # A slash in a part of the path, written as %2F, makes it another address.
         every |= {Code.NOT_FOUND}
     if caller.signs:
         # A signed call covers the body that comes with it, even where there should be none.
@@ -153,7 +153,7 @@ OPERATIONS: Final = (
     _row("GET", "/v1/requests/<id_>", _ANYONE, "The locked request behind a link.",
          _other(OCTETS)),
     _row("DELETE", "/v1/requests/<id_>", _OWNER, "End a link.", _NOTHING),
-    _row("GET", "/r/<id_>", _ANYONE, "A page that says how to open the link.",
+    _row("GET", "/r/<link>", _ANYONE, "A page that says how to open the link.",
          _other("text/html; charset=utf-8")),
     _row("PUT", "/v1/identities/<id_>", _OWNER, "Publish a did:webvh identity's log.", _RECEIPT,
          Code.CONFLICT, Code.HISTORY, Code.HISTORY_CUT, Code.QUOTA, body="Identity"),

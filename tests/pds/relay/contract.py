@@ -13,7 +13,12 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator
 
 from pds.relay.openapi import document
-from pds.wire import HTTP_STATUS, RelayCode
+from pds.wire import HTTP_STATUS, RelayCode, problem
+
+_HEADERS_OF_PROBLEMS = {
+    "allow", "cache-control", "connection", "content-length", "content-security-policy",
+    "content-type", "date", "referrer-policy", "retry-after", "server", "x-content-type-options",
+}  # fmt: skip
 
 
 @cache
@@ -70,7 +75,7 @@ def check(
         error = next(validator(json.dumps(told["schema"])).iter_errors(json.loads(body)), None)
         assert error is None, (where, error and error.message, body[:300])
     if status >= 400:
-        _check_problem(where, status, body)
+        _check_problem(where, status, headers, body)
 
 
 def _check_unknown(
@@ -84,6 +89,7 @@ def _check_unknown(
     if method == "HEAD" and "get" in item:
         assert str(status) in item["get"]["responses"], where
         return
+    _check_problem(where, status, headers, body)
     code = json.loads(body)["code"]
     if item:
         assert (status, code) == (405, "relay.method"), where
@@ -96,9 +102,12 @@ def _check_unknown(
         assert (status, code) == (404, "relay.not_found"), where
 
 
-def _check_problem(where: str, status: int, body: bytes) -> None:
-    problem = json.loads(body)
-    assert problem["status"] == status, where
-    if problem["code"].startswith("relay."):
-        known = HTTP_STATUS[RelayCode(problem["code"])]
-        assert status == known or (problem["code"], status) == ("relay.suspended", 503), where
+def _check_problem(where: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Word for word what its code stands for: there is no room in it for anything that was sent."""
+    said = json.loads(body)
+    assert said["status"] == status, where
+    if said["code"].startswith("relay."):
+        code = RelayCode(said["code"])
+        assert said == problem(code) | {"status": status}, where
+        assert status == HTTP_STATUS[code] or (code, status) == (RelayCode.SUSPENDED, 503), where
+        assert set(headers) <= _HEADERS_OF_PROBLEMS, where

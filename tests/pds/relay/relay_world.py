@@ -7,10 +7,13 @@ against Flask's test client and against a relay that is a process of its own.
 import http.client
 import json
 import os
+import subprocess
+import sys
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -362,6 +365,32 @@ def make_world(data: Path, *, clock: Clock | None = None, **settings: Any) -> Wo
     clock = clock or Clock()
     app = create_app(data, url=URL, clock=clock, database=ENGINE.database, **settings)
     return World(send=flask_send(app), clock=clock, app=app)
+
+
+_SERVER = """
+import sys
+from pathlib import Path
+from pds.relay.app import create_app
+from pds.relay.limits import Limits
+from pds.serve import ServeSettings, serve
+many = 10**9
+limits = Limits(registrations_per_hour=many, calls_per_hour=many, deposits_per_hour=many)
+serve(create_app(Path(sys.argv[1]), url=sys.argv[2], limits=limits),
+      ServeSettings(port=0, pass_address=True), on_ready=lambda port: print(port, flush=True))
+"""
+
+
+@contextmanager
+def relay_process(data: Path) -> Iterator[int]:
+    """A relay as a process, for ``URL`` and without limits of rate; the port that it listens at."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVER, str(data), URL], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
 class Queue(deque[Any]):

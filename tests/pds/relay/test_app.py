@@ -54,7 +54,7 @@ ROUTES = [
     ("PUT", "/v1/requests/{id}", True),
     ("GET", "/v1/requests/{id}", False),
     ("DELETE", "/v1/requests/{id}", True),
-    ("GET", "/r/{id}", False),
+    ("GET", "/r/{link}", False),
     ("PUT", "/v1/identities/{id}", True),
     ("GET", "/v1/identities/{id}", True),
     ("DELETE", "/v1/identities/{id}", True),
@@ -196,6 +196,9 @@ def test_bodies_are_read_strictly(world: World, body: bytes) -> None:
 def test_wrong_values_are_malformed(world: World) -> None:
     """Types, ids, digests and times are looked at before anything happens."""
     world.create()
+    for token in (5, None, ["a"]):
+        box = f"/v1/mailboxes/{new_id()}"
+        assert world.call("PUT", box, {"token": token}).code == "relay.malformed"
     path = f"/v1/mailboxes/{world.mailbox}/capabilities/{new_id()}"
     good = {
         "hash": "uEi" + "A" * 44,
