@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+from ports import free_port
 
 from did.json import parse_object
 from did.keys import SigningKey
@@ -45,13 +46,6 @@ def hold(condition: object, sentence: str) -> None:
     if not condition:
         raise StepFailed(sentence)
     tell(f"   ✓ {sentence}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Lossy:

@@ -11,7 +11,6 @@ import argparse
 import json
 import multiprocessing
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from ports import free_port
 from torture_power import STATES_OF_A_RECORD, PowerLoss
 from torture_vault import FRESH_EVERY, Report, Torture
 from torture_world import Template, data_key, make_template
@@ -129,7 +129,7 @@ def relay(arguments: argparse.Namespace) -> int:
         for engine in arguments.engine or ("sqlite", "postgresql"):
             started = time.monotonic()
             report = torture(
-                folder, engine=engine, seed=arguments.seed, port=_free_port(),
+                folder, engine=engine, seed=arguments.seed, port=free_port(),
                 loops=range(arguments.first, arguments.first + arguments.loops),
             )  # fmt: skip
             losses += report.losses
@@ -155,13 +155,6 @@ def relay(arguments: argparse.Namespace) -> int:
     for loss in losses:
         print(loss, file=sys.stderr)
     return 1 if losses else 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def main() -> int:

@@ -6,13 +6,14 @@ are made and queued without a relay, as on a machine that is offline.
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+
+from ports import free_port
 
 from did.json import parse_object
 from pds.company.client import Company
@@ -55,7 +56,7 @@ def open_with(folder: Path, key: DataKey) -> Vault:
 def make_template(folder: Path, *, requests: int = REQUESTS) -> Template:
     """Make the vault in ``folder / "vault"``. Starts and ends a relay and a shop."""
     with ExitStack() as stack:
-        relay = f"http://127.0.0.1:{_free_port()}"
+        relay = f"http://127.0.0.1:{free_port()}"
         _serve(stack, "relay", "serve", "--data", str(folder / "relay"), "--url", relay)
         shop = folder / "shop"
         company = Company.create(
@@ -105,10 +106,3 @@ def _serve(stack: ExitStack, *arguments: str) -> int:
     if not line:
         raise RuntimeError("a server did not start: " + " ".join(arguments))
     return int(json.loads(line)["listening"])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

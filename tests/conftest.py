@@ -1,17 +1,33 @@
 """Fixtures that every test may use."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from postgres import Cluster
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# No test asserts a time, and an example that is slow on a busy machine is no failure. In CI
+# Hypothesis does the same by itself; there its examples are the same in each run, too.
+hypothesis.settings.register_profile(
+    "patient",
+    hypothesis.settings.get_profile(hypothesis.settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("patient")
+
+# A shell that runs us in the background has SIGINT ignored, and whom we start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _folder(variable: str) -> Path:

@@ -79,7 +79,10 @@ def test_malformed_blobs_are_refused_alike(data: bytes) -> None:
     refuses(data)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x01", LOCKED[:-1], b"\x02" + LOCKED[1:], LOCKED[:13]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\x01", LOCKED[:-1], b"\x02" + LOCKED[1:], pytest.param(LOCKED[:13], id="its head")],
+)
 def test_malformed_locked_blobs_are_refused_alike(data: bytes) -> None:
     """Cut and foreign blobs give the error that a wrong secret gives."""
     with pytest.raises(SealingError) as caught:

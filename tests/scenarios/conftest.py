@@ -1,6 +1,5 @@
 """A relay and a shop as real processes, and vaults that talk to them over real HTTP."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from did.json import parse_object
 from pds.company.client import Company
 from pds.vault.keyslots import Argon2Params
 from pds.vault.service import ShownRequest, Vault
+from scripts.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "scripts" / "fixtures"
@@ -59,14 +59,6 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
             return server
 
         yield begin
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def start_relay(start: Callable[..., Server], data: Path, url: str) -> Server:
@@ -137,7 +129,8 @@ class Holder:
     kit: str
 
     def open(self, **more: object) -> Vault:
-        return Vault.open(self.folder, passphrase=PASSPHRASE, **more)  # type: ignore[arg-type]
+        """By the kit, which costs no Argon2: half of the time of some tests, otherwise."""
+        return Vault.open(self.folder, kit=self.kit, **more)  # type: ignore[arg-type]
 
 
 def make_holder(folder: Path, relay: str, shop: Shop) -> Holder:

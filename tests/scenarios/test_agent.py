@@ -16,17 +16,9 @@ from did.time import utc_now
 from pds.company.client import Company
 from pds.vault.consent import Accept, Refuse
 from pds.vault.service import ShownRequest
+from scripts.ports import free_port
 
-from .conftest import (
-    PASSPHRASE,
-    Holder,
-    Server,
-    Shop,
-    free_port,
-    make_holder,
-    make_shop,
-    start_relay,
-)
+from .conftest import PASSPHRASE, Holder, Server, Shop, make_holder, make_shop, start_relay
 
 ANSWERS = {
     "delivery": Accept(follows_changes=True, max_uses=5),

@@ -20,8 +20,9 @@ from did.json import JsonObject
 from did.resolve import Resolver
 from did.time import utc_now
 from pds.net import DevTrust, Transport
+from scripts.ports import free_port
 
-from .conftest import PASSPHRASE, Server, free_port
+from .conftest import PASSPHRASE, Server
 
 URL = "https://relay.example"
 

@@ -9,8 +9,9 @@ import pytest
 from pds.mailbox import RelayError
 from pds.relay.restore import mark_restored
 from pds.vault.consent import Accept, Refuse
+from scripts.ports import free_port
 
-from .conftest import Server, free_port, make_holder, make_shop, start_relay
+from .conftest import Server, make_holder, make_shop, start_relay
 
 
 def test_attack_69_a_relay_restored_from_an_old_backup(

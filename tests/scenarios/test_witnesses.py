@@ -31,9 +31,10 @@ from pds.net import Response, Transport
 from pds.vault.consent import Accept, Refuse
 from pds.vault.service import Vault
 from pds.witness.witness import Witness
+from scripts.ports import free_port
 
 from .bent import Bent, Hook, Send, bend
-from .conftest import Holder, Server, Shop, free_port, make_holder, make_shop
+from .conftest import Holder, Server, Shop, make_holder, make_shop
 
 ALL = {
     "delivery": Accept(follows_changes=True),

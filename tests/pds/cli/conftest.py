@@ -5,7 +5,6 @@ import http.server
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -172,15 +171,10 @@ def cli(template: Cli, tmp_path: Path) -> Cli:
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    """A port that was free a moment ago."""
+    """Finds a port for a server of ours."""
+    from scripts.ports import free_port
 
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            return port
-
-    return find
+    return free_port
 
 
 @dataclass

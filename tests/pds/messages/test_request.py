@@ -169,7 +169,9 @@ def test_two_purposes_of_one_name_are_refused(parties: Parties) -> None:
 
 
 @settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(position=st.integers(min_value=0), bit=st.integers(0, 7))
 def test_one_flipped_bit_never_verifies(parties: Parties, position: int, bit: int) -> None:

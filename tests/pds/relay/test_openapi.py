@@ -11,7 +11,6 @@ import pytest
 from contract import said
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from openapi_spec_validator import validate
 from relay_world import FILE_ONLY, URL, World, http_send, relay_process
 
 from did.json import canonicalize
@@ -28,6 +27,9 @@ CALLS = {(row.method, re.sub(r"<(?:path:)?([a-z]+)_?>", r"{\1}", row.rule)): row
 @FILE_ONLY
 def test_the_document_is_valid() -> None:
     """By the OpenAPI Initiative's own schema of 3.1, for any address."""
+    # Here, because its grammars take seconds to load, and each worker of a run reads this file.
+    from openapi_spec_validator import validate
+
     validate(document("https://relay.example"))  # type: ignore[arg-type]
 
 

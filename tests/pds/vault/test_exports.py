@@ -50,7 +50,9 @@ from tests.importing import read_csv, read_vcard
 from .export_world import NOW, drafts, histories, make_context
 
 SLOW = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

@@ -1,6 +1,7 @@
 """The ways in as a holder handles them; the keyrings of system and kernel; locking by itself."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -261,11 +262,12 @@ def test_without_the_library(
 
 
 def kernel_keeps() -> bool:
+    name = f"test-probe-{os.getpid()}"  # other processes of these tests try it at the same moment
     try:
-        unlocked.remember("test-probe", DataKey(bytes(range(32))), seconds=60)
+        unlocked.remember(name, DataKey(bytes(range(32))), seconds=60)
     except VaultError:
         return False
-    return unlocked.forget("test-probe")
+    return unlocked.forget(name)
 
 
 needs_kernel = pytest.mark.skipif(

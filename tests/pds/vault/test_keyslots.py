@@ -258,7 +258,9 @@ def test_only_the_exact_form_is_read(slot_file: Path, made: tuple[DataKey, str])
 
 
 @settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(place=st.integers(0, 10_000), mask=st.integers(1, 255))
 def test_one_changed_byte_never_gives_a_key(slot_file: Path, place: int, mask: int) -> None:
