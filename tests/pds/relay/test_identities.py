@@ -27,8 +27,8 @@ URL = "https://relay.example"
 HOST = "relay.example"
 
 
-def make(data: Path, **settings: Any) -> World:
-    clock = Clock()
+def make(data: Path, *, clock: Clock | None = None, **settings: Any) -> World:
+    clock = clock or Clock()
     app = create_app(data, url=URL, clock=clock, database=ENGINE.database, **settings)
     return World(send=flask_send(app), clock=clock, url=URL, app=app)
 
@@ -260,7 +260,7 @@ def test_size_number_and_room_are_limited(data: Path) -> None:
     world.call("DELETE", f"/v1/identities/{second.id}")
     assert third.put(third.begin()).status == 200
     close(world)
-    world = make(data, limits=Limits(mailbox=5_000))
+    world = make(data, limits=Limits(mailbox=5_000), clock=world.clock)
     world.create()
     person = Person(world)
     assert person.put(person.begin()).status == 200
