@@ -1,10 +1,11 @@
 """What a relay keeps for each mailbox, package and event, and what that comes to with many users.
 
-    .venv/bin/python scripts/growth.py [--mailboxes N] [--database CONNINFO]
+    .venv/bin/python scripts/growth.py [--mailboxes N] [--database CONNINFO | --postgresql]
 
 Fills a relay through its own API in this process, with real keys and signatures, then looks at the
-size of the database. Bytes and the relay's CPU are measured; the lines for many mailboxes are
-computed from them and from the use that is stated. ``--database`` is an empty PostgreSQL.
+size of the database. Bytes and CPU are measured, that of a PostgreSQL's own processes apart where
+it runs on this machine; the lines for many mailboxes are computed from them and from the use that
+is stated. ``--database`` is an empty PostgreSQL; ``--postgresql`` makes one for this, and ends it.
 """
 
 import argparse
@@ -13,11 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "tests" / "pds" / "relay"))
 
 from relay_world import URL, World, flask_send  # noqa: E402
@@ -41,7 +45,7 @@ class Relay:
     """A relay in this process, and the size of what it keeps."""
 
     def __init__(self, folder: Path, database: str | None) -> None:
-        self._folder, self._database = folder, database
+        self._database = database
         limits = Limits(registrations_per_hour=10**9)
         self.app = create_app(folder, url=URL, database=database, limits=limits)
         self.send = flask_send(self.app)
@@ -65,9 +69,36 @@ class Relay:
             size = conn.execute("SELECT page_size FROM pragma_page_size").fetchone()
         return int(pages["pages"]) * int(size["page_size"])
 
+    def server_seconds(self) -> float:
+        """CPU so far of the sessions that a PostgreSQL on this machine has for this relay."""
+        if self._database is None:
+            return 0.0
+        import psycopg
 
-def measure(relay: Relay, count: int) -> dict[str, tuple[float, float]]:
-    """Bytes and seconds of CPU for one of each: mailbox with its list, package, redemption."""
+        with psycopg.connect(self._database, autocommit=True) as conn:
+            pids = conn.execute(
+                "SELECT pid FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            ).fetchall()
+        ticks = 0
+        for (pid,) in pids:
+            with suppress(FileNotFoundError):
+                after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                ticks += int(after_name[11]) + int(after_name[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one costs: bytes, and seconds of CPU of the relay and of the database server."""
+
+    octets: float
+    seconds: float
+    server: float = 0.0
+
+
+def measure(relay: Relay, count: int) -> dict[str, Cost]:
+    """For one of each: mailbox with its list, package, redemption, reading."""
     spent = [0.0]
 
     def send(method: str, path: str, headers: object, body: bytes) -> object:
@@ -77,13 +108,14 @@ def measure(relay: Relay, count: int) -> dict[str, tuple[float, float]]:
         return answer
 
     worlds = [World(send=send, clock=utc_now) for _ in range(count)]  # type: ignore[arg-type]
-    found: dict[str, tuple[float, float]] = {}
+    found: dict[str, Cost] = {}
 
     def take(name: str, each: Callable[[World], None]) -> None:
-        before, spent[0] = relay.size(), 0.0
+        before, server, spent[0] = relay.size(), relay.server_seconds(), 0.0
         for world in worlds:
             each(world)
-        found[name] = ((relay.size() - before) / count, spent[0] / count)
+        server = relay.server_seconds() - server
+        found[name] = Cost((relay.size() - before) / count, spent[0] / count, server / count)
 
     tickets: dict[str, object] = {}
 
@@ -114,25 +146,29 @@ def measure(relay: Relay, count: int) -> dict[str, tuple[float, float]]:
     return found
 
 
-def tell(found: dict[str, tuple[float, float]]) -> None:
+def tell(found: dict[str, Cost]) -> None:
     """Measured, then computed."""
     print("measured, for one:")
-    for name, (octets, seconds) in found.items():
-        print(f"  {name:12} {octets:8,.0f} bytes  {1e6 * seconds:6,.0f} us of CPU")
+    for name, one in found.items():
+        print(
+            f"  {name:12} {one.octets:8,.0f} bytes  {1e6 * one.seconds:6,.0f} us of CPU,"
+            f" {1e6 * one.server:6,.0f} us of the database server's"
+        )
     packages = MAILBOXES * PACKAGES
     redemptions = packages * REDEMPTIONS
     octets = (
-        MAILBOXES * (found["mailbox"][0] + found["status list"][0])
-        + packages * found["package"][0]
-        + redemptions * 12 * found["redemption"][0]
+        MAILBOXES * (found["mailbox"].octets + found["status list"].octets)
+        + packages * found["package"].octets
+        + redemptions * 12 * found["redemption"].octets
     )
+    cpu = {name: one.seconds + one.server for name, one in found.items()}
     seconds = (
-        redemptions * found["redemption"][1]
-        + packages * RESTAGED * found["package"][1]
-        + MAILBOXES * 4.3 * found["status list"][1]
-        + MAILBOXES * ROUNDS * 30 * found["reading"][1]
+        redemptions * cpu["redemption"]
+        + packages * RESTAGED * cpu["package"]
+        + MAILBOXES * 4.3 * cpu["status list"]
+        + MAILBOXES * ROUNDS * 30 * cpu["reading"]
     )
-    idle = MAILBOXES * ROUNDS * 30 * found["reading"][1] / seconds
+    idle = MAILBOXES * ROUNDS * 30 * cpu["reading"] / seconds
     print(
         f"computed, for one user with {MAILBOXES} mailboxes, {packages} packages,"
         f" {redemptions:.0f} redemptions a month,\na round every {1440 // ROUNDS} minutes:"
@@ -152,12 +188,22 @@ def tell(found: dict[str, tuple[float, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mailboxes", type=int, default=2000)
-    parser.add_argument("--database")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--database", metavar="CONNINFO")
+    where.add_argument("--postgresql", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="pds-growth-") as folder:
-        relay = Relay(Path(folder) / "relay", options.database)
+    with ExitStack() as stack:
+        database = options.database
+        if options.postgresql:
+            from postgres import Cluster
+
+            cluster = Cluster(durable=True)
+            stack.callback(cluster.close)
+            database = cluster.conninfo()
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pds-growth-"))
+        relay = Relay(Path(folder) / "relay", database)
+        stack.callback(relay.app.extensions["relay"].store.close)
         tell(measure(relay, options.mailboxes))
-        relay.app.extensions["relay"].store.close()
 
 
 if __name__ == "__main__":

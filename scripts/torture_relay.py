@@ -58,6 +58,8 @@ class Report:
     loops: int = 0
     kills: Counter[str] = field(default_factory=Counter)
     acknowledged: Counter[str] = field(default_factory=Counter)
+    restarts: int = 0
+    """Of the database server: what ended it was this torture, or a full disk."""
     in_doubt: int = 0
     checkpoints: int = 0
     most_memory: int = 0
@@ -65,12 +67,19 @@ class Report:
 
 
 class Clock:
-    """The time of this machine, put forth or back for all processes at once."""
+    """The time of this machine, put forth or back for all processes at once.
+
+    Back by no more than a relay remembers what was used: further back it would refuse, and go on
+    refusing, what ends before that.
+    """
 
     def __init__(self) -> None:
         self._shared = mmap.mmap(-1, 8)
+        self._furthest = 0
 
-    def jump(self, seconds: int) -> None:
+    def jump(self, random: Random) -> None:
+        seconds = self._furthest + random.choice([random.randint(-100, 0), random.randint(1, 900)])
+        self._furthest = max(self._furthest, seconds)
         self._shared[:8] = struct.pack("q", seconds)
 
     def __call__(self) -> datetime:
@@ -213,7 +222,7 @@ class Torture:
     def __init__(self, work: Path, *, engine: str, seed: int, port: int) -> None:
         self._random = Random(f"{engine} {seed}")
         self._disk = Disk(work / "disk")
-        self._cluster = Cluster(durable=True) if engine == "postgresql" else None
+        self._cluster = self._database(work) if engine == "postgresql" else None
         self._clock = Clock()
         data = work / "disk" / "relay"
         data.mkdir(mode=0o700)
@@ -222,9 +231,18 @@ class Torture:
         self._kinds = [*KINDS]
         if self._cluster is not None:
             self._kinds += ["database", "database stopped"]
-        elif self._disk.mounted:
+        if self._disk.mounted:
             self._kinds += ["full disk"]
         self.report = Report()
+
+    @staticmethod
+    def _database(work: Path) -> Cluster:
+        """A server that keeps its data on the disk that gets full; root's folders it must be let
+        through to."""
+        if os.getuid() == 0:
+            for folder in (work, work.parent):
+                folder.chmod(0o711)
+        return Cluster(durable=True, data=work / "disk" / "postgresql")
 
     def run(self, loops: range) -> Report:
         """Torture until the first loss."""
@@ -284,9 +302,12 @@ class Torture:
                 relay.kill(*everything)
             case "clock":
                 people.jumped = True
-                self._clock.jump(self._random.randint(-7200, 7200))
+                self._clock.jump(self._random)
             case "full disk":
-                self._disk.fill(leave=self._random.choice([0, 8192, 65_536, 262_144]))
+                room = [0, 8192, 65_536, 262_144]
+                if self._cluster is not None:
+                    room += [1_048_576, 1_572_864, 2_097_152]
+                self._disk.fill(leave=self._random.choice(room))
             case "database" if self._cluster is not None:
                 self._cluster.kill()
                 self._start_database(self._cluster)
@@ -294,26 +315,29 @@ class Torture:
                 self._cluster.stop()
                 self._start_database(self._cluster)
 
-    @staticmethod
-    def _start_database(cluster: Cluster) -> None:
-        """Start it until it starts, as whoever watches over it does: what was killed may still
-        hold its memory."""
+    def _start_database(self, cluster: Cluster) -> None:
+        """Start it until it lets somebody in, as whoever watches over it does: what was killed may
+        still hold its memory, and a server that finds no room to recover in gives up a moment
+        later."""
         until = time.monotonic() + 30
         while True:
-            try:
-                cluster.start()
-            except Missing:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.02)
-            else:
-                return
+            with suppress(Missing):
+                if cluster.is_open():
+                    return
+                if not cluster.is_running():
+                    self.report.restarts += 1
+                    cluster.start()
+            if time.monotonic() > until:
+                fail("the database server does not start again")
+            time.sleep(0.02)
 
     def _mend(self, kind: str) -> None:
         if kind in ("parent", "all"):
             self._relay.start()
         if kind == "full disk":
             self._disk.clear()
+            if self._cluster is not None:
+                self._start_database(self._cluster)
 
 
 def torture(work: Path, *, engine: str, seed: int, loops: range, port: int) -> Report:

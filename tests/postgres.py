@@ -38,20 +38,29 @@ def _programs() -> Path:
 
 
 class Cluster:
-    """One server. ``durable`` has it write through to the disk, as in earnest."""
+    """One server. ``durable`` has it write through to the disk, as in earnest. ``data`` is a new
+    folder for what it keeps, which its user must be able to reach; its write-ahead log is then in
+    small pieces with none in reserve, so that a full disk stops it soon."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, data: Path | None = None) -> None:
         self._programs = _programs()
         # Not pytest's folder: that is closed to other users, and too long for a socket's address.
         self.folder = Path(tempfile.mkdtemp(prefix="pds-pg-", dir="/tmp"))
         self._log = self.folder / "log"
-        self._data = self.folder / "data"
+        self._data = data or self.folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
         if os.getuid() == 0:
             shutil.chown(self.folder, _SYSTEM_USER)
+        self._data.mkdir(mode=0o700)
+        if os.getuid() == 0:
+            shutil.chown(self._data, _SYSTEM_USER)
+        small = [] if data is None else ["--wal-segsize=1"]
         self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", _SYSTEM_USER, "-E", "UTF8",
-                  "--locale=C", "--no-sync")  # fmt: skip
+                  "--locale=C", "--no-sync", *small)  # fmt: skip
         self._options = [] if durable else ["-c", "fsync=off"]
+        if small:
+            for word in ("min_wal_size=2MB", "max_wal_size=8MB", "wal_recycle=off"):
+                self._options += ["-c", word]
         self.start()
 
     def conninfo(self, **more: str) -> str:
@@ -68,14 +77,21 @@ class Cluster:
         ]  # fmt: skip
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log, cwd="/")
-        while True:
-            try:
-                psycopg.connect(self.conninfo(), connect_timeout=10).close()
-            except psycopg.OperationalError:
-                if self._process.poll() is not None:
-                    raise Missing("PostgreSQL did not start: " + self._log.read_text()) from None
-            else:
-                return
+        while not self.is_open():
+            if not self.is_running():
+                raise Missing("PostgreSQL did not start: " + self._log.read_text())
+
+    def is_open(self) -> bool:
+        """Whether it lets somebody in."""
+        try:
+            psycopg.connect(self.conninfo(), connect_timeout=10).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def is_running(self) -> bool:
+        """Whether the server's parent process is there; it may be recovering, or ending."""
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """End it at once and without a word, as a machine that loses its power does."""
@@ -90,7 +106,7 @@ class Cluster:
 
     def stop(self) -> None:
         """End it in good order, whoever is connected."""
-        if self._process is not None and self._process.poll() is None:
+        if self.is_running():
             pid = int((self._data / "postmaster.pid").read_text().split()[0])
             os.kill(pid, signal.SIGINT)
         self._wait()

@@ -1,6 +1,7 @@
 """``pds relay serve``: the processes that are made of a relay's settings."""
 
 import fcntl
+import logging
 import os
 import secrets
 import sys
@@ -19,6 +20,7 @@ from pds.cli.relay_settings import LOOPBACK, RelayOptions, check_database, setti
 if TYPE_CHECKING:
     from pds.serve import ServeSettings, Service, WsgiApp
 
+_log = logging.getLogger("pds.relay")
 _ARGUMENTS: Final = "pds.relay.arguments"
 _MAX_COSIGNATURES: Final = 65_536
 
@@ -60,25 +62,34 @@ def serve(settings: Settings, /, **said: Any) -> None:
     _tell(first)
 
     def again() -> RelayOptions:
-        """The settings as they are now."""
-        command = ctx.command
-        with command.make_context(ctx.info_name, list(ctx.meta[_ARGUMENTS]), ctx.parent) as fresh:
-            now = RelayOptions.parse(fresh.params)
+        """The settings as they are now. What is wrong with them is the operator's to read."""
+        command, arguments = ctx.command, list(ctx.meta[_ARGUMENTS])
+        try:
+            with command.make_context(ctx.info_name, arguments, ctx.parent) as fresh:
+                now = RelayOptions.parse(fresh.params)
+        except click.UsageError as error:
+            raise _wrong(error.format_message()) from None
         if (now.data, now.url, now.database) != (first.data, first.url, first.database):
-            raise click.UsageError("Data, address and database change only with a restart.")
+            raise _wrong("Data, address and database change only with a restart.")
         # There are as many as at the start, and they share out what is counted in memory.
         return replace(now, workers=first.workers)
 
     def ready(actual: int) -> None:
         notify("READY=1")
-        settings.say(f"relay {first.url} listens on {first.host}:{actual}")
+        _log.info("relay %s listens on %s:%s", first.url, first.host, actual)
         if first.registration == "token":
-            settings.say(f"New mailboxes need the token in {first.data / 'registration-token'}")
+            _log.info("new mailboxes need the token in %s", first.data / "registration-token")
         if settings.as_json:
             click.echo(f'{{"listening": {actual}}}')
             sys.stdout.flush()
 
     supervise(_services(first, again), on_ready=ready, lock_dir=first.data)
+
+
+def _wrong(message: str) -> Exception:
+    from pds.serve import ServeError
+
+    return ServeError(message, code="serve.settings", exit_code=2)
 
 
 def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[Service]":
@@ -88,7 +99,8 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
     counters = None if first.metrics is None else first.data / "metrics"
     parent = os.getpid()
     tls = _tls(first)
-    token = _token(first.data) if first.registration == "token" else None
+    if first.registration == "token":
+        _token(first.data)  # there before anybody is told of it
 
     def load() -> "tuple[Callable[[], WsgiApp], ServeSettings]":
         now = again()
@@ -103,7 +115,7 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
                     url=now.url,
                     database=now.database,
                     registration=now.registration,
-                    token=_token(now.data) if now.registration == "token" else token,
+                    token=_token(now.data) if now.registration == "token" else None,
                     limits=now.limits(),
                     proxies=now.proxies,
                     counters=counters,

@@ -215,7 +215,7 @@ class _Supervisor:
             state.missing_since = state.missing_since or time.monotonic()
         elif group is state.coming:
             failure = _failure(worker)
-            _log.error("the reload failed (%s); the old workers go on", failure.code)
+            _log.error("the reload failed: %s (%s); the old ones go on", failure, failure.code)
             for each in state.coming:
                 _signal(each, signal.SIGTERM)
             state.leaving += state.coming

@@ -323,6 +323,43 @@ def test_a_reload_takes_limits_and_token_and_no_other_place(
     relay.until(lambda: relay.registration() == "open")
 
 
+def test_a_reload_opens_what_began_with_a_token(
+    run: Callable[..., Running], tmp_path: Path
+) -> None:
+    """And the other way round; the token stays what it was."""
+    path = config(tmp_path, 'registration = "token"\n')
+    relay = run(tmp_path / "data", "--config", str(path))
+    token = (tmp_path / "data" / "registration-token").read_text()
+    for registration in ("open", "token"):
+        path.write_text(f'registration = "{registration}"\n')
+        relay.reload("reloaded")
+        relay.until(lambda now=registration: relay.registration() == now)
+    assert (tmp_path / "data" / "registration-token").read_text() == token
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('database = "host=/nowhere"', "Data, address and database change only with a restart."),
+        ("threads = 0", "Invalid value for '--threads'"),
+        ("thread = 2", "what no setting is: thread"),
+        ("threads", "cannot be read"),
+        ('proxy = ["everybody"]', "A trusted proxy is written as an address or a network."),
+    ],
+)
+def test_a_reload_that_fails_says_why(
+    text: str, told: str, run: Callable[..., Running], tmp_path: Path
+) -> None:
+    """Its operator reads in the log what to mend, and nothing has changed."""
+    path = config(tmp_path, "")
+    relay = run(tmp_path / "data", "--config", str(path))
+    path.write_text(text + "\n")
+    relay.reload("the reload failed")
+    line = next(x for x in relay.log.read_text().splitlines() if "the reload failed" in x)
+    assert told in line
+    assert relay.registration() == "open"
+
+
 def test_a_reload_refuses_another_folder_or_address(
     run: Callable[..., Running], free_port: Callable[[], int], tmp_path: Path
 ) -> None:
