@@ -1,13 +1,16 @@
 """Attacks on the relay: each is refused for its own reason."""
 
 import base64
+import json
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ import pytest
 from did.json import JsonObject, canonicalize, digest
 from did.keys import SigningKey, VerifyKey
 from did.multikey import b64url_encode
-from did.time import format_time
+from did.time import format_time, utc_now
 from pds.log import Monitor
 from pds.mailbox import RelayClient
 from pds.relay.limits import Limits
@@ -32,7 +35,9 @@ from relay_world import (  # noqa: E402
     World,
     close,
     flask_send,
+    http_send,
     make_world,
+    relay_process,
     reopen,
 )
 
@@ -290,6 +295,35 @@ def test_attack_51_changed_body_or_query(world: World) -> None:
     assert world.call("DELETE", path, headers=raised).code == "relay.signature"
     assert "presentation" in world.events(package)[0]
     assert world.call("GET", path).json["ended"] is False
+
+
+def test_attack_52_bodies_at_a_running_relay(tmp_path: Path) -> None:
+    """Behind the server that is shipped: chunked, too large, short; at a call with a capability and
+    at one for anybody. Nothing of them is taken, and others are served."""
+    with relay_process(tmp_path / "relay") as port:
+        world = World(send=http_send(port), clock=utc_now)
+        package, ticket = world.ready()
+        _, secret = world.capability(size=2**20)
+        box = f"/v1/mailboxes/{world.mailbox}/envelopes"
+        for path in (box, "/v1/redemptions"):
+            head = f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {secret}\r\n"
+            for header, body, answer in (
+                ("Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n", (411, "length_required")),
+                ("X-Length: 3", b"abc", (411, "length_required")),
+                ("Content-Length: 3000000", b"abc", (413, "too_large")),
+                ("Content-Length: 100", b"abc", (400, "body_short")),
+            ):
+                with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+                    connection.sendall(f"{head}{header}\r\n\r\n".encode() + body)
+                    if answer[1] == "body_short":
+                        connection.shutdown(socket.SHUT_WR)
+                    response = HTTPResponse(connection)
+                    response.begin()
+                    said = response.status, json.loads(response.read())["code"]
+                    assert said == (answer[0], f"front.{answer[1]}")
+        assert world.call("GET", f"{box}?after=0").json["envelopes"] == []
+        assert world.call("GET", f"/v1/packages/{package}").json["uses"] == 0
+        assert world.redeem(ticket).status == 200
 
 
 def test_attack_54_a_mailbox_with_another_key(world: World) -> None:
