@@ -6,6 +6,7 @@ from typing import IO, Any
 import click
 
 from pds.cli.output import Settings, pass_settings
+from pds.cli.relay_key import key
 from pds.cli.relay_serve import check_database, serve
 from pds.cli.relay_unit import unit
 from pds.cli.witnesses import (
@@ -25,6 +26,7 @@ def relay() -> None:
 
 relay.add_command(serve)
 relay.add_command(unit)
+relay.add_command(key)
 
 
 @relay.command()
