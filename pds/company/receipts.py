@@ -9,23 +9,13 @@ from functools import partial
 
 from did.json import JsonObject
 from pds.company.context import Context, damaged
-from pds.company.logkeys import (
-    keys_of,
-    known_origins,
-    note_misbehaviour,
-    seen_checkpoint,
-    with_newest,
-)
+from pds.company.keychange import with_newest
+from pds.company.logkeys import keys_of, known_origins, note_misbehaviour, seen_checkpoint
+from pds.company.onehistory import fits
 from pds.company.store.rows import RequestRow
-from pds.log.checkpoint import Checkpoint, open_checkpoint
 from pds.log.entry import VerifiedReceipt
 from pds.log.entry import verify_receipt as verify
-from pds.log.errors import KeyMisused, NoteInvalid, ProofInvalid
-from pds.log.evidence import LogEvidence
-from pds.log.monitor import not_grown
-from pds.log.tree import verify_consistency
-from pds.log.vkey import log_key
-from pds.mailbox import RelayError, RelayNonsense
+from pds.log.errors import KeyMisused, NoteInvalid
 
 
 def verify_receipt(ctx: Context, request: RequestRow, raw: JsonObject) -> VerifiedReceipt:
@@ -71,62 +61,7 @@ def _verify(ctx: Context, request: RequestRow, raw: JsonObject) -> VerifiedRecei
 
 
 def belongs(ctx: Context, request: RequestRow, verified: VerifiedReceipt, *, subject: str) -> bool:
-    """Say whether a receipt's checkpoint and the newest one seen of its log are of one history;
-    the newer of the two is kept. The first one ever is taken on trust.
-
-    False is noted as a problem of ``subject``, with both checkpoints: ``log.forked`` when they
-    contradict each other, or the proof does not hold; ``log.unproven`` when the relay gave none.
-    Raises ``RelayUnreachable`` and ``RelayError`` only where asking again later may help.
-    """
-    note = verified.receipt.checkpoint
-    return fits(ctx, request, verified.checkpoint, note, subject=subject)
-
-
-def fits(ctx: Context, request: RequestRow, new: Checkpoint, note: str, *, subject: str) -> bool:
-    """The same for a checkpoint of the holder's relay, verified, with its note."""
-    keys = keys_of(ctx, request, new.origin)
-    seen = seen_checkpoint(ctx, keys, new.origin)
-    if seen is not None:
-        old = open_checkpoint(seen, origin=new.origin, key=keys)
-        code, proof = _contradiction(ctx, request, *sorted((old, new), key=lambda one: one.size))
-        if code is not None:
-            changes = tuple(change.note for change in keys.changes)
-            newest = log_key(new.origin, keys.newest)
-            evidence = LogEvidence(newest, seen, note, tuple(proof), changes)
-            with ctx.transaction():
-                ctx.problem(code, subject, evidence.to_json())
-            return False
-        if new.size <= old.size:
-            return True
-    with ctx.transaction():
-        ctx.store.see_checkpoint(keys.newest.multikey, new.origin, size=new.size, note=note)
-    return True
-
-
-def _contradiction(
-    ctx: Context, request: RequestRow, older: Checkpoint, newer: Checkpoint
-) -> tuple[str | None, list[bytes]]:
-    """What is wrong with two checkpoints, and the relay's proof if it shows that."""
-    if older.size == newer.size:
-        return (None if older.root == newer.root else "log.forked"), []
-    if older.size == 0:
-        return None, []
-    if request.relay is None:
-        raise damaged()
-    try:
-        proof = ctx.client(request.relay).consistency(older.size, newer.size)
-    except (RelayError, RelayNonsense) as error:
-        if error.exit_code == 4:
-            raise
-        return "log.unproven", []
-    try:
-        verify_consistency(
-            first=older.size,
-            second=newer.size,
-            first_root=older.root,
-            second_root=newer.root,
-            proof=proof,
-        )
-    except ProofInvalid:
-        return "log.forked", list(not_grown(older, newer, "", "", proof).proof)
-    return None, []
+    """Say whether a receipt is of the history that was seen of its log; as ``fits``."""
+    note, origin = verified.receipt.checkpoint, verified.checkpoint.origin
+    keys = keys_of(ctx, request, origin)
+    return fits(ctx, request, note, keys=keys, origin=origin, subject=subject)

@@ -12,7 +12,8 @@ from credentials.status import VerifiedStatusList, verify_stamp, verify_status_l
 from did.errors import DidError
 from did.json import JsonObject
 from pds.company.context import Context, damaged
-from pds.company.logkeys import line_of, with_newest
+from pds.company.keychange import with_newest
+from pds.company.logkeys import line_of
 from pds.company.store.rows import GrantRow, StatusRow
 from pds.errors import PdsError
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from did.json import JsonObject
 from did.keys import VerifyKey
 from pds.company.context import Context, verified_request
-from pds.company.logkeys import learn, line_of
+from pds.company.keychange import learn
+from pds.company.logkeys import line_of
 from pds.company.standing import known_grant
 from pds.company.store.rows import GrantRow, RequestRow
 from pds.messages.decision import CheckedDecision, check_decision
@@ -64,7 +65,7 @@ def check_change(ctx: Context, row: RequestRow, message: Message) -> CheckedChan
 
 def _follows(ctx: Context, row: RequestRow, key: VerifyKey) -> bool:
     """Whether this is the key of the relay's log, or one that has followed it."""
-    return key in line_of(ctx, row) or (bool(learn(ctx, row)) and key in line_of(ctx, row))
+    return key in line_of(ctx, row) or (learn(ctx, row) and key in line_of(ctx, row))
 
 
 def superseded() -> ChangeRefused:

@@ -9,8 +9,9 @@ from functools import partial
 from did.json import JsonObject, parse_object
 from did.time import format_time
 from pds.company.context import Context
-from pds.company.logkeys import keys_of, line_of, note_misbehaviour, seen_checkpoint, with_newest
-from pds.company.receipts import fits
+from pds.company.keychange import with_newest
+from pds.company.logkeys import keys_of, line_of, note_misbehaviour, seen_checkpoint
+from pds.company.onehistory import fits
 from pds.company.store.base import to_text
 from pds.company.store.rows import RequestRow
 from pds.log.checkpoint import Checkpoint, open_checkpoint
@@ -74,7 +75,7 @@ def hear_witnesses(ctx: Context, request: RequestRow) -> str | None:
     #    of one history.
     shown = shown_by_witnesses(ctx.transport, chosen.witnesses, origin=origin, key=key, now=now)
     for note in (newest, *([] if cosigned is None else [cosigned.note]), *shown):
-        if not fits(ctx, request, _opened(ctx, request, note), note, subject=request.relay):
+        if not fits(ctx, request, note, keys=key, origin=origin, subject=request.relay):
             return "log.forked"
     # 2. What was seen is cosigned in time.
     seen = _opened(ctx, request, seen_checkpoint(ctx, key, origin) or newest)

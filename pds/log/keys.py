@@ -50,6 +50,15 @@ class LogKeys:
             line.insert(0, found[0])
             key = found[0].old
 
+    @classmethod
+    def named(cls, origin: str, known: Sequence[Succession]) -> Self | None:
+        """The keys of a log whose key has changed, up to the last that a succession names; None
+        where none is about this log."""
+        here = [one for one in known if one.origin == origin]
+        given_up = {one.old for one in here}
+        last = [one.new for one in here if one.new not in given_up]
+        return cls.of(origin, last[0], here) if last else None
+
     @property
     def all(self) -> tuple[VerifyKey, ...]:
         """Every key, oldest first."""

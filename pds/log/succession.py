@@ -166,8 +166,11 @@ def follow(
                 )
     following = {one.succession.old: one for one in shown}
     line: list[LoggedSuccession] = []
-    passed = {pinned, *(one.succession.old for one in known)}
     before = next((one.succession for one in known if one.succession.new == pinned), None)
+    passed, earlier = {pinned}, {one.succession.new: one.succession.old for one in known}
+    key = pinned
+    while (key := earlier.get(key, pinned)) not in passed:
+        passed.add(key)
     key = pinned
     while (found := following.get(key)) is not None:
         succession = found.succession

@@ -79,8 +79,7 @@ def keep(exchange: ExchangeStore, line: Sequence[LoggedSuccession]) -> None:
 
 
 def _check_seen(exchange: ExchangeStore, changes: Sequence[Succession]) -> None:
-    newest = {change.origin: change.new for change in changes}
-    for origin, key in newest.items():
-        seen = exchange.seen_checkpoint(origin)
-        if seen is not None:
-            open_checkpoint(seen, origin=origin, key=LogKeys.of(origin, key, changes))
+    for origin in {change.origin for change in changes}:
+        seen, keys = exchange.seen_checkpoint(origin), LogKeys.named(origin, changes)
+        if seen is not None and keys is not None:
+            open_checkpoint(seen, origin=origin, key=keys)
