@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from credentials.errors import CredentialError
 from did.errors import DidError
 from pds.company.context import Context
 from pds.company.logkeys import followed, line_of, note_misbehaviour, pinned_by, remember
@@ -23,7 +24,7 @@ def with_newest(ctx: Context, request: RequestRow, code: str, act: Callable[[], 
     before, look for a newer key and do it once more."""
     try:
         return act()
-    except (PdsError, DidError) as error:
+    except (PdsError, DidError, CredentialError) as error:
         if error.code != code or not learn(ctx, request):
             raise
     return act()
