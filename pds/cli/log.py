@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pds.cli.log_keys import keys_of, sentence, told
 from pds.cli.log_source import LogSource, offline, online
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.witnesses import parse_witness
 
 if TYPE_CHECKING:
     from did.json import JsonObject
+    from pds.log.evidence import KeyEvidence
+    from pds.log.keys import LogKeys
+    from pds.log.succession import LoggedSuccession
     from pds.log.vkey import NoteKey
 
 _INVALID, _UNCHECKED = 1, 2
@@ -121,13 +125,22 @@ class _Job:
         from pds.log.audit import audit_log
         from pds.log.errors import NoteInvalid
         from pds.log.policy import newest_cosigned
-        from pds.log.vkey import NoteKey, Signs
+        from pds.log.vkey import NoteKey, Signs, log_key
 
         note = source.note()
         source.origin = source.origin or note.partition("\n")[0]
         kept = self._read_state()
-        log, before = self._key(source, kept), kept.get(source.origin)
-        verified = [self._receipt(path, log) for path in self.receipts]
+        self._log = (source.origin, source.key)
+        keys, successions = keys_of(
+            source,
+            source.origin,
+            note,
+            believed=self._believed(source, kept),
+            remembered=self._remembered(),
+        )
+        self._log = (source.origin, keys)
+        log, before = log_key(source.origin, keys.newest), kept.get(source.origin)
+        verified = [self._receipt(path, log.name, keys) for path in self.receipts]
         others = [one.receipt.checkpoint for one in verified]
         if before is not None:
             others.append(str(before["checkpoint"]))
@@ -137,7 +150,7 @@ class _Job:
             cosigned = newest_cosigned(
                 [note, *source.cosigned],
                 origin=log.name,
-                key=log.key,
+                key=keys,
                 policy=policy,
                 now=utc_now(),
             )
@@ -148,14 +161,14 @@ class _Job:
                     hint="Ask again later.",
                 )
             others.append(cosigned.note)
-        audited = audit_log(source.tile, note, origin=log.name, key=log.key, others=others)
+        audited = audit_log(source.tile, note, origin=log.name, key=keys, others=others)
         known = {
             name: NoteKey.parse(one["key"], expected=Signs.NOTES) for name, one in kept.items()
         }
-        before_it = [name for name, one in known.items() if one.key == log.key and name != log.name]
-        self._write_state(kept | {log.name: {"key": log.text, "checkpoint": note}})
+        before_it = [name for name, one in known.items() if one.key in keys.all]
+        self._write_state(kept | {log.name: {"key": log.text, "checkpoint": note}}, successions)
         size, trusted = audited.checkpoint.size, self.vkey is None and before is None
-        told: JsonObject = {
+        answer: JsonObject = {
             "result": "valid",
             "log": log.name,
             "key": log.text,
@@ -165,13 +178,15 @@ class _Job:
             "witnessed": None if cosigned is None else cosigned.checkpoint.size,
             "witnesses": [] if cosigned is None else [one.witness.name for one in cosigned.by],
             "keyTakenOnTrust": trusted,
-            "otherLogsOfThisKey": [*before_it],
+            "otherLogsOfThisKey": [name for name in before_it if name != log.name],
+            "keyChanges": [told(one) for one in keys.changes],
         }
-        self.settings.emit(told, lambda: _words(told))
+        self.settings.emit(answer, lambda: _words(answer))
         return 0
 
     def alone(self) -> int:
         """Receipts by themselves."""
+        from pds.log.keys import LogKeys
         from pds.log.vkey import NoteKey, Signs
 
         if not self.receipts:
@@ -180,7 +195,7 @@ class _Job:
             raise click.UsageError("A receipt by itself needs --key, the verifier key of the log.")
         log = NoteKey.parse(self.vkey, expected=Signs.NOTES)
         for path in self.receipts:
-            self._receipt(path, log)
+            self._receipt(path, log.name, LogKeys(log.key))
         self.settings.emit(
             {"result": "valid", "log": log.name, "receipts": len(self.receipts)},
             f"{count(len(self.receipts), 'receipt')} of {log.name}, signed for.\n"
@@ -190,13 +205,17 @@ class _Job:
 
     def judge(self, path: Path) -> int:
         """Evidence against a log, for a third person."""
-        from pds.log.evidence import LogEvidence, judge
-        from pds.log.vkey import NoteKey, Signs
+        from pds.log.errors import EvidenceInvalid
+        from pds.log.evidence import KeyEvidence, judge, parse_evidence
+        from pds.log.succession import open_succession
+        from pds.log.vkey import NoteKey, Signs, log_key
 
-        evidence = LogEvidence.parse(_object(path))
-        if self.vkey is not None and NoteKey.parse(self.vkey, expected=Signs.NOTES) != evidence.key:
-            from pds.log.errors import EvidenceInvalid
-
+        evidence = parse_evidence(_object(path))
+        if isinstance(evidence, KeyEvidence):
+            return self._judge_key(evidence)
+        changes = [open_succession(note) for note in evidence.successions]
+        named = {evidence.key, *(log_key(one.origin, one.old) for one in changes)}
+        if self.vkey is not None and NoteKey.parse(self.vkey, expected=Signs.NOTES) not in named:
             raise EvidenceInvalid("the evidence is about another key")
         verdict = judge(evidence)
         older, newer = verdict.sizes
@@ -227,6 +246,31 @@ class _Job:
         )
         return 0 if verdict.proven else _UNCHECKED
 
+    def _judge_key(self, evidence: "KeyEvidence") -> int:
+        """A key that signed what it had given up, or named two keys."""
+        from pds.log.errors import EvidenceInvalid
+        from pds.log.evidence import judge_key
+        from pds.log.vkey import NoteKey, Signs, log_key
+
+        broken = judge_key(evidence)
+        keys = [log_key(broken.origin, key) for key in (broken.old, broken.new)]
+        if self.vkey is not None and NoteKey.parse(self.vkey, expected=Signs.NOTES) not in keys:
+            raise EvidenceInvalid("the evidence is about another key")
+        words = (
+            f"Proven: a key of {broken.origin} has signed against the succession that it signed"
+            f" itself.\n  {keys[0].text}\n  {keys[1].text}"
+        )
+        self.settings.emit(
+            {
+                "result": "proven",
+                "log": broken.origin,
+                "keys": [key.text for key in keys],
+                "keyCompared": self.vkey is not None,
+            },
+            words,
+        )
+        return 0
+
     def answer(self, code: int, error: Exception) -> int:
         """Why not."""
         result = "invalid" if code == _INVALID else "could not check"
@@ -242,31 +286,28 @@ class _Job:
     def write_evidence(self, error: Any, out: Path) -> None:
         """Keep what convicts, in a file."""
         from did.json import canonicalize
-        from pds.log.evidence import LogEvidence
-        from pds.log.vkey import NoteKey
+        from pds.log.evidence import evidence_of
 
-        if isinstance(self._log, NoteKey):
-            out.write_bytes(canonicalize(LogEvidence.of(error, self._log).to_json()))
+        origin, key = self._log
+        if key is not None:
+            out.write_bytes(canonicalize(evidence_of(error, origin=origin, key=key).to_json()))
 
-    _log: Any = None
+    _log: Any = (None, None)
 
-    def _key(self, source: LogSource, kept: "dict[str, dict[str, str]]") -> "NoteKey":
-        """The key of the log: given, remembered, or as it says itself; these must not differ."""
-        from pds.log.errors import NoteInvalid
+    def _believed(self, source: LogSource, kept: "dict[str, dict[str, str]]") -> "list[NoteKey]":
+        """The keys of the log that are known: given, or remembered."""
         from pds.log.vkey import NoteKey, Signs
 
-        known = None
-        for text in (self.vkey, kept.get(source.origin or "", {}).get("key")):
-            if text is not None:
-                found = NoteKey.parse(text, expected=Signs.NOTES)
-                if known not in (None, found) or found.name != source.origin:
-                    raise NoteInvalid("the log is another than this key's", code="log.other_key")
-                known = found
-        log = known or source.known_key()
-        if source.key is not None and source.key != log.key:
-            raise NoteInvalid("the relay shows another log key than before", code="log.other_key")
-        self._log = log
-        return log
+        texts = (self.vkey, kept.get(source.origin or "", {}).get("key"))
+        return [NoteKey.parse(text, expected=Signs.NOTES) for text in texts if text is not None]
+
+    def _remembered(self) -> "tuple[LoggedSuccession, ...]":
+        """The successions that the state remembers."""
+        from pds.log.succession import read_successions
+
+        if self.state is None or not self.state.exists():
+            return ()
+        return read_successions({"successions": _object(self.state).get("successions", [])})
 
     def _policy(self) -> Any:
         from pds.log.policy import WitnessPolicy
@@ -278,10 +319,10 @@ class _Job:
         named = tuple(parse_witness(text) for text in self.witnesses)
         return WitnessPolicy(named, self.quorum or len(named))
 
-    def _receipt(self, path: Path, log: "NoteKey") -> Any:
+    def _receipt(self, path: Path, origin: str, keys: "LogKeys") -> Any:
         from pds.log.entry import verify_receipt
 
-        return verify_receipt(_object(path), origin=log.name, log_key=log.key)
+        return verify_receipt(_object(path), origin=origin, log_key=keys)
 
     def _read_state(self) -> "dict[str, dict[str, str]]":
         if self.state is None or not self.state.exists():
@@ -296,16 +337,24 @@ class _Job:
             found[name] = {part: str(value) for part, value in one.items()}
         return found
 
-    def _write_state(self, logs: "dict[str, dict[str, str]]") -> None:
+    def _write_state(
+        self,
+        logs: "dict[str, dict[str, str]]",
+        successions: "Sequence[LoggedSuccession]",
+    ) -> None:
         if self.state is None:
             return
         import os
 
         from did.json import canonicalize
+        from pds.log.succession import as_document
 
         written = self.state.with_name(f".{self.state.name}.new")
         with written.open("wb") as file:
-            file.write(canonicalize({"logs": {name: {**one} for name, one in logs.items()}}))
+            state: JsonObject = {"logs": {name: {**one} for name, one in logs.items()}}
+            if successions:
+                state |= as_document(successions)
+            file.write(canonicalize(state))
             file.flush()
             os.fsync(file.fileno())
         written.replace(self.state)
@@ -318,23 +367,26 @@ def _object(path: Path) -> "JsonObject":
         return parse_object(file.read(_MAX_FILE + 1), max_bytes=_MAX_FILE)
 
 
-def _words(told: "JsonObject") -> str:
+def _words(said: "JsonObject") -> str:
     lines = [
-        f"Valid: {told['log']}, {leaves(told['size'])}."
+        f"Valid: {said['log']}, {leaves(said['size'])}."
         " Built anew from its leaves, it leads to the signed root."
     ]
-    if told["receipts"]:
-        lines.append(f"It holds {count(_int(told['receipts']), 'receipt')} that you gave.")
-    if told["comparedWith"] is not None:
-        lines.append(f"It begins with the {told['comparedWith']} that were seen before.")
-    names = told["witnesses"]
+    if said["receipts"]:
+        lines.append(f"It holds {count(_int(said['receipts']), 'receipt')} that you gave.")
+    if said["comparedWith"] is not None:
+        lines.append(f"It begins with the {said['comparedWith']} that were seen before.")
+    names = said["witnesses"]
     if isinstance(names, Sequence) and names:
-        lines.append(f"{', '.join(map(str, names))} cosigned {told['witnessed']} of them.")
+        lines.append(f"{', '.join(map(str, names))} cosigned {said['witnessed']} of them.")
     else:
         lines.append("No witness was asked for: others may be shown another log (--witness).")
-    if told["keyTakenOnTrust"]:
-        lines.append(f"The key is the one that the log shows itself:\n  {told['key']}")
-    if told["otherLogsOfThisKey"]:
+    if said["keyTakenOnTrust"]:
+        lines.append(f"The key is the one that the log shows itself:\n  {said['key']}")
+    changes = said["keyChanges"]
+    if isinstance(changes, list):
+        lines += [sentence(one) for one in changes if isinstance(one, dict)]
+    if said["otherLogsOfThisKey"]:
         lines.append("With this key there was another log before; nothing links the two.")
     return "\n".join(lines)
 

@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from did.keys import VerifyKey
+    from pds.log.succession import LoggedSuccession
     from pds.log.tiles import Tile
     from pds.log.vkey import NoteKey
 
@@ -25,6 +26,19 @@ class LogSource:
     key: "VerifyKey | None"
     read: Callable[[str], bytes]
     cosigned: tuple[str, ...] = ()
+    current: bool = True
+    """Whether it is the log that the relay writes now."""
+
+    def successions(self) -> "tuple[LoggedSuccession, ...]":
+        """The changes of its key, each verified. Raises LogError."""
+        from did.json import parse_object
+        from pds.log.succession import read_successions
+
+        try:
+            document = self.read("keys.json")
+        except LookupError:
+            return ()
+        return read_successions(parse_object(document))
 
     def known_key(self) -> "NoteKey":
         from pds.log.vkey import log_key
@@ -54,12 +68,14 @@ class LogSource:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(self.tile(tile))
         (folder / "checkpoint").write_text(note, encoding="utf-8")
-        return LogSource(self.origin, self.key, _reader(folder), self.cosigned)
+        (folder / "keys.json").write_bytes(self.read("keys.json"))
+        return LogSource(self.origin, self.key, _reader(folder), self.cosigned, self.current)
 
 
 @contextmanager
 def online(url: str) -> Iterator[LogSource]:
     """A log at a relay: the one it writes now, or the one that the path names."""
+    from did.json import canonicalize
     from did.time import utc_now
     from pds.log.note import MAX_NOTE_BYTES
     from pds.log.tiles import MAX_TILE
@@ -78,6 +94,8 @@ def online(url: str) -> Iterator[LogSource]:
         prefix = f"{asked.origin.partition('://')[0]}://{origin}"
 
         def read(place: str) -> bytes:
+            if place == "keys.json":
+                return keys
             limit = MAX_TILE if place.startswith("tile/") else MAX_NOTE_BYTES
             answer = way.request("GET", f"{prefix}/{place}", max_bytes=limit)
             if answer.status == 404:
@@ -87,10 +105,15 @@ def online(url: str) -> Iterator[LogSource]:
             return answer.body
 
         try:
+            keys = canonicalize(client.successions())
+        except RelayError:
+            keys = b'{"successions":[]}'
+        try:
             cosigned = client.cosigned() if origin == info.log_origin else ()
         except RelayError:
             cosigned = ()
-        yield LogSource(origin, info.log_key, read, cosigned)
+        current = origin == info.log_origin
+        yield LogSource(origin, info.log_key, read, cosigned, current)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import IO, Any
 import click
 
 from pds.cli.output import Settings, pass_settings
+from pds.cli.relay_key import key
 from pds.cli.relay_serve import serve
 from pds.cli.relay_settings import check_database, place_settings
 from pds.cli.relay_unit import unit
@@ -26,6 +27,7 @@ def relay() -> None:
 
 relay.add_command(serve)
 relay.add_command(unit)
+relay.add_command(key)
 
 
 @relay.command(params=place_settings())

@@ -173,6 +173,8 @@ class Sentences:
                 return "The vault was restored from a backup and compared with its relay."
             case "unknown relationship":
                 return "The relay knows a relationship that is newer than the restored backup."
+            case "relay key":
+                return "The relay's log has another key, which the one of before had signed."
             case "identity created":
                 return f"Your public identity began: {line.subject}"
             case "identity rotated":

@@ -115,8 +115,9 @@ def show_evidence(
     """Answer with what did not fit; ``out`` gets the newest that is evidence against a log."""
     from did.json import canonicalize
     from did.time import format_time
+    from pds.log.evidence import TYPES
 
-    against = [detail for _, _, detail in found if detail.get("type") == "LogEvidence"]
+    against = [detail for _, _, detail in found if detail.get("type") in TYPES]
     if out is not None:
         if not against:
             raise click.UsageError("There is no evidence against a log.")

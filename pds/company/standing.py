@@ -4,14 +4,16 @@ A list that cannot be had, or whose stamp is over, never counts as "not withdraw
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from credentials.errors import CredentialError, StatusInvalid, StatusUnchecked
 from credentials.grant import WITHOUT_STATUS, VerifiedGrant, verify_grant
 from credentials.status import VerifiedStatusList, verify_stamp, verify_status_list
 from did.errors import DidError
 from did.json import JsonObject
-from did.keys import VerifyKey
 from pds.company.context import Context, damaged
+from pds.company.keychange import with_newest
+from pds.company.logkeys import line_of
 from pds.company.store.rows import GrantRow, StatusRow
 from pds.errors import PdsError
 
@@ -66,7 +68,12 @@ def fetch_status(ctx: Context, grant: GrantRow, *, now: datetime) -> VerifiedSta
             "the status list could not be had", code="status.unavailable", hint="Try later."
         ) from error
     try:
-        found = _verify(ctx, grant, credential, stamp, now)
+        found = with_newest(
+            ctx,
+            ctx.request_of(grant),
+            "proof.not_by_controller",
+            partial(_verify, ctx, grant, credential, stamp, now),
+        )
     except StatusUnchecked:
         raise
     except (CredentialError, DidError) as error:
@@ -75,6 +82,12 @@ def fetch_status(ctx: Context, grant: GrantRow, *, now: datetime) -> VerifiedSta
         if isinstance(error, StatusInvalid):
             raise
         raise StatusInvalid("the status list must not be believed") from error
+    except PdsError as error:
+        raise StatusUnchecked(
+            "the relay does not say whether its key has changed",
+            code="status.unavailable",
+            hint="Try later.",
+        ) from error
     if stamp is not None:
         row = StatusRow(grant.status_list, found.sequence, found.raw, stamp, now)
         with ctx.transaction():
@@ -96,10 +109,8 @@ def _verify(
     ctx: Context, grant: GrantRow, credential: bytes, stamp: JsonObject | None, now: datetime
 ) -> VerifiedStatusList:
     """The list is the holder's, not over and not older than one seen before; the stamp is the
-    pinned log key's, for this very list, and not over."""
+    newest log key's, for this very list, and not over."""
     request, seen = ctx.request_of(grant), ctx.store.status(grant.status_list)
-    if request.log_key is None or request.relay is None:
-        raise damaged()
     found = verify_status_list(
         credential,
         now=now,
@@ -111,7 +122,7 @@ def _verify(
         raise StatusUnchecked("the relay did not stamp the status list", code="status.stale")
     stamped = verify_stamp(
         stamp,
-        log_key=VerifyKey.from_multikey(request.log_key),
+        log_key=line_of(ctx, request)[-1],
         expected_digest=found.digest,
         now=now,
     )

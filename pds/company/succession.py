@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from did.json import JsonObject
+from did.keys import VerifyKey
 from pds.company.context import Context, verified_request
+from pds.company.keychange import learn
+from pds.company.logkeys import line_of
 from pds.company.standing import known_grant
 from pds.company.store.rows import GrantRow, RequestRow
 from pds.messages.decision import CheckedDecision, check_decision
@@ -54,10 +57,15 @@ def check_change(ctx: Context, row: RequestRow, message: Message) -> CheckedChan
         now=now,
         later_tickets=True,
     )
-    said = (checked.decision.relay, checked.decision.log_key.multikey)
-    if row.person is not None and said != (row.relay, row.log_key):
+    said = checked.decision
+    if row.person is not None and (said.relay != row.relay or not _follows(ctx, row, said.log_key)):
         raise ChangeRefused("the change is of the relay too", code="change.relay")
     return CheckedChange(tuple((change, raws[change.seq]) for change in line), checked)
+
+
+def _follows(ctx: Context, row: RequestRow, key: VerifyKey) -> bool:
+    """Whether this is the key of the relay's log, or one that has followed it."""
+    return key in line_of(ctx, row) or (learn(ctx, row) and key in line_of(ctx, row))
 
 
 def superseded() -> ChangeRefused:

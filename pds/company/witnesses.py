@@ -4,13 +4,18 @@ The witnesses are learnt from nobody but the company's own people: a relay that 
 invent them.
 """
 
+from functools import partial
+
 from did.json import JsonObject, parse_object
 from did.time import format_time
 from pds.company.context import Context
-from pds.company.receipts import fits, log_key_of
+from pds.company.keychange import with_newest
+from pds.company.logkeys import keys_of, line_of, note_misbehaviour, seen_checkpoint
+from pds.company.onehistory import fits
 from pds.company.store.base import to_text
 from pds.company.store.rows import RequestRow
-from pds.log.checkpoint import open_checkpoint
+from pds.log.checkpoint import Checkpoint, open_checkpoint
+from pds.log.errors import KeyMisused
 from pds.log.policy import Waiting, WitnessPolicy
 from pds.mailbox.witnessing import cosigned_by_quorum, shown_by_witnesses
 
@@ -40,7 +45,7 @@ def watched(ctx: Context) -> list[RequestRow]:
     found: dict[tuple[str, str], RequestRow] = {}
     for row in ctx.store.requests():
         if row.state == "decided" and row.relay and row.log_key and row.log_origin:
-            found[row.log_key, row.log_origin] = row
+            found[line_of(ctx, row)[-1].multikey, row.log_origin] = row
     return list(found.values())
 
 
@@ -53,23 +58,27 @@ def hear_witnesses(ctx: Context, request: RequestRow) -> str | None:
     chosen = policy(ctx)
     if chosen is None or request.relay is None or request.log_origin is None:
         return None
-    key, origin, now = log_key_of(request), request.log_origin, ctx.now()
+    origin, now = request.log_origin, ctx.now()
     client = ctx.client(request.relay)
+    # The relay's key may have changed since; a note by one that is known needs no question.
+    newest = client.checkpoint()
+    if newest.partition("\n")[0] != origin:
+        return "relay.new_log"  # the next receipt names it, and is looked at for itself
+    try:
+        with_newest(ctx, request, "log.signature", partial(_opened, ctx, request, newest))
+    except KeyMisused as error:
+        note_misbehaviour(ctx, request, error, subject=request.relay)
+        return error.code
+    key = keys_of(ctx, request, origin)
     cosigned = cosigned_by_quorum(client, origin=origin, key=key, policy=chosen, now=now)
     # 1. The relay's newest, what it shows as cosigned, and what the witnesses show themselves are
     #    of one history.
     shown = shown_by_witnesses(ctx.transport, chosen.witnesses, origin=origin, key=key, now=now)
-    newest = client.checkpoint()
-    if newest.partition("\n")[0] != origin:
-        return "relay.new_log"  # the next receipt names it, and is looked at for itself
     for note in (newest, *([] if cosigned is None else [cosigned.note]), *shown):
-        checkpoint = open_checkpoint(note, origin=origin, key=key)
-        if not fits(ctx, request, checkpoint, note, subject=request.relay):
+        if not fits(ctx, request, note, keys=key, origin=origin, subject=request.relay):
             return "log.forked"
     # 2. What was seen is cosigned in time.
-    seen = open_checkpoint(
-        ctx.store.checkpoint(key.multikey, origin) or newest, origin=origin, key=key
-    )
+    seen = _opened(ctx, request, seen_checkpoint(ctx, key, origin) or newest)
     size = 0 if cosigned is None else cosigned.checkpoint.size
     waiting = _waiting(ctx, origin).after(seen=seen.size, cosigned=size, now=now)
     with ctx.transaction():
@@ -87,6 +96,11 @@ def hear_witnesses(ctx: Context, request: RequestRow) -> str | None:
             },
         )
     return "log.unwitnessed"
+
+
+def _opened(ctx: Context, request: RequestRow, note: str) -> Checkpoint:
+    origin = note.partition("\n")[0]
+    return open_checkpoint(note, origin=origin, key=keys_of(ctx, request, origin))
 
 
 def _waiting(ctx: Context, origin: str) -> Waiting:

@@ -4,9 +4,9 @@ it has ever signed for us."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from did.keys import VerifyKey
 from pds.log.checkpoint import Checkpoint, open_checkpoint
 from pds.log.errors import ForkedLog, ShrunkenLog, TileInvalid
+from pds.log.keys import KeyOfLog
 from pds.log.tiles import FetchTile, TileNodes, rebuild
 from pds.log.tree import Tree
 
@@ -20,7 +20,7 @@ class AuditedLog:
 
 
 def audit_log(
-    fetch: FetchTile, note: str, *, origin: str, key: VerifyKey, others: Sequence[str] = ()
+    fetch: FetchTile, note: str, *, origin: str, key: KeyOfLog, others: Sequence[str] = ()
 ) -> AuditedLog:
     """Build the tree of the checkpoint in ``note`` anew, and show that it begins with those of
     ``others``: of what was seen before, of receipts, of what witnesses have cosigned.

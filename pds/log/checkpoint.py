@@ -4,15 +4,23 @@ import base64
 import re
 from dataclasses import dataclass
 
-from did.keys import SigningKey, VerifyKey
+from did.keys import SigningKey
 from pds.log.errors import NoteInvalid
-from pds.log.note import check_key_name, decode_base64, open_note, sign_note
+from pds.log.keys import KeyOfLog, LogKeys
+from pds.log.note import (
+    UnverifiedNote,
+    check_key_name,
+    decode_base64,
+    key_id,
+    open_note,
+    sign_note,
+)
 from pds.log.tree import EMPTY_ROOT, HASH_SIZE
 
 MAX_SIZE = 2**53 - 1
 """The largest tree: leaf indices travel as JSON integers too."""
 
-_DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
+DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,16 @@ def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> str:
     return sign_note(checkpoint.text, name=checkpoint.origin, key=key)
 
 
-def open_checkpoint(note: str, *, origin: str, key: VerifyKey) -> Checkpoint:
-    """The checkpoint of a note that the log ``origin`` has signed with ``key``.
+def open_checkpoint(note: str, *, origin: str, key: KeyOfLog) -> Checkpoint:
+    """The checkpoint of a note that the log ``origin`` has signed with ``key``; or with the one of
+    several keys that was the log's at this size.
 
     Raises NoteInvalid: ``log.note`` (form), ``log.signature``, ``log.checkpoint`` (the text is no
-    checkpoint, or one of another log). Whether it fits earlier checkpoints is for ``Monitor``.
+    checkpoint, or one of another log); and KeyMisused for one of the keys out of its time. Whether
+    it fits earlier checkpoints is for ``Monitor``.
     """
+    if isinstance(key, LogKeys):
+        return _open_by_one_of(note, origin, key)
     # 1. Form and signature, before the text is looked at (signed-note).
     text = open_note(note, name=origin, key=key)
     # 2. At least three lines (tlog-checkpoint, *Note text*).
@@ -75,7 +87,7 @@ def open_checkpoint(note: str, *, origin: str, key: VerifyKey) -> Checkpoint:
     if lines[0] != origin:
         raise _invalid("the checkpoint is of another log")
     # 4. The size is ASCII decimal without leading zeros.
-    if _DECIMAL.fullmatch(lines[1]) is None:
+    if DECIMAL.fullmatch(lines[1]) is None:
         raise _invalid("the size of the tree must be a decimal number")
     # 5. The root is canonical base64. Its length, the range of the size and that no extension
     #    is empty are checked when the checkpoint is made.
@@ -84,6 +96,16 @@ def open_checkpoint(note: str, *, origin: str, key: VerifyKey) -> Checkpoint:
     except NoteInvalid:
         raise _invalid("the root hash must be base64") from None
     return Checkpoint(origin, int(lines[1]), root, tuple(lines[3:]))
+
+
+def _open_by_one_of(note: str, origin: str, keys: LogKeys) -> Checkpoint:
+    """By the newest key that has a line in the note; it must be the one of its size."""
+    lines = {(line.name, line.key_id) for line in UnverifiedNote.parse(note).signatures}
+    signed = [n for n, one in enumerate(keys.all) if (origin, key_id(origin, one)) in lines]
+    place = signed[-1] if signed else -1
+    found = open_checkpoint(note, origin=origin, key=keys.all[place])
+    keys.check_time(place, size=found.size, note=note)
+    return found
 
 
 def _invalid(message: str) -> NoteInvalid:

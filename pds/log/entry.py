@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from did.errors import DidError
 from did.json import Json, JsonObject, canonicalize, parse_object
-from did.keys import VerifyKey
 from did.multikey import b64url_decode, b64url_encode
 from pds.log.checkpoint import MAX_SIZE, Checkpoint, open_checkpoint
 from pds.log.errors import ReceiptInvalid
+from pds.log.keys import KeyOfLog
 from pds.log.note import MAX_NOTE_BYTES
 from pds.log.tree import HASH_SIZE, leaf_hash, verify_inclusion
 
@@ -110,7 +110,7 @@ class VerifiedReceipt:
     checkpoint: Checkpoint
 
 
-def verify_receipt(raw: JsonObject, *, origin: str, log_key: VerifyKey) -> VerifiedReceipt:
+def verify_receipt(raw: JsonObject, *, origin: str, log_key: KeyOfLog) -> VerifiedReceipt:
     """Verify, offline, that the log ``origin`` holds the entry of a receipt.
 
     Raises ReceiptInvalid (form), NoteInvalid (checkpoint), ProofInvalid ``log.inclusion``. *Not*

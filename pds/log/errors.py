@@ -3,13 +3,16 @@
     LogError
     ├── ProofInvalid       log.inclusion, log.consistency: the hashes do not lead to the root
     ├── NoteInvalid        log.note (form), log.signature, log.checkpoint (content), log.vkey,
-    │                      log.cosignature, log.quorum (too few witnesses), log.submission
+    │                      log.cosignature, log.quorum (too few witnesses), log.submission,
+    │                      log.succession (no succession of log keys, or none that leads on)
     ├── TileInvalid        log.tile: not a tile, or not of the signed tree
     ├── EvidenceInvalid    log.evidence: shows nothing against the log
     ├── ReceiptInvalid     log.receipt: not a receipt
     └── LogMisbehaved      the log has signed two things that cannot both be true
         ├── ForkedLog      log.forked
-        └── ShrunkenLog    log.shrunken
+        ├── ShrunkenLog    log.shrunken
+        ├── KeyMisused     log.old_key: signed by a key that was not the log's at this size
+        └── RivalSuccessors log.two_successors: one key has named two keys after it
 
 Nothing of an entry, a note or a proof is repeated in a message.
 """
@@ -90,3 +93,16 @@ class ShrunkenLog(LogMisbehaved):
     """The log shows fewer entries than it had signed before."""
 
     default_code = "log.shrunken"
+
+
+class KeyMisused(LogMisbehaved):
+    """A checkpoint by a key that had been given up, or that was not there yet. ``old_note`` is the
+    succession that says so."""
+
+    default_code = "log.old_key"
+
+
+class RivalSuccessors(LogMisbehaved):
+    """Two successions of one key; both notes are such statements."""
+
+    default_code = "log.two_successors"

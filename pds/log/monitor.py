@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from did.keys import VerifyKey
 from pds.log.checkpoint import Checkpoint, open_checkpoint
 from pds.log.errors import ForkedLog, ProofInvalid, ShrunkenLog
+from pds.log.keys import KeyOfLog
 from pds.log.tree import verify_consistency, verify_inconsistency
 
 
@@ -17,7 +17,7 @@ class Monitor:
 
     __slots__ = ("_key", "_note", "_origin", "_state")
 
-    def __init__(self, *, origin: str, key: VerifyKey, note: str | None = None) -> None:
+    def __init__(self, *, origin: str, key: KeyOfLog, note: str | None = None) -> None:
         self._origin = origin
         self._key = key
         self._note = note

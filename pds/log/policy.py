@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 
 from did.errors import DidError
 from did.json import Json, JsonObject
-from did.keys import VerifyKey
 from did.time import format_time, parse_time
 from pds.log.checkpoint import MAX_SIZE, Checkpoint, open_checkpoint
 from pds.log.cosignature import Cosignature, verify_cosignature
 from pds.log.errors import LogError, NoteInvalid
+from pds.log.keys import KeyOfLog
 from pds.log.vkey import NoteKey, Signs
 
 MAX_WITNESSES = 16
@@ -90,7 +90,7 @@ class CosignedCheckpoint:
 
 
 def verify_cosigned(
-    note: str, *, origin: str, key: VerifyKey, policy: WitnessPolicy, now: datetime
+    note: str, *, origin: str, key: KeyOfLog, policy: WitnessPolicy, now: datetime
 ) -> CosignedCheckpoint:
     """The checkpoint of a note that the log and a quorum of its witnesses have signed.
 
@@ -117,7 +117,7 @@ def verify_cosigned(
 
 
 def newest_cosigned(
-    notes: Sequence[str], *, origin: str, key: VerifyKey, policy: WitnessPolicy, now: datetime
+    notes: Sequence[str], *, origin: str, key: KeyOfLog, policy: WitnessPolicy, now: datetime
 ) -> CosignedCheckpoint | None:
     """The largest of the checkpoints that a quorum has cosigned; None when none is."""
     found = []

@@ -146,6 +146,10 @@ class RelayClient:
             members(raw, {"checkpoints"})
             return tuple(text(one) for one in array(raw["checkpoints"], most=_MAX_COSIGNED))
 
+    def successions(self) -> JsonObject:
+        """The changes of the log's key, unverified: ``pds.log.succession.read_successions``."""
+        return self._calls.json("GET", "/v1/log/keys", {200}, limit=MAX_PAGE)
+
     def consistency(self, first: int, second: int) -> list[bytes]:
         """The proof that the log of size ``first`` is the beginning of that of ``second``."""
         path = f"/v1/log/consistency?first={int(first)}&second={int(second)}"

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from did.keys import VerifyKey
 from pds.errors import PdsError
 from pds.log.checkpoint import open_checkpoint
 from pds.log.cosignature import verify_cosignature
 from pds.log.errors import LogError
+from pds.log.keys import KeyOfLog
 from pds.log.note import MAX_NOTE_BYTES
 from pds.log.policy import CosignedCheckpoint, Witness, WitnessPolicy, newest_cosigned
 from pds.mailbox.calls import Transport
@@ -21,7 +21,7 @@ from pds.mailbox.errors import RelayError
 
 
 def cosigned_by_quorum(
-    client: RelayClient, *, origin: str, key: VerifyKey, policy: WitnessPolicy, now: datetime
+    client: RelayClient, *, origin: str, key: KeyOfLog, policy: WitnessPolicy, now: datetime
 ) -> CosignedCheckpoint | None:
     """The newest checkpoint that the relay shows with a quorum of cosignatures; None when it has
     none, or knows of no such thing. Raises ``RelayUnreachable`` and what may pass."""
@@ -39,7 +39,7 @@ def shown_by_witnesses(
     witnesses: Sequence[Witness],
     *,
     origin: str,
-    key: VerifyKey,
+    key: KeyOfLog,
     now: datetime,
 ) -> list[str]:
     """The checkpoints that the witnesses themselves show of the log, signed by it and by them.

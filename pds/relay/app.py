@@ -24,6 +24,7 @@ from pds.relay import (
     challenge,
     forms,
     identities,
+    ledger,
     links,
     mailboxes,
     packages,
@@ -471,6 +472,7 @@ def _public_routes(app: Flask, relay: Relay) -> None:
     @app.get("/v1/relay")
     def get_relay() -> Response:
         with relay.store.read() as conn:
+            ledger.check_key(conn, relay.log_key)
             origin = log.current(conn).origin
         info = RelayInfo(
             relay=relay.url,
@@ -499,4 +501,5 @@ def _public_routes(app: Flask, relay: Relay) -> None:
     def readyz() -> Response:
         with relay.store.read() as conn:
             log.current(conn)
+            ledger.check_key(conn, relay.log_key)
         return _json({"status": "ready"})

@@ -139,6 +139,9 @@ class Cosigner:
         It knows best what it has seen: once it may say so (409), and is asked again from there.
         """
         answer = self._submit(current, witness, state.size or 0)
+        if answer.status == 403 and self._tell_successions(witness):
+            # It knew the log under a key of before, and follows now.
+            answer = self._submit(current, witness, state.size or 0)
         if answer.status == 409:
             state.size = parse_size(answer.body)
             if state.size > current.size:
@@ -156,6 +159,16 @@ class Cosigner:
             witness=witness.key,
             now=self.relay.clock(),
         )
+
+    def _tell_successions(self, witness: WitnessPlace) -> bool:
+        """Whether the witness follows a change of the log's key. One that is not ours has no such
+        place, and its operator is to be told."""
+        with self.relay.store.read() as conn:
+            receipts = ledger.successions(conn)
+        if not receipts:
+            return False
+        body = ledger.successions_document(receipts)
+        return self.post(f"{witness.url}/add-succession", body).status == 200
 
     def _submit(self, current: LogRow, witness: WitnessPlace, old: int) -> Response:
         with self.relay.store.read() as conn:

@@ -1,4 +1,7 @@
-"""The data folder: ``relay.db`` and ``log-key``, and what makes them one relay."""
+"""The data folder: ``relay.db`` and ``log-key``, and what makes them one relay.
+
+``log-key.next`` is there while the key changes: the database says which of the two counts.
+"""
 
 import os
 import secrets
@@ -17,6 +20,7 @@ from pds.relay.store.engines import open_engine
 
 DATABASE = "relay.db"
 LOG_KEY = "log-key"
+NEXT_KEY = "log-key.next"
 MOVED = "moved"
 """The fact that this relay lives on in another database."""
 
@@ -27,8 +31,8 @@ def open_folder(data: Path, *, url: str, database: str | None = None) -> tuple[S
     ``database`` is the conninfo of a PostgreSQL that takes the place of ``relay.db``; the key of
     the log lies in the folder either way, and is the same for all who share the database.
 
-    The key is written before the database knows of it and never replaced, so a crash in between
-    leaves a folder that can be opened. Raises ``RelayError`` (``relay.other_address``,
+    The key is written before the database knows of it, so a crash in between leaves a folder that
+    can be opened. Raises ``RelayError`` (``relay.other_address``,
     ``relay.log_key``) and ``DbError``.
     """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -36,15 +40,15 @@ def open_folder(data: Path, *, url: str, database: str | None = None) -> tuple[S
     try:
         with store.write() as conn:
             known = log.fact(conn, "url")
-            key = _log_key(data / LOG_KEY, create=known is None)
             if known is None:
+                key = _new_key(data / LOG_KEY)
                 log.set_fact(conn, "url", url.encode())
                 log.set_fact(conn, "log-key", key.verify_key.bytes)
                 log.set_fact(conn, "challenge-key", secrets.token_bytes(32))
                 begin_log(conn, url=url, key=key)
             else:
                 check_not_moved(conn)
-                check_key(conn, key)
+                key = log_key(data, conn)
                 if known != url.encode():
                     raise RelayError(
                         "This folder belongs to a relay with another address.",
@@ -65,10 +69,38 @@ def begin_log(conn: Sql, *, url: str, key: SigningKey) -> None:
     log.begin(conn, origin=origin, checkpoint=checkpoint)
 
 
-def check_key(conn: Sql, key: SigningKey) -> None:
-    """The key in the folder is the one that signed this log."""
-    if log.fact(conn, "log-key") != key.verify_key.bytes:
-        raise _wrong_key("The log key is not the one that belongs to this database.")
+def log_key(data: Path, conn: Sql) -> SigningKey:
+    """The key in the folder, which is the one that signs this log.
+
+    A change of the key that was interrupted after the database knew of it is finished here; one
+    that was interrupted before has not happened. Raises ``RelayError`` ``relay.log_key``.
+    """
+    key = _read_key(data / LOG_KEY)
+    if is_key_of(conn, key):
+        return key
+    if (data / NEXT_KEY).exists():
+        key = _read_key(data / NEXT_KEY)
+        if is_key_of(conn, key):
+            take_next_key(data)
+            return key
+    raise _wrong_key("The log key is not the one that belongs to this database.")
+
+
+def is_key_of(conn: Sql, key: SigningKey) -> bool:
+    """Whether this is the key that signs the log now: it may have changed since a process began."""
+    return log.fact(conn, "log-key") == key.verify_key.bytes
+
+
+def next_key(data: Path) -> SigningKey:
+    """A new key beside the one in use; the one that an interrupted change has left, if any."""
+    return _new_key(data / NEXT_KEY)
+
+
+def take_next_key(data: Path) -> None:
+    """Put the new key into the place of the old, which is gone then."""
+    with suppress(FileNotFoundError):  # another process was quicker
+        (data / NEXT_KEY).replace(data / LOG_KEY)
+    sync_folder(data)
 
 
 def check_not_moved(conn: Sql) -> None:
@@ -81,7 +113,7 @@ def check_not_moved(conn: Sql) -> None:
         )
 
 
-def read_log_key(path: Path) -> SigningKey:
+def _read_key(path: Path) -> SigningKey:
     """The key whose 32-byte seed is in this file. Raises ``RelayError`` ``relay.log_key``."""
     try:
         return SigningKey.from_seed(path.read_bytes())
@@ -99,10 +131,10 @@ def challenge_key(store: Store) -> bytes:
     return key
 
 
-def _log_key(path: Path, *, create: bool) -> SigningKey:
-    if create and not path.exists():
+def _new_key(path: Path) -> SigningKey:
+    if not path.exists():
         write_once(path, SigningKey.generate().unsafe_export_seed())
-    return read_log_key(path)
+    return _read_key(path)
 
 
 def write_once(path: Path, content: bytes) -> None:

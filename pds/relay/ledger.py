@@ -4,6 +4,7 @@ An entry is added in the transaction of the act that it records. Its receipt is 
 ends, is kept as it was given, and asking again gives the same bytes.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,10 +16,14 @@ from pds.db import Sql
 from pds.log.checkpoint import Checkpoint, sign_checkpoint
 from pds.log.entry import Receipt, leaf_of
 from pds.log.tree import Tree
+from pds.relay.errors import Refused
 from pds.relay.store import log
 from pds.relay.store.log import NewEntry
+from pds.wire import RelayCode
 
 _SALT_SIZE = 32
+_AGAIN = 60
+_log = logging.getLogger("pds.relay")
 
 
 def new_entry(*, relay: str, at: datetime, entry: JsonObject) -> NewEntry:
@@ -68,6 +73,8 @@ class Sealer:
     def __call__(self, conn: Sql, entries: Sequence[NewEntry]) -> None:
         current = log.current(conn)
         if (self._log, self._checkpoint) != (current.number, current.checkpoint):
+            # A change of the key is an entry: whoever signed last need not ask.
+            check_key(conn, self._key)
             stored = log.SqlNodes(conn, current.number)
             self._edge = {place: stored.get_node(*place) for place in _edge_of(current.size)}
         nodes = _EdgeNodes(dict(self._edge))
@@ -90,6 +97,24 @@ class Sealer:
         log.grow(conn, current.number, size=tree.size, checkpoint=note)
         self._log, self._checkpoint = current.number, note
         self._edge = {place: nodes.known[place] for place in _edge_of(tree.size)}
+
+
+def check_key(conn: Sql, key: SigningKey) -> None:
+    """This process has the key of the log. A machine of several that did not get the new one signs
+    nothing more: it refuses, and says why in its log."""
+    if log.fact(conn, "log-key") != key.verify_key.bytes:
+        _log.error("the key of the log has changed: put the new log-key here and start again")
+        raise Refused(RelayCode.BUSY, retry_after=_AGAIN)
+
+
+def successions(conn: Sql) -> list[bytes]:
+    """The receipts of all changes of the key, in their order."""
+    return [receipt_of(conn, number) for number in log.successions(conn)]
+
+
+def successions_document(receipts: Sequence[bytes]) -> bytes:
+    """What ``pds.log.succession.read_successions`` reads."""
+    return b'{"successions":[' + b",".join(receipts) + b"]}"
 
 
 def _edge_of(size: int) -> list[tuple[int, int]]:

@@ -16,17 +16,11 @@ from pds.log.checkpoint import open_checkpoint
 from pds.log.errors import LogError
 from pds.log.tree import Tree
 from pds.relay.errors import RelayError
-from pds.relay.folder import (
-    DATABASE,
-    LOG_KEY,
-    MOVED,
-    check_key,
-    check_not_moved,
-    read_log_key,
-    write_once,
-)
+from pds.relay.folder import DATABASE, LOG_KEY, MOVED, check_not_moved, log_key, write_once
 from pds.relay.store import log, transfer
 from pds.relay.store.engines import Engine, open_engine
+
+_ALSO = "registration-token"
 
 
 def move(data: Path, *, source: str | None, target: str | None) -> dict[str, int]:
@@ -43,12 +37,11 @@ def move(data: Path, *, source: str | None, target: str | None) -> dict[str, int
         raise RelayError("Source and target are the same.", code="relay.settings")
     if source is None and not (data / DATABASE).exists():
         raise RelayError("There is no relay in this folder.", code="relay.no_data")
-    key = read_log_key(data / LOG_KEY)
     old = open_engine(data / DATABASE, source)
     try:
         new = open_engine(data / DATABASE, target)
         try:
-            return _move(old, new, key)
+            return _move(old, new, data)
         finally:
             new.close()
     finally:
@@ -75,14 +68,12 @@ def back_up(data: Path, folder: Path, *, database: str | None = None) -> dict[st
             code="relay.target_in_use",
             hint="Name one that does not exist yet.",
         )
-    key = read_log_key(data / LOG_KEY)
     making = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     making.mkdir(parents=True, mode=0o700)
     try:
-        counts = _copy_into(making, data, key, database)
-        for name in (LOG_KEY, "registration-token"):
-            if (data / name).exists():
-                write_once(making / name, (data / name).read_bytes())
+        counts = _copy_into(making, data, database)
+        if (data / _ALSO).exists():
+            write_once(making / _ALSO, (data / _ALSO).read_bytes())
         making.rename(folder)
         sync_folder(folder.parent)
     except BaseException:
@@ -91,7 +82,7 @@ def back_up(data: Path, folder: Path, *, database: str | None = None) -> dict[st
     return counts
 
 
-def _copy_into(folder: Path, data: Path, key: SigningKey, database: str | None) -> dict[str, int]:
+def _copy_into(folder: Path, data: Path, database: str | None) -> dict[str, int]:
     engine = open_engine(data / DATABASE, database)
     try:
         copy = open_engine(folder / DATABASE, None)
@@ -100,6 +91,9 @@ def _copy_into(folder: Path, data: Path, key: SigningKey, database: str | None) 
                 if transfer.is_empty(source):
                     raise RelayError("There is no relay in this database.", code="relay.no_data")
                 check_not_moved(source)
+                # The key that this view of the database names: it may change meanwhile.
+                key = log_key(data, source)
+                write_once(folder / LOG_KEY, key.unsafe_export_seed())
                 return _copy(source, copy, key)
         finally:
             copy.close()
@@ -107,7 +101,7 @@ def _copy_into(folder: Path, data: Path, key: SigningKey, database: str | None) 
         engine.close()
 
 
-def _move(old: Engine, new: Engine, key: SigningKey) -> dict[str, int]:
+def _move(old: Engine, new: Engine, data: Path) -> dict[str, int]:
     try:
         with old.translate():
             source = old.begin()
@@ -115,8 +109,7 @@ def _move(old: Engine, new: Engine, key: SigningKey) -> dict[str, int]:
                 raise RelayError("There is no relay in this database.", code="relay.no_data")
             if log.fact(source, MOVED) is not None:
                 raise RelayError("This relay has moved already.", code="relay.moved")
-            check_key(source, key)
-            counts = _copy(source, new, key)
+            counts = _copy(source, new, log_key(data, source))
             log.set_fact(source, MOVED, new.name.encode())
             old.commit()
     finally:

@@ -10,7 +10,7 @@ import secrets
 from pathlib import Path
 
 from pds.relay.errors import RelayError
-from pds.relay.folder import DATABASE, LOG_KEY, begin_log, check_key, check_not_moved, read_log_key
+from pds.relay.folder import DATABASE, begin_log, check_not_moved, log_key
 from pds.relay.store import Store, identities, log, marks
 from pds.relay.store import packages as table
 from pds.relay.store.engines import open_engine
@@ -28,7 +28,6 @@ def mark_restored(data: Path, *, database: str | None = None) -> str:
             code="relay.no_data",
             hint="Put relay.db and log-key back first.",
         )
-    key = read_log_key(data / LOG_KEY)
     store = Store(open_engine(data / DATABASE, database))
     try:
         with store.write() as conn:
@@ -36,8 +35,7 @@ def mark_restored(data: Path, *, database: str | None = None) -> str:
             if url is None:
                 raise RelayError("There is no relay in this folder.", code="relay.no_data")
             check_not_moved(conn)
-            check_key(conn, key)
-            begin_log(conn, url=url.decode(), key=key)
+            begin_log(conn, url=url.decode(), key=log_key(data, conn))
             log.set_fact(conn, "challenge-key", secrets.token_bytes(32))
             marks.begin_anew(conn)
             table.suspend_all(conn)

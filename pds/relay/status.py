@@ -13,7 +13,7 @@ from credentials.status import (
 from did.errors import DidError
 from did.json import JsonObject, canonicalize, parse_object
 from did.multikey import b64url_encode
-from pds.relay import forms
+from pds.relay import forms, ledger
 from pds.relay.errors import Refused
 from pds.relay.mailboxes import owned, writable
 from pds.relay.relay import Act, Relay
@@ -105,6 +105,7 @@ def get(relay: Relay, id_: str) -> tuple[bytes, str]:
     with relay.store.read() as conn:
         # Inside the view: what is stamped was the newest after this time.
         now = relay.clock()
+        ledger.check_key(conn, relay.log_key)
         row = table.status_list(conn, id_)
     if row is None:
         raise forms.not_found()

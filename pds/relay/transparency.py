@@ -74,6 +74,13 @@ def add_routes(app: Flask, relay: Relay) -> None:
             notes = table.cosigned(conn, log.current(conn).number)
         return _json({"checkpoints": [*notes]})
 
+    @app.get("/v1/log/keys")
+    def get_keys() -> Response:
+        with relay.store.read() as conn:
+            receipts = ledger.successions(conn)
+        body = ledger.successions_document(receipts)
+        return _public(Response(body, content_type="application/json"), _MOMENT)
+
     @app.get("/v1/log/consistency")
     def get_consistency() -> Response:
         first, second = _numbers("first", "second")

@@ -14,9 +14,11 @@ from did.multikey import b64url_decode
 from did.resolve import Resolver
 from did.time import format_time, parse_time, utc_now
 from pds.db import Connection, transaction
+from pds.log.keys import LogKeys
 from pds.log.policy import WitnessPolicy
 from pds.mailbox import OwnedMailbox, RelayClient, RelayUnreachable
 from pds.net import DevTrust, Transport
+from pds.vault import relaykeys
 from pds.vault.attachments import Attachments
 from pds.vault.derive import IdentityKeys, IdentityPlace, RelationshipKeys, Root
 from pds.vault.errors import ClockWrong, VaultError
@@ -38,7 +40,12 @@ class HomeRelay:
 
     url: str
     log_origin: str
-    log_key: VerifyKey
+    log_keys: LogKeys
+
+    @property
+    def log_key(self) -> VerifyKey:
+        """The key that signs now."""
+        return self.log_keys.newest
 
 
 @dataclass(slots=True)
@@ -223,30 +230,21 @@ class Context:
         key, origin = self.exchange.setting("log_key"), self.exchange.setting("log_origin")
         if key is None or origin is None:
             return self.meet_relay()
-        return HomeRelay(url=url, log_origin=origin, log_key=VerifyKey.from_multikey(key))
+        return self._home(url, origin, VerifyKey.from_multikey(key))
 
     def meet_relay(self) -> HomeRelay:
         """Ask the home relay who it is, compare clocks, and pin or compare its log key.
 
         A new log origin under the same key means that the relay was restored from a backup: the
-        caller sees the new ``log_origin``. Another key is refused and kept as evidence.
+        caller sees the new ``log_origin``. Another key is believed if the pinned one leads to it;
+        else it is refused and kept as evidence.
         """
         url = self.setting("relay")
         info = self.client(url).info()
         self.compare_clocks(info.time)
         pinned = self.exchange.setting("log_key")
         if pinned is not None and pinned != info.log_key.multikey:
-            with self.transaction():
-                self.exchange.add_evidence(
-                    code="vault.relay_key_changed",
-                    detail={"relay": url, "pinned": pinned, "shown": info.log_key.multikey},
-                    at=self.now(),
-                )
-            raise VaultError(
-                "the relay shows another log key than the one this vault knows",
-                code="vault.relay_key_changed",
-                hint="Ask its operator. Until it is explained, nothing is sent there.",
-            )
+            self._follow(url, pinned=VerifyKey.from_multikey(pinned), shown=info.log_key)
         last = self.exchange.setting("last_time")
         with self.transaction():
             if last is not None and parse_time(last) > info.time + MAX_OFFSET:
@@ -255,7 +253,36 @@ class Context:
             self.exchange.set_setting("log_key", info.log_key.multikey)
             if self.exchange.setting("log_origin") is None:
                 self.exchange.set_setting("log_origin", info.log_origin)
-        return HomeRelay(url=url, log_origin=info.log_origin, log_key=info.log_key)
+        return self._home(url, info.log_origin, info.log_key)
+
+    def _home(self, url: str, origin: str, key: VerifyKey) -> HomeRelay:
+        keys = relaykeys.keys_of(self.exchange, origin, key)
+        return HomeRelay(url=url, log_origin=origin, log_keys=keys)
+
+    def _follow(self, url: str, *, pinned: VerifyKey, shown: VerifyKey) -> None:
+        """Believe another key of the relay's log, if the pinned one leads to it."""
+        try:
+            line = relaykeys.explain(self.exchange, self.client(url), pinned=pinned, shown=shown)
+        except relaykeys.Unexplained as found:
+            detail = found.evidence
+            if "type" not in detail:
+                detail = {"relay": url, **detail}
+            if all(kept != detail for _, _, kept in self.exchange.evidence()):
+                with self.transaction():
+                    self.exchange.add_evidence(
+                        code="vault.relay_key_changed", detail=detail, at=self.now()
+                    )
+            raise VaultError(
+                "the relay shows another log key than the one this vault knows",
+                code="vault.relay_key_changed",
+                hint="Ask its operator. Until it is explained, nothing is sent there.",
+            ) from found
+        with self.transaction():
+            relaykeys.keep(self.exchange, line)
+            self.exchange.set_setting("log_key", shown.multikey)
+            for one in line:
+                change = one.succession
+                self.log("relay key", "vault", {"size": change.size, "key": change.new.multikey})
 
     def before_signing(self) -> None:
         """Refuse to sign with a clock that the relay contradicts (``vault.clock_off``), or to a

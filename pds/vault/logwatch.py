@@ -12,6 +12,7 @@ from pds.log.errors import LogError
 from pds.log.monitor import Monitor, not_grown
 from pds.log.tree import verify_consistency
 from pds.mailbox import RelayClient
+from pds.vault import relaykeys
 from pds.vault.context import Context, HomeRelay
 
 MAX_AT_ONCE = 200
@@ -21,7 +22,7 @@ def keep_receipt(ctx: Context, receipt: JsonObject) -> VerifiedReceipt:
     """Verify a receipt of the home relay and remember its checkpoint for comparison, in the
     caller's transaction. Raises ``LogError``."""
     home = ctx.home()
-    verified = verify_receipt(receipt, origin=home.log_origin, log_key=home.log_key)
+    verified = verify_receipt(receipt, origin=home.log_origin, log_key=home.log_keys)
     ctx.exchange.add_unchecked(home.log_origin, verified.receipt.checkpoint)
     return verified
 
@@ -35,7 +36,7 @@ class LogWatch:
         self._client: RelayClient = ctx.client(home.url)
         self._monitor = Monitor(
             origin=home.log_origin,
-            key=home.log_key,
+            key=home.log_keys,
             note=ctx.exchange.seen_checkpoint(home.log_origin),
         )
         self._agreed: dict[int, bytes] = {}
@@ -52,6 +53,12 @@ class LogWatch:
     def advance(self) -> None:
         """Take the relay's newest checkpoint. Raises ``LogMisbehaved`` for a fork or a shrunken
         log, and the relay's errors."""
+        # Where the key has changed, first what the new one signed there: from then on nothing by
+        # the old key is taken that this is not the continuation of.
+        for change in relaykeys.followed(self._ctx.exchange):
+            origin, size = change.succession.origin, change.succession.size
+            if origin == self._home.log_origin and self.size <= size:
+                self._take(change.checkpoint)
         self._take(self._client.checkpoint())
         with self._ctx.transaction():
             self._ctx.exchange.see_checkpoint(
@@ -67,7 +74,7 @@ class LogWatch:
 
     def check(self, note: str) -> None:
         """Show that this checkpoint and the newest are of one log. Raises ``ForkedLog``."""
-        shown = open_checkpoint(note, origin=self._home.log_origin, key=self._home.log_key)
+        shown = open_checkpoint(note, origin=self._home.log_origin, key=self._home.log_keys)
         state = self._monitor.state
         if state is None or shown.size > state.size:
             self._take(note)
@@ -95,7 +102,7 @@ class LogWatch:
             raise not_grown(older, newer, note, self._monitor.note or "", proof) from error
 
     def _take(self, note: str) -> None:
-        shown = open_checkpoint(note, origin=self._home.log_origin, key=self._home.log_key)
+        shown = open_checkpoint(note, origin=self._home.log_origin, key=self._home.log_keys)
         state = self._monitor.state
         proof: list[bytes] = []
         if state is not None and 0 < state.size < shown.size:

@@ -25,6 +25,7 @@ from did.json import JsonObject
 from did.time import format_time, parse_time, utc_now
 from pds.db import Compacted, Connection, DbDamaged, DbError, check, compact, translate
 from pds.links import RequestLink, open_request
+from pds.log.keys import Succession
 from pds.log.policy import WitnessPolicy
 from pds.messages.request import AccessRequest, match_code, verify_request
 from pds.net import DevTrust
@@ -37,6 +38,7 @@ from pds.vault import (
     hosting,
     mergers,
     outbox,
+    relaykeys,
     rotation,
     salvage,
     slotchange,
@@ -52,7 +54,7 @@ from pds.vault.attachments.stream import Progress, Source
 from pds.vault.backup import BackedUp, ReconcileReport
 from pds.vault.checkup import checkup
 from pds.vault.consent import Answer, PurposeView
-from pds.vault.context import Context, witness_policy
+from pds.vault.context import Context, HomeRelay, witness_policy
 from pds.vault.decide import Outcome
 from pds.vault.errors import NotFound, VaultError
 from pds.vault.exports import Exported, TakenIn, take_in, write_export
@@ -924,6 +926,11 @@ class Vault:
 
     def activity(self, *, limit: int = 200) -> list[Activity]:
         return activity(self._ctx, limit=limit)
+
+    def relay_keys(self) -> tuple[HomeRelay, tuple[Succession, ...]]:
+        """The home relay as it is pinned, and each change of its log's key that was followed."""
+        found = relaykeys.followed(self._ctx.exchange)
+        return self._ctx.home(), tuple(one.succession for one in found)
 
     def evidence(self) -> list[tuple[datetime, str, JsonObject]]:
         return self._ctx.exchange.evidence()

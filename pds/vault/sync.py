@@ -13,13 +13,13 @@ from did.errors import DidError
 from did.keys import VerifyKey
 from pds.errors import PdsError
 from pds.log.errors import LogMisbehaved
-from pds.log.evidence import LogEvidence
-from pds.log.vkey import log_key
+from pds.log.evidence import evidence_of
 from pds.vault.context import Context, HomeRelay
 from pds.vault.hosting import is_shown
 from pds.vault.inbox import collect
 from pds.vault.logwatch import LogWatch
 from pds.vault.outbox import push
+from pds.vault.relaykeys import keys_of
 from pds.vault.report import SyncReport, report_evidence
 from pds.vault.staging import renew_status_lists, restage, status_url
 from pds.vault.store.identities import StoredIdentity
@@ -99,7 +99,8 @@ def _checked(ctx: Context, report: SyncReport, subject: str, act: Callable[[], N
     except LogMisbehaved as error:
         key = VerifyKey.from_multikey(ctx.setting("log_key"))
         origin = error.new_note.partition("\n")[0]
-        detail = LogEvidence.of(error, log_key(origin, key)).to_json()
+        keys = keys_of(ctx.exchange, origin, key)
+        detail = evidence_of(error, origin=origin, key=keys).to_json()
         if any(kept == detail for _, code, kept in ctx.exchange.evidence() if code == error.code):
             report.problems.append((error.code, subject))  # of the round before
         else:

@@ -88,7 +88,7 @@ class PackageWatch:
             raise MessageError("an event of the relay has no receipt", code="relay.bad_receipt")
         receipt = event.object("receipt")
         verified = verify_receipt(  # 1
-            receipt, origin=self.home.log_origin, log_key=self.home.log_key
+            receipt, origin=self.home.log_origin, log_key=self.home.log_keys
         )
         if self.log is not None:
             self.log.check(verified.receipt.checkpoint)

@@ -39,7 +39,7 @@ def hear_witnesses(ctx: Context, home: HomeRelay, log: LogWatch, report: SyncRep
     policy = witness_policy(ctx.exchange.setting(POLICY))
     if policy is None:
         return
-    now, origin, key = ctx.now(), home.log_origin, home.log_key
+    now, origin, key = ctx.now(), home.log_origin, home.log_keys
     # 1. What the witnesses show themselves: the relay has no hand in it.
     for note in shown_by_witnesses(
         ctx.transport, policy.witnesses, origin=origin, key=key, now=now

@@ -1,6 +1,7 @@
 """The witness over HTTP (C2SP tlog-witness): submission and monitoring under one prefix.
 
 POST /add-checkpoint               → the cosignature line
+POST /add-succession               → how many logs have another key now (not of tlog-witness)
 GET  /<origin hash>/checkpoint     → the last checkpoint cosigned
 GET  /                             → the name and key of the witness, to read
 """
@@ -10,6 +11,8 @@ from typing import Final
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from did.errors import DidError
+from did.json import canonicalize, parse_object
 from pds.db import DbError
 from pds.log.submission import MAX_SUBMISSION, SIZE_TYPE
 from pds.witness.errors import Declined
@@ -31,6 +34,15 @@ def create_app(witness: Witness) -> Flask:
     @app.post("/add-checkpoint")
     def add_checkpoint() -> Response:
         return Response(witness.add_checkpoint(request.get_data()), content_type=_TEXT)
+
+    @app.post("/add-succession")
+    def add_succession() -> Response:
+        try:
+            document = parse_object(request.get_data(), max_bytes=MAX_SUBMISSION)
+        except DidError:
+            raise Declined("the successions are malformed", status=400) from None
+        followed = witness.add_successions(document)
+        return Response(canonicalize({"followed": followed}), content_type="application/json")
 
     @app.get("/<origin_hash>/checkpoint")
     def checkpoint(origin_hash: str) -> Response:

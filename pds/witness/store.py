@@ -30,6 +30,9 @@ MIGRATIONS: Final = (
         ) STRICT;
         """,
     ),
+    # The changes of the log's key that were followed, as GET /v1/log/keys shows them; vkey is that
+    # of the newest key.
+    Migration(2, "ALTER TABLE logs ADD COLUMN successions TEXT;"),
 )
 
 
@@ -43,6 +46,7 @@ class LogRow:
     note: str | None
     cosignature: str | None
     evidence: int
+    successions: str | None = None
 
 
 class WitnessTables(Tables):
@@ -74,6 +78,11 @@ class WitnessTables(Tables):
             origin,
         )
 
+    def change_key(self, origin: str, *, vkey: str, successions: str) -> None:
+        self._run(
+            "UPDATE logs SET vkey = ?, successions = ? WHERE origin = ?", vkey, successions, origin
+        )
+
     def add_evidence(self, origin: str, evidence: str) -> None:
         """Keep it, unless it is known or there is enough."""
         self._run(
@@ -98,4 +107,5 @@ class WitnessTables(Tables):
             row["note"],
             row["cosignature"],
             len(self.evidence(row["origin"])),
+            row["successions"],
         )

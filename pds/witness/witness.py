@@ -3,26 +3,28 @@
 import os
 import threading
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from did.errors import DidError
-from did.json import canonicalize, parse_object
+from did.json import JsonObject, canonicalize, parse_object
 from did.keys import SigningKey
 from did.time import utc_now
 from pds.db import migrate, open_plain, transaction
 from pds.log.checkpoint import Checkpoint, open_checkpoint
 from pds.log.cosignature import cosign
-from pds.log.errors import LogMisbehaved, NoteInvalid, ProofInvalid
-from pds.log.evidence import LogEvidence
+from pds.log.errors import KeyMisused, LogError, LogMisbehaved, NoteInvalid, ProofInvalid
+from pds.log.evidence import KeyEvidence, LogEvidence, evidence_of, parse_evidence
+from pds.log.keys import LogKeys
 from pds.log.monitor import Monitor
 from pds.log.note import DASH, UnverifiedNote, check_key_name, open_note
 from pds.log.submission import Submission
+from pds.log.succession import LoggedSuccession, as_document, follow, read_successions
 from pds.log.tree import EMPTY_ROOT
-from pds.log.vkey import NoteKey, Signs
+from pds.log.vkey import NoteKey, Signs, log_key
 from pds.witness.errors import Declined, WitnessError
 from pds.witness.store import APPLICATION_ID, MIGRATIONS, LogRow, WitnessTables
 
@@ -116,7 +118,7 @@ class Witness:
                 raise WitnessError(
                     "This log is known under another key.",
                     code="witness.other_key",
-                    hint="A log never changes its key. Ask its operator.",
+                    hint="Of a change the relay itself tells. Ask its operator.",
                 )
 
     def logs(self) -> list[LogRow]:
@@ -124,11 +126,11 @@ class Witness:
         with self._lock:
             return self._tables.logs()
 
-    def evidence(self, origin: str) -> list[LogEvidence]:
-        """What this log has signed that does not fit."""
+    def evidence(self, origin: str) -> list[LogEvidence | KeyEvidence]:
+        """What this log, or one of its keys, has signed that does not fit."""
         with self._lock:
             return [
-                LogEvidence.parse(parse_object(text.encode()))
+                parse_evidence(parse_object(text.encode()))
                 for text in self._tables.evidence(origin)
             ]
 
@@ -138,6 +140,59 @@ class Witness:
             if sha256(log.origin.encode()).hexdigest() == origin_hash and log.note is not None:
                 return log.note + (log.cosignature or "")
         return None
+
+    def add_successions(self, document: JsonObject) -> int:
+        """Follow the changes of the keys of logs that are witnessed here, as ``GET /v1/log/keys``
+        of a relay shows them; how many logs have another key now. They prove themselves, so anybody
+        may bring them.
+
+        Raises ``Declined``: 400 (malformed), 404 (of no log that is witnessed), 403 (they lead
+        nowhere, or contradict what is known; what convicts is kept).
+        """
+        try:
+            shown = read_successions(document)
+        except (LogError, DidError):
+            raise Declined("the successions are malformed", status=400) from None
+        with self._lock:
+            named = dict.fromkeys(one.succession.origin for one in shown)
+            logs = [log for log in map(self._tables.log, named) if log is not None]
+            if not logs:
+                raise Declined("no log of these is witnessed here", status=404)
+            return sum(self._follow(log, shown) for log in logs)
+
+    def _follow(self, log: LogRow, shown: Sequence[LoggedSuccession]) -> bool:
+        """Whether the log has another key now:
+
+        1. a line of successions leads on from the key that is known, within this log
+        2. no key has signed what was cosigned beyond the size at which it was given up
+        """
+        known = _followed(log)
+        here = [one for one in shown if one.succession.origin == log.origin]
+        error: LogError
+        try:
+            line = follow(_keys_of(log).newest, here, known=known)  # 1
+            if not line:
+                return False
+            all_ = (*known, *line)
+            newest = line[-1].succession.new
+            keys = LogKeys.of(log.origin, newest, [one.succession for one in all_])
+            if log.note is not None:
+                open_checkpoint(log.note, origin=log.origin, key=keys)  # 2
+            with transaction(self._conn):
+                self._tables.change_key(
+                    log.origin,
+                    vkey=log_key(log.origin, newest).text,
+                    successions=canonicalize(as_document(all_)).decode(),
+                )
+            return True
+        except LogMisbehaved as found:
+            kept = evidence_of(found, origin=log.origin, key=_keys_of(log)).to_json()
+            with transaction(self._conn):
+                self._tables.add_evidence(log.origin, canonicalize(kept).decode())
+            error = found
+        except LogError as found:
+            error = found
+        raise Declined("the successions do not hold", status=403) from error
 
     def add_checkpoint(self, body: bytes) -> str:
         """Take in what a log submits; the cosignature line, durable before it is returned.
@@ -155,14 +210,16 @@ class Witness:
             log = self._tables.log(text.partition("\n")[0])
             if log is None:
                 raise Declined("this log is not witnessed here", status=404)
-            new = _signed(submitted.note, log)  # 3
-            # 4. The old size is not beyond the new one: 400.
-            if submitted.old > new.size:
-                raise Declined("the old size is beyond the new one", status=400)
-            # 5. It is the size that we have cosigned last: 409.
-            if submitted.old != log.size:
-                raise Declined("another size was cosigned last", status=409, size=log.size)
-            error = _grown(log, submitted)  # 6
+            error: Exception | None = _out_of_time(submitted.note, log)
+            if error is None:
+                new = _signed(submitted.note, log)  # 3
+                # 4. The old size is not beyond the new one: 400.
+                if submitted.old > new.size:
+                    raise Declined("the old size is beyond the new one", status=400)
+                # 5. It is the size that we have cosigned last: 409.
+                if submitted.old != log.size:
+                    raise Declined("another size was cosigned last", status=409, size=log.size)
+                error = _grown(log, submitted)  # 6
             if error is None:
                 # 7. Kept, with the size compared, in one transaction.
                 line = cosign(submitted.note, name=self.key.name, key=self._key, at=self._clock())
@@ -170,8 +227,10 @@ class Witness:
                 self._tables.advance(log.origin, size=new.size, note=note, cosignature=line)
             elif isinstance(error, LogMisbehaved) and error.proven:
                 # Anybody can send a wrong proof for a right checkpoint: that shows nothing.
-                kept = LogEvidence.of(error, _key_of(log)).to_json()
+                kept = evidence_of(error, origin=log.origin, key=_keys_of(log)).to_json()
                 self._tables.add_evidence(log.origin, canonicalize(kept).decode())
+        if isinstance(error, KeyMisused):
+            raise Declined("the log has not signed this with the key of its time", status=403)
         if error is not None:
             raise Declined("the checkpoint does not grow out of the last one", status=422)
         return line
@@ -193,9 +252,20 @@ def _signed(note: str, log: LogRow) -> Checkpoint:
         raise Declined("this is no checkpoint", status=422 if other_root else 400) from None
 
 
+def _out_of_time(note: str, log: LogRow) -> KeyMisused | None:
+    """A checkpoint by one of the log's keys at a size that was not its own: it convicts."""
+    try:
+        open_checkpoint(note, origin=log.origin, key=_keys_of(log))
+    except KeyMisused as error:
+        return error
+    except NoteInvalid:
+        pass
+    return None
+
+
 def _grown(log: LogRow, submitted: Submission) -> Exception | None:
     """Why the new checkpoint does not grow out of the last one cosigned; None if it does."""
-    monitor = Monitor(origin=log.origin, key=_key_of(log).key, note=log.note)
+    monitor = Monitor(origin=log.origin, key=_keys_of(log), note=log.note)
     if log.note is None or monitor.state is None or monitor.state.size == 0:
         # Every tree begins with the empty one: no proof is due, and none may come.
         return ProofInvalid("nothing to prove", code="log.consistency") if submitted.proof else None
@@ -221,6 +291,18 @@ def _alone(note: str, log: LogRow) -> str:
 
 def _key_of(log: LogRow) -> NoteKey:
     return NoteKey.parse(log.vkey, expected=Signs.NOTES)
+
+
+def _followed(log: LogRow) -> tuple[LoggedSuccession, ...]:
+    if log.successions is None:
+        return ()
+    return read_successions(parse_object(log.successions.encode()))
+
+
+def _keys_of(log: LogRow) -> LogKeys:
+    """Who signs the log now, and who signed it before."""
+    known = [one.succession for one in _followed(log)]
+    return LogKeys.of(log.origin, _key_of(log).key, known)
 
 
 def _read_key(path: Path) -> SigningKey:

@@ -76,7 +76,10 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
         "description": "What is in the log; more members by type.",
         "properties": {
             "type": {
-                "enum": ["deposit", "staging", "end", "redemption", "refusal", "status", "identity"]
+                "enum": [
+                    "deposit", "staging", "end", "redemption", "refusal", "status", "identity",
+                    "log-key",
+                ]
             },
             "relay": {"type": "string"},
             "at": _TIME,
@@ -156,6 +159,7 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
         witness={"type": "string"},
     ),
     "Checkpoints": exactly(checkpoints=listed(ref("Note"), 8)),
+    "Successions": exactly(successions=listed(_RECEIPT, 100)),
     "Proof": exactly(proof=listed(_HASH, 128)),
     "Health": exactly(status={"enum": ["ok", "ready"]}),
     "Object": {"type": "object"},

@@ -7,6 +7,8 @@ from did.json import JsonObject
 from pds.db import Sql
 from pds.relay.store.rows import insert, pieces, values
 
+_SUCCESSIONS = "log-successions"
+
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
@@ -119,6 +121,17 @@ def kept(conn: Sql, number: int) -> NewEntry:
 def erase_entry(conn: Sql, number: int | None) -> None:
     """Erase an entry with its salt. Its leaf stays, and says nothing any more."""
     conn.execute("DELETE FROM log_entries WHERE number = ?", (number,))
+
+
+def successions(conn: Sql) -> list[int]:
+    """The numbers of the entries by which the log's key has changed, in their order."""
+    kept = fact(conn, _SUCCESSIONS)
+    return [] if kept is None else [int(number) for number in kept.split()]
+
+
+def add_succession(conn: Sql, number: int) -> None:
+    numbers = [*successions(conn), number]
+    set_fact(conn, _SUCCESSIONS, " ".join(map(str, numbers)).encode())
 
 
 def fact(conn: Sql, name: str) -> bytes | None:
