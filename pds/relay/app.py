@@ -29,6 +29,7 @@ from pds.relay import (
     redeem,
     status,
     transparency,
+    trouble,
 )
 from pds.relay.errors import Refused, RelayError
 from pds.relay.folder import challenge_key, open_folder
@@ -184,6 +185,8 @@ def _refusal(error: Exception) -> Response:
     elif isinstance(error, WireError):
         code = RelayCode(error.code) if error.code in set(RelayCode) else RelayCode.MALFORMED
     elif isinstance(error, DbError):
+        if error.code != "db.busy":
+            trouble.tell(error)
         if error.code not in ("db.busy", "db.full", "db.away", "db.read_only"):
             raise error
         code = RelayCode.BUSY
