@@ -46,3 +46,5 @@ def begin_logging(*, as_json: bool) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    # Without a handler of its own, Python would print their warnings.
+    logging.getLogger().addHandler(logging.NullHandler())

@@ -20,7 +20,7 @@ from pds.db.migrations import Migration
 _APPLICATION: Final = "pds"
 _CONNECT_SECONDS: Final = 5
 _READERS: Final = 8
-_READER_SECONDS: Final = 10.0
+_READER_SECONDS: Final = 5.0
 _STREAMED: Final = 500
 _PREPARED: Final = 400
 _KEEP_ALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
@@ -129,6 +129,9 @@ class Readers:
             min_size=1,
             max_size=_READERS,
             timeout=_READER_SECONDS,
+            # The pool tries again ever more rarely: begun anew this often, it finds a server that
+            # has come back within seconds.
+            reconnect_timeout=_READER_SECONDS,
             kwargs={"autocommit": True, "row_factory": _rows, "prepare_threshold": 2},
             check=ConnectionPool.check_connection,
             open=True,

@@ -31,6 +31,7 @@ from pds.relay import (
     redeem,
     status,
     transparency,
+    trouble,
     watching,
 )
 from pds.relay.errors import Refused, RelayError
@@ -207,6 +208,8 @@ def _refused(error: Exception) -> tuple[int, dict[str, str], bytes]:
     elif isinstance(error, WireError):
         code = RelayCode(error.code) if error.code in set(RelayCode) else RelayCode.MALFORMED
     elif isinstance(error, DbError):
+        if error.code != "db.busy":
+            trouble.tell(error)
         if error.code not in ("db.busy", "db.full", "db.away", "db.read_only"):
             raise error
         code = RelayCode.BUSY

@@ -1,10 +1,12 @@
 """The process beside the workers: it shows what they counted, and has the log cosigned."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from flask import Flask, Response
 
+from pds.db import DbError
 from pds.relay.app import open_relay
 from pds.relay.cosigning import Cosigner, Post, WitnessPlace
 from pds.relay.store import log
@@ -28,19 +30,21 @@ def create_beside(
     if cosigners:
         Cosigner(relay, cosigners, post).start()
     app = Flask(__name__, static_folder=None)
+    app.extensions["relay"] = relay
 
     @app.get("/metrics")
     def show() -> Response:
         from pds.relay import metrics
 
-        with relay.store.read() as conn:
-            size = log.current(conn).size
         octets, kind = (b"", "text/plain") if counters is None else metrics.shown(counters)
-        ours = (
-            "# HELP pds_relay_log_entries Entries of the log that is written.\n"
-            "# TYPE pds_relay_log_entries gauge\n"
-            f"pds_relay_log_entries {size}\n"
-        )
+        ours = ""
+        # The counters are wanted most while the database is away.
+        with suppress(DbError), relay.store.read() as conn:
+            ours = (
+                "# HELP pds_relay_log_entries Entries of the log that is written.\n"
+                "# TYPE pds_relay_log_entries gauge\n"
+                f"pds_relay_log_entries {log.current(conn).size}\n"
+            )
         return Response(octets + ours.encode(), content_type=kind)
 
     @app.get("/healthz")

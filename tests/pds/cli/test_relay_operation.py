@@ -473,6 +473,21 @@ def test_counters_are_whole_and_hold_nobody(
     assert not [one for one in canaries if one in told]
 
 
+def test_what_libraries_say_is_not_in_the_log() -> None:
+    """Their texts name servers and users, and are no JSON."""
+    program = (
+        "import logging\n"
+        "from pds.cli.logs import begin_logging\n"
+        "begin_logging(as_json=True)\n"
+        "logging.getLogger('psycopg.pool').warning('canary')\n"
+        "logging.getLogger('pds.relay').warning('ours')\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert [json.loads(line)["message"] for line in ran.stderr.splitlines()] == ["ours"]
+
+
 def test_a_stop_under_load_finishes_what_runs(run: Callable[..., Running], tmp_path: Path) -> None:
     """Each call that was answered counts; none is answered in part, and the end is in order."""
     relay = run(tmp_path / "data", "--workers", "2")

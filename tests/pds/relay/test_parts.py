@@ -1,17 +1,21 @@
 """The smaller parts: challenges, address prefixes, reading, the sweep, and coming back."""
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from relay_world import ENGINE, START, World, close, make_world
+from relay_world import ENGINE, START, URL, World, close, make_world
 
 from did.multikey import b64url_decode, b64url_encode
 from did.time import format_time
-from pds.relay import challenge, forms
+from pds.db import DbBusy
+from pds.relay import challenge, forms, trouble
+from pds.relay.beside import create_beside
 from pds.relay.errors import Refused, RelayError
 from pds.relay.limits import Limits, RegistrationLimit, address_prefix
 from pds.relay.proxies import Proxies
@@ -359,3 +363,44 @@ def test_marking_a_restore_needs_a_relay(tmp_path: Path) -> None:
     with pytest.raises(RelayError) as refused:
         mark_restored(tmp_path / "relay", database=ENGINE.database)
     assert refused.value.code == "relay.log_key"
+
+
+def _away(code: str) -> Callable[[Store], NoReturn]:
+    """A store's reading when nobody can read it."""
+
+    def read(_store: Store) -> NoReturn:
+        raise DbBusy("The database server does not answer.", code=code, hint="Start it.")
+
+    return read
+
+
+def test_a_database_that_fails_is_told_to_the_operator(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Callers learn that the relay is busy, the log learns why: once, however many call."""
+    monkeypatch.setattr(trouble, "_told", {})
+    with monkeypatch.context() as patch:
+        for code in ("db.away", "db.full", "db.busy"):
+            patch.setattr(Store, "read", _away(code))
+            for _ in range(3):
+                assert world.get("/readyz").code == "relay.busy"
+    told = [record.getMessage() for record in caplog.records if record.name == "pds.relay"]
+    assert told == [f"The database server does not answer. ({c}) Start it." for c in
+                    ("db.away", "db.full")]  # fmt: skip
+    assert world.get("/readyz").status == 200
+
+
+def test_counters_are_shown_while_the_database_is_away(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is when they are looked at; only the size of the log is not known."""
+    app = create_beside(
+        data, url=URL, database=ENGINE.database, counters=None, cosigners=[], post=lambda *_: None
+    )
+    client = app.test_client()
+    assert "pds_relay_log_entries 0" in client.get("/metrics").text
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "read", _away("db.away"))
+        answer = client.get("/metrics")
+        assert (answer.status_code, "pds_relay_log_entries" in answer.text) == (200, False)
+    app.extensions["relay"].store.close()
