@@ -430,7 +430,10 @@ def test_attack_75_dropped_message(world: World) -> None:
     world.holder.withdraw(granted, verb="end")
     report = world.shop.collect()
     assert report.ended == [granted.verified.id]
-    assert ("message.gap", granted.request.request.id) in report.problems
+    thread = granted.request.request.id
+    assert ("message.gap", thread) in report.problems
+    # And it is kept, for the day when they argue about it.
+    assert ("message.gap", thread) in {(one.code, one.subject) for one in world.shop.problems()}
     assert _refusal(world) == "register.withdrawn"
     assert not world.on_disk("+36 1 555 0123")
 

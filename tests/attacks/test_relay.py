@@ -29,6 +29,8 @@ _WORLD = Path(__file__).parents[1] / "pds" / "relay"
 sys.path.insert(0, str(_WORLD))
 
 from relay_world import (  # noqa: E402
+    ENGINE,
+    FILE_ONLY,
     URL,
     InProcess,
     Reply,
@@ -40,6 +42,18 @@ from relay_world import (  # noqa: E402
     relay_process,
     reopen,
 )
+
+
+@pytest.fixture(params=["sqlite", "postgresql"], autouse=True)
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every attack is tried on both engines."""
+    if request.param == "sqlite":
+        yield request.param
+        return
+    with request.getfixturevalue("postgres").schema() as conninfo:
+        ENGINE.database = conninfo
+        yield request.param
+        ENGINE.database = None
 
 
 @pytest.fixture
@@ -150,7 +164,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from relay_world import START, URL, Clock, create_app, flask_send
-app = create_app(Path(sys.argv[2]), url=URL, clock=Clock())
+app = create_app(Path(sys.argv[2]), url=URL, clock=Clock(), database=sys.argv[3] or None)
 send = flask_send(app)
 print("ready", flush=True)
 for line in sys.stdin:
@@ -164,7 +178,7 @@ def test_attack_37_two_redemptions_of_a_single_use_in_processes(world: World, da
     world.put_status()
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", _REDEEMER, str(_WORLD), str(data)],
+            [sys.executable, "-c", _REDEEMER, str(_WORLD), str(data), ENGINE.database or ""],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -297,6 +311,7 @@ def test_attack_51_changed_body_or_query(world: World) -> None:
     assert world.call("GET", path).json["ended"] is False
 
 
+@FILE_ONLY
 def test_attack_52_bodies_at_a_running_relay(tmp_path: Path) -> None:
     """Behind the server that is shipped: chunked, too large, short; at a call with a capability and
     at one for anybody. Nothing of them is taken, and others are served."""
@@ -431,6 +446,7 @@ def test_attack_68_a_withdrawal_undone_by_a_later_list(world: World) -> None:
     assert world.put_status(world.status_list(sequence=3, bits=revoked.with_bit(8))).status == 200
 
 
+@FILE_ONLY
 def test_attack_69_a_relay_restored_from_an_old_backup(world: World, data: Path) -> None:
     """A new log, and nothing is released before its owner has staged it again."""
     package, ticket = world.ready(max_uses=2)
@@ -491,7 +507,7 @@ def test_attack_69_the_same_version_may_be_staged_again(world: World, data: Path
     world.call("PUT", f"/v1/packages/{package}", body)
     world.redeem(ticket)
     close(world)
-    mark_restored(data)
+    mark_restored(data, database=ENGINE.database)
     reopen(world, data)
     reply = world.call("PUT", f"/v1/packages/{package}", body)
     assert (reply.status, reply.json["leafIndex"]) == (200, 0)
@@ -504,6 +520,7 @@ def test_attack_69_the_same_version_may_be_staged_again(world: World, data: Path
     assert world.redeem(ticket).code == "relay.used_up"
 
 
+@FILE_ONLY
 def test_attack_69_an_old_status_list_is_not_stamped(world: World, data: Path) -> None:
     """What the backup shows as good may be withdrawn: nobody is told that the list is the newest,
     until its owner has published one again."""
