@@ -130,12 +130,13 @@ class _Job:
         note = source.note()
         source.origin = source.origin or note.partition("\n")[0]
         kept = self._read_state()
-        self._log = (source.origin, source.key)
+        believed = self._believed(source, kept)
+        self._log = (source.origin, believed[0].key if believed else source.key)
         keys, successions = keys_of(
             source,
             source.origin,
             note,
-            believed=self._believed(source, kept),
+            believed=believed,
             remembered=self._remembered(),
         )
         self._log = (source.origin, keys)

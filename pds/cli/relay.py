@@ -31,19 +31,26 @@ relay.add_command(key)
 
 
 @relay.command(params=place_settings())
+@click.option("--keys-file", "keys", type=click.File("rb"), metavar="FILE",
+              help="If the log's key has changed since the backup: what the relay showed at"
+              " /v1/log/keys. The new log-key must lie in DATA.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_settings
-def restored(settings: Settings, *, data: Path, database: str | None, yes: bool) -> None:
+def restored(
+    settings: Settings, *, data: Path, database: str | None, keys: IO[bytes] | None, yes: bool
+) -> None:
     """Say that DATA came back from a backup: a new log origin begins, and every package is
     suspended until its owner stages it again.
 
     Like 'pds relay serve' it takes its settings from --config or the environment too.
     """
+    from did.json import parse_object
     from pds.relay.restore import mark_restored
 
     settings.confirm("Suspend every package and begin a new log?", yes=yes)
     check_database(database, click.get_current_context())
-    mark_restored(data, database=database)
+    shown = None if keys is None else parse_object(keys.read())
+    mark_restored(data, database=database, keys=shown)
     settings.emit({"restored": True}, "Marked. Start the relay; owners stage again by themselves.")
 
 

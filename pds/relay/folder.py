@@ -75,11 +75,11 @@ def log_key(data: Path, conn: Sql) -> SigningKey:
     A change of the key that was interrupted after the database knew of it is finished here; one
     that was interrupted before has not happened. Raises ``RelayError`` ``relay.log_key``.
     """
-    key = _read_key(data / LOG_KEY)
+    key = read_key(data / LOG_KEY)
     if is_key_of(conn, key):
         return key
     if (data / NEXT_KEY).exists():
-        key = _read_key(data / NEXT_KEY)
+        key = read_key(data / NEXT_KEY)
         if is_key_of(conn, key):
             take_next_key(data)
             return key
@@ -113,7 +113,7 @@ def check_not_moved(conn: Sql) -> None:
         )
 
 
-def _read_key(path: Path) -> SigningKey:
+def read_key(path: Path) -> SigningKey:
     """The key whose 32-byte seed is in this file. Raises ``RelayError`` ``relay.log_key``."""
     try:
         return SigningKey.from_seed(path.read_bytes())
@@ -134,7 +134,7 @@ def challenge_key(store: Store) -> bytes:
 def _new_key(path: Path) -> SigningKey:
     if not path.exists():
         write_once(path, SigningKey.generate().unsafe_export_seed())
-    return _read_key(path)
+    return read_key(path)
 
 
 def write_once(path: Path, content: bytes) -> None:

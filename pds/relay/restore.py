@@ -7,20 +7,31 @@ identity until its owner has published it again.
 """
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
+from did.json import JsonObject, canonicalize
+from did.keys import SigningKey, VerifyKey
+from pds.db import Sql
+from pds.log.entry import Receipt
+from pds.log.succession import LoggedSuccession, follow, read_successions
 from pds.relay.errors import RelayError
-from pds.relay.folder import DATABASE, begin_log, check_not_moved, log_key
+from pds.relay.folder import DATABASE, LOG_KEY, begin_log, check_not_moved, log_key, read_key
 from pds.relay.store import Store, identities, log, marks
 from pds.relay.store import packages as table
 from pds.relay.store.engines import open_engine
+from pds.relay.store.log import NewEntry
 
 
-def mark_restored(data: Path, *, database: str | None = None) -> str:
+def mark_restored(
+    data: Path, *, database: str | None = None, keys: JsonObject | None = None
+) -> str:
     """Mark the data folder as restored; the new log origin. The relay must not be running.
 
-    The log key stays. Raises ``RelayError`` (``relay.no_data``, ``relay.moved``,
-    ``relay.log_key``) and ``DbError``.
+    The log key stays. Where it has changed since the backup, the new one must lie in the folder,
+    and ``keys`` be what ``GET /v1/log/keys`` showed: nobody who followed the change would believe
+    the old one. Raises ``RelayError`` (``relay.no_data``, ``relay.moved``, ``relay.log_key``), ``LogError``
+    for ``keys`` that do not hold, and ``DbError``.
     """
     if database is None and not (data / DATABASE).exists():
         raise RelayError(
@@ -35,6 +46,8 @@ def mark_restored(data: Path, *, database: str | None = None) -> str:
             if url is None:
                 raise RelayError("There is no relay in this folder.", code="relay.no_data")
             check_not_moved(conn)
+            if keys is not None:
+                _take_keys(conn, read_key(data / LOG_KEY), read_successions(keys))
             begin_log(conn, url=url.decode(), key=log_key(data, conn))
             log.set_fact(conn, "challenge-key", secrets.token_bytes(32))
             marks.begin_anew(conn)
@@ -43,3 +56,17 @@ def mark_restored(data: Path, *, database: str | None = None) -> str:
             return log.current(conn).origin
     finally:
         store.close()
+
+
+def _take_keys(conn: Sql, key: SigningKey, shown: Sequence[LoggedSuccession]) -> None:
+    """Take up changes of the key that the backup does not know, if they lead to ``key``."""
+    line = follow(VerifyKey.from_bytes(log.fact(conn, "log-key") or b""), shown)
+    if line and line[-1].succession.new == key.verify_key:
+        for one in line:
+            receipt = Receipt.parse(one.receipt)
+            entry = NewEntry(receipt.entry, receipt.salt, receipt.leaf)
+            log.add_entries(conn, [entry])
+            entry.receipt = canonicalize(one.receipt)
+            log.keep_receipts(conn, [entry])
+            log.add_succession(conn, entry.number)
+        log.set_fact(conn, "log-key", key.verify_key.bytes)

@@ -21,6 +21,7 @@ from pds.log.evidence import KeyEvidence, judge_key
 from pds.log.note import sign_note
 from pds.log.submission import Submission
 from pds.log.succession import follow, read_successions, sign_succession, verify_succession
+from pds.log.tree import node_hash
 from pds.log.vkey import log_key
 from pds.witness.errors import Declined
 from pds.witness.witness import Witness
@@ -73,6 +74,25 @@ def test_attack_45_a_succession_in_a_larger_tree() -> None:
     assert refused(raw) == "log.succession"
 
 
+@pytest.mark.parametrize(
+    ("index", "total", "size"), [(5, 8, 5), (3, 6, 5), (5, 6, 7), (5, 6, 4), (4, 8, 7)]
+)
+def test_attack_45_a_root_made_to_fit(index: int, total: int, size: int) -> None:
+    """Siblings do not depend on the leaf: a relay with both keys can name what they lead to. Only
+    the leaf right after the tree has the tree as its siblings."""
+    around = Log().grow(total)
+    path = around.tree.inclusion(index, total)
+    root = path[0]
+    for sibling in path[1:]:
+        root = node_hash(sibling, root)
+    statement = sign_succession(Checkpoint(ORIGIN, size, root), old=K1, new=K2, at=NOW)
+    log = KeyedLog(keys=[K2]).grow(index)
+    raw = log.entered(statement)
+    log.log.tree.extend([around.nodes.get_node(0, n) for n in range(index + 1, total)])
+    path = log.log.tree.inclusion(index, total)
+    assert refused(altered(raw, inclusion=tuple(path), checkpoint=log.note())) == "log.succession"
+
+
 def test_attack_45_a_succession_in_another_past() -> None:
     """The tree before it is not the one of which both keys speak."""
     fork = KeyedLog(Log("b"), keys=[K2]).grow(5)
@@ -87,6 +107,9 @@ def test_attack_45_a_succession_that_is_not_in_the_log() -> None:
     assert refused(altered(raw, entry={**entry, "at": "2027-01-01T00:00:00Z"})) == "log.inclusion"
     assert refused(altered(raw, entry={**entry, "type": "end"})) == "log.succession"
     assert refused(altered(raw, entry={**entry, "more": 1})) == "log.succession"
+    more = KeyedLog(keys=[K2]).grow(5)
+    more.more = {"more": 1}
+    assert refused(more.entered(signed_by(K1, K2))) == "log.succession"
     other = KeyedLog(keys=[K2]).grow(5).entered(signed_by(K1, K2), kind="staging")
     assert refused(other) == "log.succession"
     elsewhere = signed_by(K1, K2, origin="relay.example/log/ffffffffffffffff")
@@ -99,6 +122,17 @@ def test_attack_13_a_key_of_before_comes_back() -> None:
     log.grow(12).rotate(K1)
     shown = read_successions(log.document)
     for pinned, known in ((A, ()), (K2.verify_key, shown[:1]), (K3.verify_key, shown[:2])):
+        with pytest.raises(PdsError) as found:
+            follow(pinned, shown, known=known)
+        assert found.value.code == "log.succession"
+
+
+def test_attack_13_a_key_of_before_comes_back_in_another_log() -> None:
+    """Not after a restore either, and nobody is led round in a circle."""
+    other = KeyedLog(keys=[K2], origin="relay.example/log/ffffffffffffffff").grow(3)
+    other.rotate(K1)
+    shown = read_successions({"successions": [rotated(5).receipts[0], other.receipts[0]]})
+    for pinned, known in ((A, ()), (K2.verify_key, shown[:1])):
         with pytest.raises(PdsError) as found:
             follow(pinned, shown, known=known)
         assert found.value.code == "log.succession"
@@ -122,7 +156,7 @@ def test_attack_45_successions_that_turn_back() -> None:
         {"successions": {}},
         {"successions": [1]},
         {"successions": [], "more": 1},
-        {"successions": [{}] * 101},
+        {"successions": rotated(5).receipts * 101},
         {"successions": [{}]},
     ],
 )

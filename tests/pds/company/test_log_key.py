@@ -15,6 +15,7 @@ from pds.log import Checkpoint, Receipt, sign_checkpoint
 from pds.log.evidence import KeyEvidence, judge_key
 from pds.mailbox import RelayUnreachable
 from pds.relay.app import create_app
+from pds.relay.restore import mark_restored
 from pds.relay.rotation import rotate_log_key
 
 KEYS = ("GET", "/v1/log/keys")
@@ -204,3 +205,74 @@ def test_attack_13_two_successors(world: World) -> None:
     assert refused.value.code == "log.signature"
     problem = next(one for one in world.shop.problems() if one.code == "log.two_successors")
     assert judge_key(KeyEvidence.parse(problem.detail)).origin
+
+
+def test_attack_13_the_old_key_was_quicker(world: World) -> None:
+    """What it signed beyond the change was believed before the change was known: then the change
+    is evidence, and not followed."""
+    world.granted()
+    old = rotate(world)
+    world.wire.change = stolen(world, old, 1000)
+    with pytest.raises(PdsError) as refused:  # the stamp of the list is by a key that is not known
+        world.shop.redeem("delivery")
+    assert refused.value.code == "register.status_stale"
+    problem = next(one for one in world.shop.problems() if one.code == "log.old_key")
+    assert problem.subject == URL
+    assert judge_key(KeyEvidence.parse(problem.detail)).old == old.verify_key
+    assert "relay key" not in events(world)
+
+
+def test_attack_45_the_new_key_begins_another_history(world: World) -> None:
+    """What it signed first does not continue what the old one had shown: a fork, as ever."""
+    world.granted()
+    old = rotate(world)
+    world.wire.change = stolen(world, old, 1)
+    with pytest.raises(PdsError) as refused:  # the stamp of the list is by a key that is not known
+        world.shop.redeem("delivery")
+    assert refused.value.code == "register.status_stale"
+    problem = next(one for one in world.shop.problems() if one.code == "log.forked")
+    assert problem.subject == URL
+    assert "relay key" not in events(world)
+
+
+def test_a_log_that_begins_anew_is_the_newest_key_s(world: World) -> None:
+    """A restore after a change; and a thief of the old key cannot begin one."""
+    granted = world.granted()
+    assert world.shop.redeem("delivery").logged
+    old = rotate(world)
+    assert world.shop.redeem("delivery").logged
+    folder = world.folder.parent / "relay"
+    world.wire.app.extensions["relay"].store.close()
+    mark_restored(folder)
+    world.wire.app = create_app(folder, url=URL, clock=world.clock)
+    world.holder.publish_status()
+    world.holder.stage(granted)
+    forged = stolen(world, old, 1)
+    world.wire.change = forged
+    with pytest.raises(PdsError) as refused:
+        world.shop.redeem("delivery")
+    assert refused.value.code == "log.signature"
+    world.wire.change = None
+    assert world.shop.redeem("delivery").logged
+    assert set(codes(world)) == {"log.signature", "relay.new_log"}
+
+
+def test_a_log_that_ended_before_a_change_stays_the_old_key_s(world: World) -> None:
+    """An answer of a log that a restore ended, fetched after the key has changed in the next."""
+    granted = world.granted()
+    assert world.shop.redeem("delivery").logged
+    world.wire.after.append(("POST", "/v1/redemptions"))
+    with pytest.raises(RelayUnreachable):
+        world.shop.redeem("delivery")
+    folder = world.folder.parent / "relay"
+    world.wire.app.extensions["relay"].store.close()
+    mark_restored(folder)
+    rotate_log_key(folder, clock=world.clock)
+    world.wire.app = create_app(folder, url=URL, clock=world.clock)
+    world.holder.publish_status()
+    other = world.granted()
+    assert world.shop.redeem(other.verified.id).logged
+    for problem in world.shop.problems():
+        assert problem.code == "relay.new_log"
+    world.holder.stage(granted)
+    assert world.shop.redeem(granted.verified.id).logged

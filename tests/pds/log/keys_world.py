@@ -23,6 +23,8 @@ class KeyedLog:
     keys: list[SigningKey] = field(default_factory=lambda: [K1])
     receipts: list[JsonObject] = field(default_factory=list)
     origin: str = ORIGIN
+    more: JsonObject = field(default_factory=dict)
+    """Further members of its entries."""
 
     @property
     def key(self) -> SigningKey:
@@ -53,6 +55,7 @@ class KeyedLog:
             "succession": statement,
             "relay": "https://relay.example",
             "at": "2026-05-04T10:20:30Z",
+            **self.more,
         }
         salt = bytes(32)
         index = self.log.tree.append(leaf_of(salt, entry))

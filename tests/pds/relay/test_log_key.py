@@ -252,6 +252,40 @@ def test_backup_and_restore_of_a_changed_relay(data: Path, world: World, tmp_pat
     assert follow(old, read_successions(keys))[-1].succession.new == new
 
 
+def test_a_backup_of_before_comes_back(data: Path, world: World, tmp_path: Path) -> None:
+    """With the new key and what the relay showed of the change, everybody can go on; without one of
+    them it does not start under a key that nobody believes."""
+    world.ready()
+    first, copy = _key(world), tmp_path / "copy"
+    close(world)
+    back_up(data, copy, database=ENGINE.database)
+    for _ in range(2):
+        _rotate(world, data)
+    _start(world, data)
+    new, keys = _key(world), world.get("/v1/log/keys").json
+    close(world)
+    (copy / LOG_KEY).write_bytes((data / LOG_KEY).read_bytes())
+    for shown in (None, {"successions": []}, {"successions": keys["successions"][:1]}):
+        with pytest.raises(RelayError) as refused:
+            mark_restored(copy, keys=shown)
+        assert refused.value.code == "relay.log_key"
+    with pytest.raises(PdsError) as broken:
+        mark_restored(copy, keys={"successions": [{}]})
+    assert broken.value.code == "log.receipt"
+    origin = mark_restored(copy, keys=keys)
+    app = create_app(copy, url=URL, clock=world.clock)
+    world.app, world.send = app, flask_send(app)
+    assert (world.get("/v1/relay").json["logOrigin"], _key(world)) == (origin, new)
+    assert world.get("/v1/log/keys").json == keys
+    assert follow(first, read_successions(keys))[-1].succession.new == new
+    assert world.put_status(world.status_list(sequence=2)).status == 200
+    close(world)
+    rotate_log_key(copy, clock=world.clock)
+    app = create_app(copy, url=URL, clock=world.clock)
+    world.app, world.send = app, flask_send(app)
+    assert len(read_successions(world.get("/v1/log/keys").json)) == 3
+
+
 @pytest.mark.parametrize("present", [True, False])
 def test_no_relay_no_change(tmp_path: Path, present: bool) -> None:
     """An empty folder, and none, stay as they are."""
