@@ -30,6 +30,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What takes longest comes first where many workers share the files, so that none is left with it
+# at the end while the others have nothing to do.
+_FIRST = ("torture", "scenarios", "pds/cli", "browser", "pds/vault/test_attachments_killed.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a worker of several, the long files first; in one process, as they stand."""
+    if hasattr(config, "workerinput"):
+        here = Path(__file__).parent
+        places = [here / name for name in _FIRST]
+        rank = {
+            path: next((n for n, place in enumerate(places) if path.is_relative_to(place)), 99)
+            for path in {item.path for item in items}
+        }
+        items.sort(key=lambda item: rank[item.path])
+
+
 def _folder(variable: str) -> Path:
     value = os.environ.get(variable)
     if value is None:

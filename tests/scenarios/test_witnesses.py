@@ -41,7 +41,7 @@ ALL = {
     "personalisation": Accept(),
     "marketing": Refuse(),
 }
-WAIT = 30.0
+WAIT = 60.0
 
 
 @dataclass

@@ -37,7 +37,7 @@ def test_a_relay_serves_and_keeps_its_token(
     url = f"http://127.0.0.1:{free_port()}"
     data = tmp_path / "relay"
     server = start("relay", "serve", "--data", str(data), "--url", url, "--registration", "token")
-    with urllib.request.urlopen(f"{url}/v1/relay", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/v1/relay", timeout=60) as answer:
         told = json.loads(answer.read())
     assert (told["relay"], told["registration"]) == (url, "token")
     token = data / "registration-token"

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-WAIT = 15.0
+WAIT = 60.0  # only ever waited for by a test that fails
 
 
 class Terminal:
