@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from pds.oneline import one_line
+
 if TYPE_CHECKING:
     from pds.company.client import GrantView, RequestView
     from pds.company.collecting import CollectReport
@@ -145,8 +147,7 @@ def collected_text(report: "CollectReport", *, nothing: str) -> str:
 
 def value(found: Any) -> str:
     """A value on one line; what a terminal would act on is escaped."""
-    plain = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-    return plain if plain.isprintable() else json.dumps(found)
+    return one_line(found if isinstance(found, str) else json.dumps(found, ensure_ascii=False))
 
 
 def redeemed_json(redeemed: "Redeemed") -> dict[str, Any]:
