@@ -48,11 +48,13 @@ class Dealings:
             return [names]
         live = [row for row in self.grants.values() if row.state in LIVE]
         waiting = sum(shown.state == "pending" for shown in self.requests.values())
-        taken = sum(row.uses for row in self.grants.values())
+        # One under a DID of before goes on in the one that took its place, with its uses.
+        standing = [row for row in self.grants.values() if row.state != "superseded"]
+        taken = sum(row.uses for row in standing)
         stands = [
             count(len(self.requests), "request") + (f" ({waiting} to decide)" if waiting else ""),
             f"{count(len(live), 'grant')} in force",
-            *([f"{len(self.grants) - len(live)} ended"] if len(self.grants) > len(live) else []),
+            *([f"{len(standing) - len(live)} ended"] if len(standing) > len(live) else []),
             f"data taken {count(taken, 'time')}",
         ]
         return [f"{names} ({', '.join(hosts)})", ", ".join(stands) + "."]

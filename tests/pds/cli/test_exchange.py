@@ -395,6 +395,21 @@ def test_a_new_did_towards_a_company(
     states = [row["state"] for row in decided.json("sharing")]
     assert sorted(states) == ["active", "active", "superseded", "superseded"]
     assert decided.json("vault", "check")["problems"] == []
+    page = decided("relation", "Tekerj Kft.").out
+    assert "It was told of your new DID" in page
+    assert "DidChange" not in page
+
+
+def test_uses_are_counted_once_after_a_new_did(decided: Any, shop: Any) -> None:
+    """The grant of before and the one in its place were taken as often as the data was."""
+    shop("collect")
+    shop("redeem", decided.json("grant", "delivery")["id"])
+    decided("sync")
+    before = decided("relation", "Tekerj Kft.").out.splitlines()[1]
+    assert before.endswith("data taken 1 time.")
+    decided("relation", "rotate", "Tekerj Kft.", "--yes")
+    shop("collect")
+    assert decided("relation", "Tekerj Kft.").out.splitlines()[1] == before
 
 
 def test_a_value_draws_no_lines_of_its_own(holder: Any, shop: Any, fixtures: Path) -> None:
