@@ -18,6 +18,7 @@ _MESSAGES = {
     ("sent", "Decision"): "Your answer went to it.",
     ("sent", "Withdrawal"): "It was told that the sharing has ended.",
     ("sent", "PackageUpdated"): "It was told that there is a newer version.",
+    ("sent", "DidChange"): "It was told of your new DID, which both keys signed.",
     ("received", "ErasureAttestation"): "Its word on what it erased came in.",
 }
 

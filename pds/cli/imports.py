@@ -195,7 +195,7 @@ def _tell(
             + (f"{c['field']} ({titles[c['field']]})" if c["field"] else "not kept")
             for c in columns
         )
-        + ("".join(f"\n  {n} {name}" for name, n in plan.counts.items()) if not applied else "")
+        + ("".join(f"\n  {name}: {n}" for name, n in plan.counts.items()) if not applied else "")
         + (f"\nUndo with: pds data undo {batch}" if batch else ""),
     )
 
