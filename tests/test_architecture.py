@@ -45,6 +45,7 @@ RULES = {
     "credentials.grant": row("did", "credentials", never=("credentials.__init__",)),
     "pds.__init__": row(),
     "pds.errors": row(),
+    "pds.oneline": row(),
     "pds.db": row(),
     "pds.serve": row("pds.errors"),
     "pds.log": row("did", "pds.errors"),
@@ -64,7 +65,7 @@ RULES = {
         "pds.errors",
         never=GRANTS,
     ),
-    "pds.vault": row("did", "credentials", *TALK, "pds.log", "pds.db", "pds.errors"),
+    "pds.vault": row("did", "credentials", *TALK, "pds.log", "pds.db", "pds.errors", "pds.oneline"),
     "pds.company": row("did", "credentials", *TALK, "pds.log", "pds.db", "pds.errors"),
     "pds.vcapi": row("did", "credentials", never=GRANTS),
     # It knows logs and nothing of whose they are.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pds.cli.output import Settings
+from pds.cli.output import Settings, show
 
 if TYPE_CHECKING:
     from pds.vault.consent import Accept, Answer, PurposeView
@@ -115,7 +115,7 @@ def _last_look(shown: "ShownRequest", answers: "dict[str, Answer]") -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    show(text, err=True)
 
 
 def _reply(question: str) -> str:

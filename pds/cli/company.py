@@ -360,6 +360,8 @@ def collect(settings: Settings) -> None:
             "decided": report.decided,
             "ended": report.ended,
             "updated": report.updated,
+            "moved": report.moved,
+            "resumed": report.resumed,
             "recovered": report.recovered,
             "erased": report.erased,
             "sent": report.push.sent,

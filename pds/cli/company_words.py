@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from pds.oneline import one_line
+
 if TYPE_CHECKING:
     from pds.company.client import GrantView, RequestView
     from pds.company.collecting import CollectReport
@@ -54,7 +56,6 @@ _PROBLEMS = {
         "a message is missing; the relay may have lost or held it back",
         "Those after it were taken. Ask the person if something seems to be missing.",
     ),
-    "message.resumed": ("the person's vault came back from a backup, and goes on from there", ""),
     "register.not_in_list": (
         "the person ended a grant, and the relay's list does not show it",
         "The person's word counts. Tell the relay's operator.",
@@ -135,18 +136,23 @@ def collected_text(report: "CollectReport", *, nothing: str) -> str:
             (len(report.ended), " ended"),
             (len(report.updated), " updated"),
             (report.recovered, " recovered"),
+            (len(report.moved), " under a new DID of their person"),
         )
         if number
     ]
     if report.erased:
         parts.append(f"erased under {count(report.erased, 'grant')}")
-    return f"{', '.join(parts)}." if parts else nothing
+    resumed = [
+        f"\nRequest {request.removeprefix(URN)[:8]}: the person's vault came back from a "
+        "backup, and goes on from there."
+        for request in dict.fromkeys(report.resumed)
+    ]
+    return (f"{', '.join(parts)}." if parts else nothing) + "".join(resumed)
 
 
 def value(found: Any) -> str:
     """A value on one line; what a terminal would act on is escaped."""
-    plain = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-    return plain if plain.isprintable() else json.dumps(found)
+    return one_line(found if isinstance(found, str) else json.dumps(found, ensure_ascii=False))
 
 
 def redeemed_json(redeemed: "Redeemed") -> dict[str, Any]:

@@ -18,6 +18,7 @@ _MESSAGES = {
     ("sent", "Decision"): "Your answer went to it.",
     ("sent", "Withdrawal"): "It was told that the sharing has ended.",
     ("sent", "PackageUpdated"): "It was told that there is a newer version.",
+    ("sent", "DidChange"): "It was told of your new DID, which both keys signed.",
     ("received", "ErasureAttestation"): "Its word on what it erased came in.",
 }
 
@@ -48,11 +49,13 @@ class Dealings:
             return [names]
         live = [row for row in self.grants.values() if row.state in LIVE]
         waiting = sum(shown.state == "pending" for shown in self.requests.values())
-        taken = sum(row.uses for row in self.grants.values())
+        # One under a DID of before goes on in the one that took its place, with its uses.
+        standing = [row for row in self.grants.values() if row.state != "superseded"]
+        taken = sum(row.uses for row in standing)
         stands = [
             count(len(self.requests), "request") + (f" ({waiting} to decide)" if waiting else ""),
             f"{count(len(live), 'grant')} in force",
-            *([f"{len(self.grants) - len(live)} ended"] if len(self.grants) > len(live) else []),
+            *([f"{len(standing) - len(live)} ended"] if len(standing) > len(live) else []),
             f"data taken {count(taken, 'time')}",
         ]
         return [f"{names} ({', '.join(hosts)})", ", ".join(stands) + "."]

@@ -10,6 +10,7 @@ import click
 from did.time import format_time
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.vault import unlock
+from pds.oneline import one_line
 
 if TYPE_CHECKING:
     from pds.vault.imported import Imported
@@ -120,7 +121,7 @@ def _show_columns(settings: Settings, file: Path) -> None:
     from pds.vault.imports import inspect_csv
 
     for column in inspect_csv(file).header:
-        settings.say(f"  {column} = ?")
+        settings.say(f"  {one_line(column)} = ?")
 
 
 def _titles(vault: "Vault", plan: "ImportPlan") -> dict[str, str]:
@@ -159,7 +160,7 @@ def _tell(
         *([] if added or changed else [_why_nothing(reading, duplicates)]),
         *reading.assumptions,
         *(
-            f"not kept: {name} ({count(n, 'value')})"
+            f"not kept: {one_line(name)} ({count(n, 'value')})"
             for name, n in reading.left_out
             if name not in listed
         ),
@@ -190,11 +191,11 @@ def _tell(
         + "".join(f"\n  {_place(p)}: {p['message']}  [{p['code']}]" for p in problems)
         + "".join(f"\n  Note: {note}" for note in notes)
         + "".join(
-            f"\n  Column {c['column']}: "
+            f"\n  Column {one_line(c['column'])}: "
             + (f"{c['field']} ({titles[c['field']]})" if c["field"] else "not kept")
             for c in columns
         )
-        + ("".join(f"\n  {n} {name}" for name, n in plan.counts.items()) if not applied else "")
+        + ("".join(f"\n  {name}: {n}" for name, n in plan.counts.items()) if not applied else "")
         + (f"\nUndo with: pds data undo {batch}" if batch else ""),
     )
 
@@ -286,7 +287,7 @@ def _import_line(one: "Imported") -> str:
         + (f", {one.duplicates} there already" if one.duplicates else "")
         + f"; {state}"
         + (f", {one.kept} touched since stay" if one.kept else "")
-        + (f"  {one.name}" if one.name else "")
+        + (f"  {one_line(one.name)}" if one.name else "")
     )
 
 
@@ -305,7 +306,8 @@ def list_(settings: Settings) -> None:
         [{"name": one.name, "header": list(one.header), "columns": one.columns} for one in saved],
         lambda: (
             "\n".join(
-                f"{one.name}: " + ", ".join(f"{c}={path}" for c, path in one.columns.items())
+                f"{one.name}: "
+                + ", ".join(f"{one_line(c)}={path}" for c, path in one.columns.items())
                 for one in saved
             )
             or "None yet."

@@ -73,12 +73,12 @@ class Settings:
         else:
             words = text if isinstance(text, str) else text()
             if words:
-                click.echo(words)
+                show(words)
 
     def say(self, sentence: str) -> None:
         """Talk, on stderr; nothing in JSON mode."""
         if not self.as_json:
-            click.echo(sentence, err=True)
+            show(sentence, err=True)
 
     @contextmanager
     def progress(self, doing: str, size: int) -> "Iterator[Callable[[int], None]]":
@@ -186,6 +186,13 @@ class Settings:
             raise click.UsageError(f"The {what} is needed. Give it by {instead}.")
 
 
+def show(text: str, *, err: bool = False) -> None:
+    """Write a text, so that nothing in it acts on a terminal."""
+    from pds.oneline import visible
+
+    click.echo(visible(text), err=err)
+
+
 def count(number: int, unit: str) -> str:
     """``1 item``, ``2 items``; ``1 company``, ``2 companies``."""
     if number == 1:
@@ -203,11 +210,12 @@ def local(at: "datetime") -> str:
 
 
 def emit_json(data: Any) -> None:
-    """JSON on stdout; escaped where the terminal's encoding could not carry it."""
+    """JSON on stdout; escaped where the terminal's encoding could not carry it, and what it might
+    act on always."""
     import json
 
     escape = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    click.echo(json.dumps(data, ensure_ascii=escape, indent=2))
+    show(json.dumps(data, ensure_ascii=escape, indent=2))
 
 
 def read_secret(descriptor: int) -> str:
@@ -231,9 +239,9 @@ def show_failure(failure: "Failure", *, as_json: bool) -> int:
         click.echo(failure.usage, err=True)
     sentence = failure.message[:1].upper() + failure.message[1:].rstrip(".")
     stop = "" if sentence.endswith("?") else "."
-    click.echo(f"{sentence}{stop}  [{failure.code}]", err=True)
+    show(f"{sentence}{stop}  [{failure.code}]", err=True)
     if failure.hint:
-        click.echo(f"  {failure.hint}", err=True)
+        show(f"  {failure.hint}", err=True)
     return failure.exit_code
 
 

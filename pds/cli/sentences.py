@@ -85,7 +85,10 @@ class Sentences:
             case "import begun":
                 return "You began an import of many items."
             case "imported":
-                return f"You imported {count(_number(detail.get('added')), 'item')}."
+                changed = _number(detail.get("changed"))
+                return f"You imported {count(_number(detail.get('added')), 'item')}" + (
+                    f", and {count(changed, 'item')} changed by it." if changed else "."
+                )
             case "exported":
                 return f"You exported {count(_number(detail.get('items')), 'item')} in clear."
             case "import undone":
@@ -94,6 +97,8 @@ class Sentences:
                 return f"You added an item: {_title(str(detail.get('category', '')))}."
             case "edited":
                 return f"You corrected an item: {self._kind(line.subject)}."
+            case "tagged":
+                return f"You changed the labels of an item: {self._kind(line.subject)}."
             case "deleted":
                 return f"You deleted an item: {self._kind(line.subject)}."
             case "mapping saved":
@@ -171,6 +176,26 @@ class Sentences:
                 return "You rehearsed a restore with the recovery kit."
             case "restored":
                 return "The vault was restored from a backup and compared with its relay."
+            case "recovered":
+                return (
+                    f"A grant newer than the backup came back from your mailbox: {company}, {what}."
+                )
+            case "compacted":
+                return "You had the vault's database written anew, without its gaps."
+            case "lost":
+                return f"Lost by damage, when the vault was saved: {line.subject}."
+            case "salvaged":
+                return (
+                    f"The vault was made anew of what damage had left: "
+                    f"{count(_number(detail.get('items')), 'item')}."
+                )
+            case "witnesses":
+                number = _number(detail.get("count"))
+                return (
+                    f"You chose the witnesses of your relay's log: {number}."
+                    if number
+                    else "You no longer ask for witnesses of your relay's log."
+                )
             case "unknown relationship":
                 return "The relay knows a relationship that is newer than the restored backup."
             case "relay key":

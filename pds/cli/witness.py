@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pds.cli.log import leaves
-from pds.cli.output import Settings, pass_settings
+from pds.cli.output import Settings, count, pass_settings
 
 _data = click.option(
     "--data",
@@ -92,7 +92,7 @@ def logs(settings: Settings, *, data: Path) -> None:
             "\n".join(
                 f"{r.origin}  {leaves(r.size)}"
                 + (
-                    f"  CAUGHT: {r.evidence} proofs, see 'pds witness evidence'"
+                    f"  CAUGHT: {count(r.evidence, 'proof')}, see 'pds witness evidence'"
                     if r.evidence
                     else ""
                 )
@@ -123,7 +123,9 @@ def evidence(settings: Settings, *, origin: str, data: Path, out: Path | None) -
         if not found:
             raise click.UsageError("There is no evidence against this log.")
         out.write_bytes(canonicalize(found[-1]))
-    settings.emit({"log": origin, "evidence": found}, f"{len(found)} proofs against {origin}.")
+    settings.emit(
+        {"log": origin, "evidence": found}, f"{count(len(found), 'proof')} against {origin}."
+    )
 
 
 @witness.command()

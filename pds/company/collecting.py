@@ -52,12 +52,14 @@ _MOST_ENVELOPES = 1_000
 @dataclass(slots=True)
 class CollectReport:
     """What one round did. ``decided`` are request ids, and ``moved`` those of threads that go on
-    under another DID of their person; ``ended`` and ``updated`` are grant ids; ``problems``
+    under another DID of their person; ``resumed`` are those whose person's vault came back from a
+    backup and says so, which needs nobody; ``ended`` and ``updated`` are grant ids; ``problems``
     are codes with the request or grant that they concern."""
 
     messages: int = 0
     decided: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
+    resumed: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     recovered: int = 0
@@ -194,7 +196,9 @@ def _take(ctx: Context, request_id: str, sealed: bytes, report: CollectReport) -
                 _remember(ctx, row, verified, problem=code)
     else:
         report.messages += 1
-    if order is Order.GAP:
+    if order is Order.GAP and message.restored:
+        report.resumed.append(row.id)
+    elif order is Order.GAP:
         report.problems.append((gap_code(message), row.id))
 
 

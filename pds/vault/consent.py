@@ -13,6 +13,7 @@ from did.json import Json, canonicalize
 from did.multikey import multihash_sha256
 from pds.messages.fields import Words
 from pds.messages.request import CONSENT, CONTRACT, GDPR, AccessRequest, Purpose, Retained
+from pds.oneline import one_line
 from pds.vault.errors import ConsentError
 from pds.vault.records import PathValue, Records
 from pds.vault.schemas import BUILT_IN, Catalogue, RecordError
@@ -274,9 +275,9 @@ _ADDRESS = (
 
 def value_text(value: Json, category: str) -> str:
     """A value of this category in one line: an address in its natural order, the fields of a
-    record in the order of its schema."""
+    record in the order of its schema. Whoever wrote it draws no line of his own (``one_line``)."""
     if isinstance(value, str):
-        return value
+        return one_line(value)
     if isinstance(value, list):
         return ", ".join(value_text(part, category) for part in value)
     if isinstance(value, dict):
@@ -284,7 +285,7 @@ def value_text(value: Json, category: str) -> str:
         if "postalCode" in parts and "addressLocality" in parts:
             parts["addressLocality"] = f"{parts.pop('postalCode')} {parts['addressLocality']}"
         return ", ".join(filter(None, parts.values()))
-    return canonicalize(value).decode()
+    return one_line(canonicalize(value).decode())
 
 
 def in_order(names: Iterable[str], category: str, *, words: Catalogue = BUILT_IN) -> list[str]:

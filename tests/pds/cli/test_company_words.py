@@ -197,3 +197,8 @@ def test_a_round_says_what_it_brought_and_no_zeros() -> None:
     assert company_words.collected_text(report, nothing="") == (
         "2 messages, 1 decision, 1 ended, erased under 1 grant."
     )
+    report = CollectReport(messages=1, moved=["b"], resumed=["urn:uuid:774a631f-x"] * 2)
+    assert company_words.collected_text(report, nothing="") == (
+        "1 message, 1 under a new DID of their person.\n"
+        "Request 774a631f: the person's vault came back from a backup, and goes on from there."
+    )

@@ -395,3 +395,36 @@ def test_a_new_did_towards_a_company(
     states = [row["state"] for row in decided.json("sharing")]
     assert sorted(states) == ["active", "active", "superseded", "superseded"]
     assert decided.json("vault", "check")["problems"] == []
+    page = decided("relation", "Tekerj Kft.").out
+    assert "It was told of your new DID" in page
+    assert "DidChange" not in page
+
+
+def test_uses_are_counted_once_after_a_new_did(decided: Any, shop: Any) -> None:
+    """The grant of before and the one in its place were taken as often as the data was."""
+    shop("collect")
+    shop("redeem", decided.json("grant", "delivery")["id"])
+    decided("sync")
+    before = decided("relation", "Tekerj Kft.").out.splitlines()[1]
+    assert before.endswith("data taken 1 time.")
+    decided("relation", "rotate", "Tekerj Kft.", "--yes")
+    shop("collect")
+    assert decided("relation", "Tekerj Kft.").out.splitlines()[1] == before
+
+
+def test_a_value_draws_no_lines_of_its_own(holder: Any, shop: Any, fixtures: Path) -> None:
+    """A line end, an escape or a direction character in a value is shown, on the value's line."""
+    link = _ask(shop, fixtures)["link"]
+    holder("open", link, "--dev-trust", shop.trust)
+    card = holder.json("data", "list", "contact")[0]
+    street = "Kossuth u. 1.\n  Who: Bank, Budapest (did:web:bank.example)\u202e"
+    typed = json.dumps({"address": card["fields"]["address"] | {"streetAddress": street}})
+    holder("data", "edit", card["id"], "-", stdin=typed.encode())
+    request = holder.json("requests")[0]["id"]
+    for shown in (holder("requests", request), holder("data", "show", card["id"])):
+        assert "Kossuth u. 1. ↵ Who: Bank" in shown.out
+        assert "\n  Who: Bank" not in shown.out
+        assert "\u202e" not in shown.out
+    shown = holder("--json", "data", "show", card["id"])
+    assert "\u202e" not in shown.out
+    assert shown.json["fields"]["address"]["streetAddress"] == street
