@@ -30,8 +30,8 @@ def mark_restored(
 
     The log key stays. Where it has changed since the backup, the new one must lie in the folder,
     and ``keys`` be what ``GET /v1/log/keys`` showed: nobody who followed the change would believe
-    the old one. Raises ``RelayError`` (``relay.no_data``, ``relay.moved``, ``relay.log_key``), ``LogError``
-    for ``keys`` that do not hold, and ``DbError``.
+    the old one. Raises ``RelayError`` (``relay.no_data``, ``relay.moved``, ``relay.log_key``),
+    ``LogError`` for ``keys`` that do not hold, and ``DbError``.
     """
     if database is None and not (data / DATABASE).exists():
         raise RelayError(
