@@ -39,6 +39,7 @@ from relay_world import (  # noqa: E402
     flask_send,
     http_send,
     make_world,
+    on_engine,
     relay_process,
     reopen,
 )
@@ -47,13 +48,7 @@ from relay_world import (  # noqa: E402
 @pytest.fixture(params=["sqlite", "postgresql"], autouse=True)
 def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     """Every attack is tried on both engines."""
-    if request.param == "sqlite":
-        yield request.param
-        return
-    with request.getfixturevalue("postgres").schema() as conninfo:
-        ENGINE.database = conninfo
-        yield request.param
-        ENGINE.database = None
+    yield from on_engine(request)
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 Every table and file of its database, the backup, both logs, the counters, its processes and all
 that it ever answered are read through. What the relay is not to know is in each of these kinds:
 values, purposes, names, the company's DID, and every secret that was used towards it or beside it.
+
+Long, because it is one exchange, with each refusal there is, and one look at everything after it.
 """
 
 import re

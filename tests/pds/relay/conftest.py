@@ -8,19 +8,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from relay_world import ENGINE, World, close, make_world
+from relay_world import World, close, make_world, on_engine
 
 
 @pytest.fixture(params=["sqlite", "postgresql"], autouse=True)
 def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     """Every test of the relay runs on both engines."""
-    if request.param == "sqlite":
-        yield request.param
-        return
-    with request.getfixturevalue("postgres").schema() as conninfo:
-        ENGINE.database = conninfo
-        yield request.param
-        ENGINE.database = None
+    yield from on_engine(request)
 
 
 @pytest.fixture

@@ -356,6 +356,19 @@ class Engine:
 
 
 ENGINE = Engine()
+
+
+def on_engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What a fixture ``engine`` does: relays are on the engine that its parameter names."""
+    if request.param == "sqlite":
+        yield request.param
+        return
+    with request.getfixturevalue("postgres").schema() as conninfo:
+        ENGINE.database = conninfo
+        yield request.param
+        ENGINE.database = None
+
+
 FILE_ONLY = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 """For what concerns the file and its folder."""
 
