@@ -303,6 +303,7 @@ def test_a_reload_takes_limits_and_token_and_no_other_place(
     path.write_text('registration = "token"\ncalls-per-hour = 2\n')
     relay.reload("reloaded")
     relay.until(lambda: relay.registration() == "token")
+    # Whoever is leaving may answer once more, after another has told of the new way.
     relay.until(lambda: relay.world().create().json.get("code") == "relay.token")
     assert (tmp_path / "data" / "registration-token").stat().st_mode & 0o777 == 0o600
     token = "a token of the operator's own"
