@@ -15,7 +15,8 @@ class RelayError(PdsError):
 
     Codes: ``relay.other_address`` (the folder belongs to a relay of another address),
     ``relay.log_key`` (the log key is missing, damaged or another one), ``relay.settings``,
-    ``relay.no_data``.
+    ``relay.no_data``, ``relay.moved`` (it lives on in another database), ``relay.elsewhere`` (the
+    folder belongs to a relay, and the database has none).
     """
 
     default_code = "relay.failed"

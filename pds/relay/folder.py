@@ -31,15 +31,26 @@ def open_folder(data: Path, *, url: str, database: str | None = None) -> tuple[S
     ``database`` is the conninfo of a PostgreSQL that takes the place of ``relay.db``; the key of
     the log lies in the folder either way, and is the same for all who share the database.
 
-    The key is written before the database knows of it, so a crash in between leaves a folder that
-    can be opened. Raises ``RelayError`` (``relay.other_address``,
-    ``relay.log_key``) and ``DbError``.
+    A relay is not begun anew where this folder has the key of one whose rows are elsewhere: it
+    would count from nothing, under the same key. The key is written before the database knows of
+    it and never replaced, so a crash in between leaves a folder that can be opened, if the database
+    is its file. Raises ``RelayError`` (``relay.other_address``, ``relay.log_key``,
+    ``relay.elsewhere``) and ``DbError``.
     """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    has_key, has_file = (data / LOG_KEY).exists(), (data / DATABASE).exists()
+    if database is None and has_key and not has_file:
+        raise _elsewhere("Name the relay's PostgreSQL, or restore a backup.")
     store = Store(open_engine(data / DATABASE, database))
     try:
         with store.write() as conn:
             known = log.fact(conn, "url")
+            if known is None and database is not None and (has_key or has_file):
+                raise _elsewhere(
+                    "Move relay.db there first: pds relay migrate --to."
+                    if has_file
+                    else "Is it the right one? If this relay was never in use, remove log-key."
+                )
             if known is None:
                 key = _new_key(data / LOG_KEY)
                 log.set_fact(conn, "url", url.encode())
@@ -151,6 +162,14 @@ def write_once(path: Path, content: bytes) -> None:
     finally:
         temporary.unlink()
     sync_folder(path.parent)
+
+
+def _elsewhere(hint: str) -> RelayError:
+    return RelayError(
+        "This folder belongs to a relay, and the database that is named has none.",
+        code="relay.elsewhere",
+        hint=hint,
+    )
 
 
 def _wrong_key(message: str) -> RelayError:

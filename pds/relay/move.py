@@ -129,8 +129,8 @@ def _copy(source: Sql, new: Engine, key: SigningKey) -> dict[str, int]:
                 raise RelayError(
                     "Another relay is in the target database.",
                     code="relay.target_in_use",
-                    hint="Nothing was changed. Give this one a database of its own; put the old"
-                    " relay.db away if this one left it once.",
+                    hint="Nothing was changed. Give this one a database of its own; one that it"
+                    " left once, relay.db or a PostgreSQL's, must be put away first.",
                 )
             wrong = transfer.differences(source, target)
             if wrong or not _is_whole(target, key.verify_key):

@@ -348,10 +348,12 @@ def test_settings_are_checked(tmp_path: Path) -> None:
 
 
 def test_a_crash_while_the_folder_is_made_leaves_one_that_opens(tmp_path: Path) -> None:
-    """The key is there first: a folder with a key and no database becomes a relay with that key."""
+    """The key is there first: a folder with a key and an empty database becomes a relay with that
+    key."""
     folder = tmp_path / "relay"
     folder.mkdir()
     seed = os.urandom(32)
+    (folder / "relay.db").touch()
     (folder / "log-key").write_bytes(seed)
     app = create_app(folder, url=URL)
     reply = flask_send(app)("GET", "/v1/relay", {}, b"")

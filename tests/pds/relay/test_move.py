@@ -210,3 +210,28 @@ def test_a_backup_that_fails_leaves_nothing(
         back_up(data, tmp_path / "b" / "today")
     assert refused.value.code == "relay.incomplete"
     assert list((tmp_path / "b").iterdir()) == []
+
+
+@FILE_ONLY
+def test_no_relay_begins_anew_beside_one_that_is_elsewhere(
+    data: Path, world: World, conninfo: str
+) -> None:
+    """A database that was named too early, not at all, or wrongly: it would count from nothing."""
+    _, ticket = _fill(world)
+    close(world)
+
+    def refused(database: str | None) -> str:
+        with pytest.raises(RelayError) as error:
+            create_app(data, url=URL, clock=world.clock, database=database)
+        assert error.value.code == "relay.elsewhere"
+        return error.value.hint
+
+    assert "migrate" in refused(conninfo)
+    (data / "relay.db").rename(data.parent / "away.db")
+    assert "right one" in refused(conninfo)
+    assert "PostgreSQL" in refused(None)
+    # Nothing was made, and nothing is in the way of putting it right.
+    (data.parent / "away.db").rename(data / "relay.db")
+    move(data, source=None, target=conninfo)
+    _open(world, data, conninfo)
+    assert world.redeem(ticket).status == 200
