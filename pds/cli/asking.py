@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def ask(settings: Settings, shown: "ShownRequest", *, language: str) -> "dict[str, Answer]":
     """An answer for every purpose, seen and confirmed as a whole. Ends the command otherwise."""
     from pds.vault.consent import Refuse, words_of
+    from pds.vault.decide import host_of
 
+    who = shown.request.controller
     if settings.no_input or not sys.stdin.isatty():
         raise click.UsageError("Say --accept or --refuse for every purpose.")
     answers: dict[str, Answer] = {}
@@ -33,7 +35,7 @@ def ask(settings: Settings, shown: "ShownRequest", *, language: str) -> "dict[st
                 f"You refused this before; until {view.blocked_until.date().isoformat()} it "
                 "cannot be provided.",
                 f"{words.refuse} again",
-                f"I will allow it first (pds requests --reopen {shown.request.controller.id} "
+                f"I will allow it first (pds requests --reopen {host_of(who.id)} "
                 f"{view.purpose.id})",
             )
             answers[view.purpose.id] = Refuse()

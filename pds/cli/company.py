@@ -12,6 +12,7 @@ import click
 
 from pds.cli import company_words as words
 from pds.cli.exchange import parse_duration
+from pds.cli.names import person as person_of
 from pds.cli.output import Settings, emit_json, pass_settings
 from pds.cli.witnesses import (
     changed_policy,
@@ -61,6 +62,14 @@ def _open() -> "Company":
     folder = _folder()
     process.harden()  # keys are in memory, and a person may be named in the arguments
     return Company.open(folder)
+
+
+def _person(settings: Settings, opened: "Company", text: str | None) -> str | None:
+    return None if text is None else person_of(settings, opened, text)
+
+
+def _names(opened: "Company") -> words.Names:
+    return {did: one.names for one in opened.people() for did in (one.did, *one.before)}
 
 
 def _token(file: Path | None) -> str | None:
@@ -375,12 +384,12 @@ def collect(settings: Settings) -> None:
 
 @company.command()
 @click.argument("grant")
-@click.option("--person", help="The person's DID, when several granted the same purpose.")
+@click.option("--person", help="Whose, by a name or DID, when several granted the same.")
 @pass_settings
 def redeem(settings: Settings, *, grant: str, person: str | None) -> None:
     """Redeem a grant, by its id or its purpose's name in the request."""
     with _open() as opened:
-        redeemed = opened.redeem(grant, person=person)
+        redeemed = opened.redeem(grant, person=_person(settings, opened, person))
     settings.emit(
         words.redeemed_json(redeemed) | {"receipt": redeemed.receipt},
         words.redeemed_text(redeemed),
@@ -389,7 +398,7 @@ def redeem(settings: Settings, *, grant: str, person: str | None) -> None:
 
 @company.command()
 @click.argument("name")
-@click.option("--person", help="The person's DID, when several granted the same purpose.")
+@click.option("--person", help="Whose, by a name or DID, when several granted the same.")
 @click.option("--status-list", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Save the newest status list too, for 'pds verify --status'.")  # fmt: skip
 @pass_settings
@@ -399,6 +408,7 @@ def grant(settings: Settings, *, name: str, person: str | None, status_list: Pat
     pds company grant delivery --status-list status.json > grant.json
     """
     with _open() as opened:
+        person = _person(settings, opened, person)
         raw = opened.grant(name, person=person)
         newest = None
         if status_list is not None:
@@ -428,10 +438,12 @@ def recover(settings: Settings) -> None:
 def data(settings: Settings, *, person: str, purpose: str) -> None:
     """What may be used about PERSON for PURPOSE, now; refuses without a basis.
 
-    PERSON is the DID that 'grants' shows. PURPOSE is its name in the request (delivery), its
-    term in the Data Privacy Vocabulary (DeliveryOfGoods) or the term's IRI.
+    PERSON is whom you meant in the request (--audience), a name, or the DID, as 'grants' shows
+    them; a part will do. PURPOSE is its name in the request (delivery), its term in the Data
+    Privacy Vocabulary (DeliveryOfGoods) or the term's IRI.
     """
     with _open() as opened:
+        person = person_of(settings, opened, person)
         values = opened.register.data(person, opened.purpose(purpose, person=person))
     settings.emit(
         values,
@@ -444,25 +456,30 @@ def data(settings: Settings, *, person: str, purpose: str) -> None:
 @click.argument("person", required=False)
 @pass_settings
 def held(settings: Settings, *, person: str | None) -> None:
-    """Everything that is held, with basis and end: for an access request or an audit."""
+    """Everything that is held, with basis and end: for an access request or an audit.
+
+    With PERSON of one person, by a name, a part of it, or the DID.
+    """
     with _open() as opened:
-        rows = opened.register.held(person)
+        rows = opened.register.held(_person(settings, opened, person))
+        names = _names(opened)
     settings.emit(
-        [words.held_json(row) for row in rows], words.held_text(rows) or "Nothing is held."
+        [words.held_json(row) for row in rows],
+        words.held_text(rows, names) or "Nothing is held.",
     )
 
 
 @company.command()
-@click.option("--person", help="Only this person's.")
+@click.option("--person", help="Only this person's: a name, a part of it, or the DID.")
 @pass_settings
 def grants(settings: Settings, *, person: str | None) -> None:
     """The grants given to this company, by whom, and where they stand."""
     with _open() as opened:
-        views = opened.grants(person=person)
-        requests = opened.requests()
+        views = opened.grants(person=_person(settings, opened, person))
+        requests, names = opened.requests(), _names(opened)
     settings.emit(
-        [words.grant_json(view) for view in views],
-        "\n".join(words.grant_text(view) for view in views)
+        [words.grant_json(view, names) for view in views],
+        "\n".join(words.grant_text(view, names) for view in views)
         or f"No grants yet; {words.count(len(requests), 'request')}.",
     )
 
@@ -472,10 +489,10 @@ def grants(settings: Settings, *, person: str | None) -> None:
 def requests(settings: Settings) -> None:
     """The requests made, with their match codes and answers."""
     with _open() as opened:
-        views = opened.requests()
+        views, names = opened.requests(), _names(opened)
     settings.emit(
         [words.request_json(view) for view in views],
-        "\n".join(words.request_text(view) for view in views) or "No requests.",
+        "\n".join(words.request_text(view, names) for view in views) or "No requests.",
     )
 
 

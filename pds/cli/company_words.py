@@ -1,9 +1,10 @@
 """What ``pds company`` says: rows as JSON and as text, and problems as sentences."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pds.cli.names import called
 from pds.oneline import one_line
 
 if TYPE_CHECKING:
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from pds.company.collecting import CollectReport
     from pds.company.redeeming import Redeemed
     from pds.company.register import Held
+
+Names = Mapping[str, tuple[str, ...]]
+"""What is known of the people of a company: by any of their DIDs what they are called."""
 
 AWAY = frozenset(
     {
@@ -191,7 +195,12 @@ def held_json(row: "Held") -> dict[str, Any]:
     }
 
 
-def held_text(rows: "Iterable[Held]") -> str:
+def who(did: str, names: Names) -> str:
+    """A person by every name that is known, and the DID."""
+    return f"{called(names.get(did, ()))}{did}"
+
+
+def held_text(rows: "Iterable[Held]", names: Names) -> str:
     """By person: what, on which basis, and until when."""
     from did.time import format_time
 
@@ -200,7 +209,7 @@ def held_text(rows: "Iterable[Held]") -> str:
     for row in rows:
         if row.person != person:
             person = row.person
-            lines.append(person)
+            lines.append(who(person, names))
         lines.append(f"  {row.path}: {value(row.value)}")
         lines.append(
             f"    {row.basis.rpartition('#')[2]}, until {format_time(row.until)}"
@@ -209,7 +218,7 @@ def held_text(rows: "Iterable[Held]") -> str:
     return "\n".join(lines)
 
 
-def grant_json(view: "GrantView") -> dict[str, Any]:
+def grant_json(view: "GrantView", names: Names) -> dict[str, Any]:
     from did.time import format_time
 
     return {
@@ -220,6 +229,7 @@ def grant_json(view: "GrantView") -> dict[str, Any]:
         "purpose": view.purpose,
         "basis": view.basis,
         "person": view.person,
+        "names": list(names.get(view.person, ())),
         "fields": sorted(view.fields),
         "validFrom": format_time(view.valid_from),
         "validUntil": format_time(view.valid_until),
@@ -232,14 +242,14 @@ def grant_json(view: "GrantView") -> dict[str, Any]:
     }
 
 
-def grant_text(view: "GrantView") -> str:
+def grant_text(view: "GrantView", names: Names) -> str:
     from did.time import format_time
 
     newer = "; there is a newer version: redeem it" if view.update_waiting else ""
     return (
         f"{view.purpose_id}: {view.state}, {', '.join(sorted(view.fields))}\n"
         f"  {view.id}\n"
-        f"  by {view.person}\n"
+        f"  by {who(view.person, names)}\n"
         f"  for {view.purpose.rpartition('#')[2]}, until {format_time(view.valid_until)}{newer}"
     )
 
@@ -250,6 +260,7 @@ def request_json(view: "RequestView") -> dict[str, Any]:
         "state": view.state,
         "matchCode": view.match_code,
         "link": view.link,
+        "audience": view.audience,
         "person": view.person,
         "granted": list(view.granted),
         "refused": list(view.refused),
@@ -257,10 +268,12 @@ def request_json(view: "RequestView") -> dict[str, Any]:
     }
 
 
-def request_text(view: "RequestView") -> str:
+def request_text(view: "RequestView", names: Names) -> str:
     lines = [f"{view.id}  {view.state}  {view.match_code}"]
+    if view.audience is not None and view.person is None:
+        lines.append(f"  for {one_line(view.audience)}")
     if view.person is not None:
-        lines.append(f"  by {view.person}")
+        lines.append(f"  by {who(view.person, names)}")
         lines.append(
             f"  granted: {', '.join(view.granted) or '-'}"
             f"  refused: {', '.join(view.refused) or '-'}"

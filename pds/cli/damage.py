@@ -29,6 +29,12 @@ def damaged_json(found: "Sequence[Damaged]") -> list[dict[str, Any]]:
     return [attachment_json(one.attachment) | {"missing": one.missing} for one in found]
 
 
+def damaged_line(one: "Damaged") -> str:
+    """Which file it is, and what is wrong with it."""
+    what = "its file is missing" if one.missing else "its file is damaged"
+    return f"{one.attachment.id}  {one.attachment.name}: {what}"
+
+
 def damaged_lines(vault: "Vault", found: "Sequence[Damaged]") -> list[str]:
     """The same for people: each with the item that it belongs to, and at the end what to do."""
     from pds.cli.records import line
@@ -38,8 +44,7 @@ def damaged_lines(vault: "Vault", found: "Sequence[Damaged]") -> list[str]:
     words = vault.catalogue()
     lines = []
     for one in found:
-        what = "its file is missing" if one.missing else "its file is damaged"
-        lines.append(f"{one.attachment.id}  {one.attachment.name}: {what}")
+        lines.append(damaged_line(one))
         lines.append(f"  of {line(vault.record(one.attachment.record_id), words)}")
     return [
         *lines,

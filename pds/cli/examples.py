@@ -13,7 +13,7 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "backup": "pds backup vault.backup --rehearse",
     "company cancel": "pds company --data shop cancel 774a631f",
     "company collect": "pds company --data shop collect",
-    "company data": "pds company --data shop data did:key:z6Mk… delivery",
+    "company data": "pds company --data shop data 'customer 4711' delivery",
     "company did": "pds company --data shop did > did.json",
     "company evidence": "pds company --data shop evidence --out evidence.json",
     "company expire": "pds company --data shop expire",

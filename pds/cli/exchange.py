@@ -116,6 +116,7 @@ def request_digest(vault: "Vault", row: "Sharing") -> object:
 
 def _show(settings: Settings, shown: "ShownRequest", given: "dict[str, Sharing]") -> None:
     from pds.vault.consent import words_of
+    from pds.vault.decide import host_of
 
     who = shown.request.controller
 
@@ -138,7 +139,10 @@ def _show(settings: Settings, shown: "ShownRequest", given: "dict[str, Sharing]"
             words = words_of(view.purpose.basis)
             if view.blocked_until is not None:
                 again = view.blocked_until.date().isoformat()
-                parts.append(f"  You refused this before; it may be asked again on {again}.")
+                parts.append(
+                    f"  You refused this before; it may be asked again on {again}, or sooner by: "
+                    f"pds requests --reopen {host_of(who.id)} {view.purpose.id}"
+                )
             else:
                 parts.append(f"  You can: {words.provide} / {words.refuse}")
                 if shown.state == "pending":

@@ -7,9 +7,11 @@ import click
 
 if TYPE_CHECKING:
     from pds.cli.output import Settings
+    from pds.company.client import Company
     from pds.vault.service import Vault
 
 _LEAST = 4
+_MOST = 20
 _URN = "urn:uuid:"
 
 
@@ -57,6 +59,38 @@ def names_of(settings: "Settings", vault: "Vault", text: str) -> tuple[str, ...]
     meant = company(settings, vault, text)
     known = [name for one in vault.companies(meant) for name in (*one.names, one.host, one.did)]
     return tuple(dict.fromkeys([meant, *known]))
+
+
+def person(settings: "Settings", opened: "Company", text: str) -> str:
+    """The DID of the one person whom ``text`` means: a DID, a customer's number, a name, or a
+    beginning or a part of one. A whole DID that nobody here has stays as it is.
+
+    Raises ``UsageError`` when it may be more than one, and says which, on stderr; ``CompanyError``
+    (``company.not_found``).
+    """
+    from pds.company.errors import CompanyError
+
+    found = opened.people(text)
+    if len(found) > 1:
+        lines = [f"  {called(one.names)}{one.did}" for one in found[:_MOST]]
+        more = [f"  … and {len(found) - _MOST} more"] if len(found) > _MOST else []
+        settings.say("\n".join(lines + more))
+        raise click.UsageError("More than one person fits: write more, or the DID.")
+    if not found and not text.startswith("did:"):
+        raise CompanyError(
+            "nobody who answered is known by that name",
+            code="company.not_found",
+            hint="See who there is: pds company grants",
+        )
+    return found[0].did if found else text
+
+
+def called(names: Iterable[str]) -> str:
+    """``customer 4711, Kovács Ági: `` before a DID, where somebody has a name here."""
+    from pds.oneline import one_line
+
+    known = ", ".join(map(one_line, names))
+    return f"{known}: " if known else ""
 
 
 def nearest(text: str, known: Iterable[str]) -> str:

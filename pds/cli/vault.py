@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from pds.cli import process
-from pds.cli.damage import damaged_json, damaged_lines
+from pds.cli.damage import damaged_json, damaged_line, damaged_lines
 from pds.cli.output import Settings, count, local, pass_settings
 
 if TYPE_CHECKING:
@@ -528,11 +528,20 @@ def _salvage(settings: Settings, target: Path) -> None:
             "vault": str(target),
             "items": report.items,
             "lost": report.lost,
+            "attachments": damaged_json(report.damaged),
             "restoring": report.restoring,
         },
         f"Saved into {target}: {count(report.items, 'item')}."
-        + "".join(f"\nLost: {one}" for one in report.lost),
+        + "".join(f"\nLost: {one}" for one in report.lost)
+        + "".join(
+            f"\n{damaged_line(one)}\n  of item {one.attachment.record_id}" for one in report.damaged
+        ),
     )
+    if report.damaged:
+        settings.say(
+            "Where you still have such a file, attach it to its item again: that mends it. A "
+            "backup may have it too."
+        )
     after = (
         f"Before it sends anything: pds --vault {target} restore --finish"
         if report.restoring

@@ -36,6 +36,7 @@ from pds.company.context import DATABASE, Context
 from pds.company.erasure import ExpiryReport
 from pds.company.errors import CompanyError
 from pds.company.identity import GRACE
+from pds.company.people import Person, find_people, people
 from pds.company.redeeming import Redeemed, status_stale
 from pds.company.register import Register
 from pds.company.standing import fetch_status
@@ -68,6 +69,7 @@ class RequestView:
     expires: datetime
     link: str | None = field(repr=False)
     match_code: str
+    audience: str | None = field(repr=False)
     person: str | None
     granted: tuple[str, ...]
     refused: tuple[str, ...]
@@ -339,6 +341,7 @@ class Company:
                 expires=row.expires,
                 link=row.link,
                 match_code=match_code(row.digest),
+                audience=None if (meant := row.raw.get("audience")) is None else str(meant),
                 person=row.person,
                 granted=tuple(g.purpose_id for g in self._ctx.store.grants(request=row.id)),
                 refused=tuple(self._ctx.store.denials(row.id)),
@@ -346,6 +349,11 @@ class Company:
             )
             for row in self._ctx.store.requests()
         ]
+
+    def people(self, text: str | None = None) -> list[Person]:
+        """Everybody who answered a request, or those whom a text may mean: a customer's number, a
+        name, a DID, or a part of one; see ``people.find_people``."""
+        return people(self._ctx) if text is None else find_people(self._ctx, text)
 
     def grants(self, *, person: str | None = None) -> list[GrantView]:
         return [self._view(row) for row in self._ctx.store.grants(person=person)]

@@ -3,8 +3,9 @@ whichever of its names is at hand."""
 
 from credentials.purposes import DPV, is_known
 from pds.company.context import Context
-from pds.company.errors import CompanyError
+from pds.company.errors import CompanyError, NoBasis
 from pds.company.store.rows import GrantRow, RequestRow
+from pds.company.succession import SUPERSEDED
 
 _URN = "urn:uuid:"
 _LEAST = 4
@@ -14,7 +15,8 @@ def find_grant(ctx: Context, name: str, person: str | None) -> GrantRow:
     """The grant of this id or digest, or of this purpose's name in the request, or whose id
     begins so; where several fit, the one that has not ended.
 
-    Raises ``CompanyError`` (``company.not_found``, ``company.ambiguous``).
+    Raises ``CompanyError`` (``company.not_found``, ``company.ambiguous``; ``company.ended`` where
+    several fit and all are over).
     """
     rows = ctx.store.grants(person=person)
     found = (
@@ -22,9 +24,17 @@ def find_grant(ctx: Context, name: str, person: str | None) -> GrantRow:
         or [row for row in rows if row.purpose_id == name]
         or [row for row in rows if _begins(row.id, name)]
     )
-    live = [row for row in found if row.ended is None]
+    found = [row for row in found if row.end_kind != SUPERSEDED] or found
+    live = [row for row in found if row.ended is None and ctx.now() < row.valid_until]
     if len(live) == 1 or len(found) == 1:
         return (live or found)[0]
+    if found and not live:
+        raise CompanyError(
+            "all grants that go by that name are over",
+            code="company.ended",
+            hint="Ask the person with a new request. One of those that are over goes by its id: "
+            "pds company grants",
+        )
     if found:
         raise CompanyError(
             "more than one grant goes by that name",
@@ -52,11 +62,18 @@ def purpose_iri(ctx: Context, name: str, person: str | None) -> str:
     (``delivery``), or by its term in the Data Privacy Vocabulary (``DeliveryOfGoods``).
 
     An IRI is returned as it is. Raises ``CompanyError`` (``company.ambiguous``,
-    ``company.no_purpose``).
+    ``company.no_purpose``), ``NoBasis`` (``register.no_grant``) where this person granted nothing.
     """
     if name.startswith("https://"):
         return name
-    found = {row.purpose for row in ctx.store.grants(person=person) if row.purpose_id == name}
+    rows = ctx.store.grants(person=person)
+    if person is not None and not rows:
+        raise NoBasis(
+            "there is no grant by this person",
+            code="register.no_grant",
+            hint="See who granted what: pds company grants",
+        )
+    found = {row.purpose for row in rows if row.purpose_id == name}
     if len(found) > 1:
         raise CompanyError(
             "requests by that name were for different purposes",

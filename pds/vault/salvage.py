@@ -30,6 +30,7 @@ from pds.db import (
     transaction,
 )
 from pds.vault import files
+from pds.vault.attachments import Attachments, Damaged
 from pds.vault.checkup import older_than_history
 from pds.vault.derive import Root
 from pds.vault.inuse import FolderLock
@@ -64,10 +65,12 @@ _REBUILT = ("history", "history_node", "record_counts")
 
 @dataclass(slots=True)
 class SalvageReport:
-    """Items that a new vault holds, and a sentence for each thing that was lost. ``restoring``: it
-    has to be compared with its relay before it sends anything."""
+    """Items that a new vault holds, a sentence for each thing that was lost, and the attachments
+    that it has and that cannot be read whole. ``restoring``: it has to be compared with its relay
+    before it sends anything."""
 
     items: int = 0
+    damaged: list[Damaged] = field(default_factory=list)
     restoring: bool = False
     lost: list[str] = field(default_factory=list)
 
@@ -131,6 +134,7 @@ def salvage(
         try:
             migrate(conn, files.MIGRATIONS, application_id=files.APPLICATION_ID)
             report = _fill(source, conn, now=now, random=random)
+            report.damaged = _damaged(conn, draft, now=now)
         finally:
             conn.close()
         if target.exists():
@@ -201,6 +205,13 @@ def _fill(
         detail: JsonObject = {"items": report.items, "lost": len(report.lost)}
         history.append(at=now, kind="salvaged", subject="vault", detail=detail, salt=random(32))
     return report
+
+
+def _damaged(conn: Connection, draft: Path, *, now: datetime) -> list[Damaged]:
+    records = Records(conn, clock=lambda: now)
+    kept = Attachments(conn, draft / files.ATTACHMENTS, records, clock=lambda: now)
+    looked = [kept.look(one.id) for one in kept.all()]
+    return [one for one in looked if one is not None]
 
 
 def _history(rescue: Rescue, source: Salvage, target: HistoryStore) -> list[str]:

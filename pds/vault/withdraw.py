@@ -9,20 +9,34 @@ from pds.vault.context import Context
 from pds.vault.errors import NotFound
 from pds.vault.staging import grant_of, queue_message, queue_status, request_of
 from pds.vault.store.rows import StoredGrant
+from pds.vault.succession import SUPERSEDED
 
 ERASE_WITHIN = timedelta(days=30)
 
 
 def find_grant(ctx: Context, name: str) -> StoredGrant:
-    """The grant with this id, digest, or unambiguous purpose of a request (``delivery``)."""
+    """The grant with this id, digest, or purpose of a request (``delivery``): where several have
+    it, the one that is not over. One that another took the place of does not count.
+
+    Raises ``NotFound`` (``vault.not_found``, ``vault.ambiguous``, ``vault.ended``).
+    """
     grants = ctx.exchange.grants()
     exact = [g for g in grants if name in (g.id, g.digest)]
     if exact:
         return exact[0]
     named = [g for g in grants if grant_of(ctx, g).terms.request_purpose == name]
-    live = [g for g in named if g.ended is None]
+    named = [g for g in named if g.end_kind != SUPERSEDED] or named
+    # Expired by this clock, which may be wrong: then what nobody ended is still found.
+    running = [g for g in named if g.ended is None]
+    live = [g for g in running if ctx.clock() < grant_of(ctx, g).terms.valid_until] or running
     if len(live) == 1 or len(named) == 1:
         return (live or named)[0]
+    if named and not live:
+        raise NotFound(
+            "all grants for that purpose are over",
+            code="vault.ended",
+            hint="Nothing is shared for it any more. One that is over goes by its id: pds sharing",
+        )
     if named:
         raise NotFound(
             "more than one grant has that purpose",

@@ -1,9 +1,10 @@
 """Grants and what follows from them: status, redemptions, what is held, kept and attested."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from did.json import JsonObject, parse
+from did.json import Json, JsonObject, parse
 from did.time import format_time, parse_time
 from pds.company.store.base import maybe_time, to_list, to_object, to_text
 from pds.company.store.rows import GrantRow, HeldRow, RedemptionRow, RetentionRow, StatusRow
@@ -215,6 +216,16 @@ class HoldingTables(Tables):
             )
             for row in self._all("SELECT * FROM held WHERE grant_digest = ? ORDER BY n", grant)
         ]
+
+    def called(self, paths: Sequence[str]) -> list[tuple[str, Json]]:
+        """What is held under these paths of people themselves: whose it is, and the value."""
+        marks = ", ".join("?" * len(paths))
+        rows = self._all(
+            "SELECT g.person, h.value FROM held h JOIN access_grant g ON g.digest = h.grant_digest"  # noqa: S608
+            f" WHERE h.about = 'self' AND h.path IN ({marks}) ORDER BY h.n",
+            *paths,
+        )
+        return [(str(row["person"]), parse(row["value"])) for row in rows]
 
     def erase_held(self, grant: str, *, except_paths: frozenset[str]) -> frozenset[str]:
         """Erase the values of a grant but those under some paths; returns the paths erased."""

@@ -89,6 +89,11 @@ def test_damage_is_told(cli: Any, item: str, tmp_path: Path) -> None:
     for part in (made["id"], item, "Note", "pds data detach"):
         assert part in ran.out
     assert "salvage" not in ran.out + ran.err
+    saved = cli.json("vault", "check", "--salvage", str(tmp_path / "saved"))
+    assert [one["id"] for one in saved["attachments"]] == [made["id"]]
+    ran = cli("vault", "check", "--salvage", str(tmp_path / "again"))
+    assert f"{made['id']}  a: its file is damaged\n  of item {item}" in ran.out
+    assert "attach it to its item again" in ran.err
     cli("data", "attach", item, str(file))
     assert cli.json("vault", "check")["sound"]
 

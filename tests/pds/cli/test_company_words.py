@@ -1,6 +1,7 @@
 """What ``pds company`` says about people, grants and slips, with people who answer."""
 
 import json
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,9 @@ def say(shop: Any, pds: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.fixture
 def granted(holder: Any, shop: Any, fixtures: Path) -> Any:
     """A grant for support, redeemed."""
-    link = shop("request", str(fixtures / "second-request.json"))["link"]
-    holder("open", link, "--dev-trust", shop.trust)
+    audience = f"Customer {secrets.token_hex(6)}"
+    asked = shop("request", str(fixtures / "second-request.json"), "--audience", audience)
+    holder("open", asked["link"], "--dev-trust", shop.trust)
     decided = holder.json("decide", "--accept", "support", "--refuse", "analytics")
     (grant,) = [p["grant"] for p in decided["purposes"] if p["grant"]]
     shop("collect")
@@ -43,8 +45,36 @@ def test_people_are_named(granted: Any, say: Any) -> None:
         assert granted["person"] in say(command).out
     assert "for CustomerCare, until 20" in say("grants").out
     lines = say("held").out.splitlines()
-    assert granted["person"] in lines
+    assert any(line.endswith(granted["person"]) for line in lines)
     assert any(line.startswith("  contact.telephone: ") for line in lines)
+
+
+def test_people_by_what_the_lists_call_them(granted: Any, say: Any, shop: Any) -> None:
+    """What is shown of a person is what every command takes; the DID is never needed."""
+    did, (name,) = granted["person"], granted["names"]
+    for command in ("grants", "requests", "held"):
+        assert f"{name}: {did}" in say(command).out
+    for text in (name, name.lower(), name[-6:], did, did[8:24]):
+        assert list(shop("data", text, "support")) == ["contact.telephone"]
+        assert {row["person"] for row in shop("held", text)} == {did}
+        assert [view["person"] for view in shop("grants", "--person", text)] == [did]
+    assert shop("redeem", "support", "--person", name)["seq"] == 1
+    assert "support: live" in say("grants", "--person", name[-6:]).out
+
+
+def test_people_who_cannot_be_told_apart(granted: Any, say: Any, shop: Any, holder: Any) -> None:
+    """Several are listed; nobody is nobody, whatever the purpose."""
+    for command in (("data", "nobody at all", "support"), ("held", "nobody at all")):
+        error = shop(*command, expect=1)
+        assert error["code"] == "company.not_found"
+        assert error["hint"] == "See who there is: pds company grants"
+    assert shop("data", "did:key:z6Mknobody", "support", expect=1)["code"] == "register.no_grant"
+    shop("held", "did:key:z6Mknobody")
+    people = {view["person"] for view in shop("grants")}
+    if len(people) > 1:  # the shop is that of all these tests
+        ran = say("data", "customer", "support", expect=2)
+        assert "More than one person fits" in ran.err
+        assert all(did in ran.err for did in people if did == granted["person"])
 
 
 @pytest.mark.parametrize("purpose", ["support", "CustomerCare", CARE])

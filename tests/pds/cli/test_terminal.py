@@ -253,7 +253,10 @@ def test_what_was_refused_before_is_not_refused_again_by_itself(
     waiting = holder.json("open", link)["id"]
     terminal = _decide(holder)
     terminal.expect("You refused this before; until ")
-    terminal.expect("1 Do not provide again   2 Stop; I will allow it first (pds requests --reopen")
+    terminal.expect(
+        "1 Do not provide again   2 Stop; I will allow it first "
+        "(pds requests --reopen shop.example "
+    )
     terminal.expect("Your choice:")
     terminal.type("2")
     terminal.expect("Nothing was sent")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from company_world import DELIVERY, MARKETING, World, read_terms
 
-from pds.company.errors import CompanyError
+from pds.company.errors import CompanyError, NoBasis
 
 
 def _code(call: Any, *arguments: Any, **named: Any) -> str:
@@ -54,3 +54,40 @@ def test_a_status_list_that_cannot_be_had(world: World) -> None:
     assert getattr(refused.value, "exit_code", None) == 4
     world.wire.down = False
     assert world.holder.list_url.encode() in world.shop.status_list("delivery")
+
+
+def test_a_name_of_grants_that_are_all_over(world: World) -> None:
+    """It is said that they are over, not that there are several; a new one is then meant."""
+    for granted in (world.granted(), world.granted()):
+        world.holder.withdraw(granted, verb="end")
+    world.shop.collect()
+    assert _code(world.shop.redeem, "delivery") == "company.ended"
+    assert _code(world.shop.grant, "delivery") == "company.ended"
+    new = world.granted()
+    assert world.shop.grant("delivery") == new.raw
+    world.clock.now = new.verified.terms.valid_until
+    assert _code(world.shop.grant, "delivery") == "company.ended"
+
+
+def test_a_person_by_what_the_company_calls_them(world: World) -> None:
+    """By the words of the request, by a name that is held, by the DID: whole, begun, or a part."""
+    terms: Any = read_terms() | {"audience": "Customer 4711"}
+    new = world.shop.request(terms, valid_for=timedelta(days=3))
+    world.holder.decide(world.holder.read(new.link, world.shop), "delivery")
+    world.shop.collect()
+    world.shop.redeem("delivery")
+    (person,) = world.shop.people()
+    assert person.did == world.holder.did
+    assert person.names[0] == "Customer 4711"
+    for text in (person.did, person.did[:20], person.did[8:20], "customer 4711", "4711"):
+        assert world.shop.people(text) == [person], text
+    for text in ("", " ", "z6M", "nobody", "did:key:"):
+        assert world.shop.people(text) == [], text
+
+
+def test_a_purpose_of_somebody_unknown(world: World) -> None:
+    """It is the person who is not known, not the purpose."""
+    world.granted()
+    with pytest.raises(NoBasis) as refused:
+        world.shop.purpose("delivery", person="did:key:z6MkNobody")
+    assert refused.value.code == "register.no_grant"
