@@ -126,7 +126,6 @@ class Process:
             os.dup2(said, 2)
 
             def make() -> WsgiApp:
-                os.close(ready)
                 app: WsgiApp = create_app(
                     self._data, url=f"http://127.0.0.1:{self.port}", clock=self._clock,
                     database=self._database, limits=_LIMITS,

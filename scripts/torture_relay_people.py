@@ -33,8 +33,9 @@ from pds.wire import new_id
 COMPANIES = 4
 GONE = (OSError, HTTPException)
 _PAUSE = 0.005
-# What the relay may say without having done anything; each can be said again.
-_NOT_NOW = frozenset({"relay.busy", "front.busy", "front.stopping"})
+# What the relay may say without having done anything; each can be said again. On a busy machine a
+# body may take longer than the second that it is given here.
+_NOT_NOW = frozenset({"relay.busy", "front.busy", "front.stopping", "front.body_timeout"})
 _OF_ANOTHER_TIME = frozenset({"relay.challenge", "relay.signature", "relay.proof_invalid"})
 _RUDE = {
     "chunked": b"POST /v1/redemptions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
