@@ -11,8 +11,9 @@ from company_world import URL, Granted, Reply, World
 from did.json import JsonObject
 from did.keys import SigningKey
 from pds.errors import PdsError
-from pds.log import Checkpoint, Receipt, sign_checkpoint
+from pds.log import Checkpoint, MemoryNodes, Receipt, Tree, sign_checkpoint
 from pds.log.evidence import KeyEvidence, judge_key
+from pds.log.tree import leaf_hash
 from pds.mailbox import RelayUnreachable
 from pds.relay.app import create_app
 from pds.relay.restore import mark_restored
@@ -151,9 +152,12 @@ def stolen(world: World, key: SigningKey, size: int) -> Callable[..., Reply]:
         raw = json.loads(reply.body)
         found = Receipt.parse(raw["receipt"])
         origin = found.checkpoint.partition("\n")[0]
-        note = sign_checkpoint(Checkpoint(origin, size, found.leaf), key)
-        raw["receipt"] = replace(found, leaf_index=0, inclusion=(), checkpoint=note).to_json()
-        return replace(reply, body=json.dumps(raw).encode())
+        tree = Tree(MemoryNodes(), 0)
+        tree.extend([found.leaf, *(leaf_hash(b"%d" % n) for n in range(1, size))])
+        note = sign_checkpoint(Checkpoint(origin, size, tree.root()), key)
+        path = tuple(tree.inclusion(0, size))
+        forged = replace(found, leaf_index=0, inclusion=path, checkpoint=note)
+        return replace(reply, body=json.dumps({**raw, "receipt": forged.to_json()}).encode())
 
     return hook(("POST", "/v1/redemptions"), change)
 

@@ -234,6 +234,20 @@ def test_another_machine_wants_the_new_key(data: Path, world: World, tmp_path: P
     assert world.get("/v1/relay").status == 200
 
 
+def test_a_leftover_key_is_not_taken_for_the_log_s(data: Path, world: World) -> None:
+    """The database names one key: another in its place is refused, whatever lies beside it."""
+    close(world)
+    right = (data / LOG_KEY).read_bytes()
+    (data / LOG_KEY).write_bytes(bytes(32))
+    (data / NEXT_KEY).write_bytes(b"x" * 32)
+    with pytest.raises(RelayError) as refused:
+        _start(world, data)
+    assert refused.value.code == "relay.log_key"
+    assert (data / NEXT_KEY).exists()
+    (data / LOG_KEY).write_bytes(right)
+    _start(world, data)
+
+
 def test_backup_and_restore_of_a_changed_relay(data: Path, world: World, tmp_path: Path) -> None:
     """A backup holds the new key and all changes; a restored relay begins a new log under it."""
     world.ready()
