@@ -151,19 +151,14 @@ def follow(
 
     ``known`` are those that were believed before: a key has one successor for ever. Raises
     RivalSuccessors (the two convict), and NoteInvalid ``log.succession`` for a line that comes back
-    to a key of before, or turns back in the log.
+    to a key of before, turns back in the log, or is longer than any can be.
     """
-    # 1. No key has two successors.
-    for one in shown:
-        for other in (*known, *shown):
-            if are_rivals(one.succession, other.succession):
-                raise RivalSuccessors(
-                    "one key of the log has signed two successions",
-                    old_note=other.succession.note,
-                    new_note=one.succession.note,
-                    proven=True,
-                    hint="Keep both as evidence and trust this log no longer.",
-                )
+    named: dict[VerifyKey, list[LoggedSuccession]] = {}
+    for one in (*known, *shown):
+        named.setdefault(one.succession.old, []).append(one)
+    # 1. No key that was believed has two successors.
+    for one in known:
+        _check_no_rivals(named[one.succession.old])
     following = {one.succession.old: one for one in shown}
     line: list[LoggedSuccession] = []
     before = next((one.succession for one in known if one.succession.new == pinned), None)
@@ -174,6 +169,9 @@ def follow(
     key = pinned
     while (found := following.get(key)) is not None:
         succession = found.succession
+        #    And none on the line has: what other keys sign under the name of this log, which is
+        #    whatever they like, says nothing about it.
+        _check_no_rivals(named[key])
         # 2. No key comes back.
         if succession.new in passed:
             raise _invalid("a key that the log had given up comes back")
@@ -182,7 +180,24 @@ def follow(
         line.append(found)
         before, key = succession, succession.new
         passed.add(key)
+    # 4. There are not more than can be kept.
+    if len(known) + len(line) > MAX_SUCCESSIONS:
+        raise _invalid("the log has had more keys than it can have")
     return tuple(line)
+
+
+def _check_no_rivals(named: Sequence[LoggedSuccession]) -> None:
+    """Of these successions of one key all can be honest."""
+    for place, one in enumerate(named):
+        for other in named[:place]:
+            if are_rivals(one.succession, other.succession):
+                raise RivalSuccessors(
+                    "one key of the log has signed two successions",
+                    old_note=other.succession.note,
+                    new_note=one.succession.note,
+                    proven=True,
+                    hint="Keep both as evidence and trust this log no longer.",
+                )
 
 
 def _check_beyond(before: Succession | None, after: Succession) -> None:

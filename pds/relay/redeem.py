@@ -109,15 +109,23 @@ def _carry_out(relay: Relay, said: "Sequence[Redemption]") -> list[bytes | Excep
     try:
         with relay.write() as act:
             outcomes = _decide_all(relay, act, said)
-        return [
-            each if isinstance(each, Refused) else _answer(each[0], each[1].receipt)
-            for each in outcomes
-        ]
     except Exception as error:  # noqa: BLE001  as above
         if len(said) == 1 or isinstance(error, DbError):
             return [error] * len(said)
         # One of them is too much for us; it must not be too much for the others.
         return [outcome for one in said for outcome in _carry_out(relay, [one])]
+    # From here on it is done: what fails now is not to be carried out once more.
+    return [_told(each) for each in outcomes]
+
+
+def _told(outcome: _Outcome) -> bytes | Exception:
+    if isinstance(outcome, Refused):
+        return outcome
+    content, entry = outcome
+    try:
+        return _answer(content, entry.receipt)
+    except Exception as error:  # noqa: BLE001  as above; the answer can be had by ``recover``
+        return error
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from flask import Flask, Response, g, request
@@ -34,7 +35,9 @@ class Watch:
         if self._counts:
             from pds.relay import metrics
 
-            metrics.count(method=method, route=route, status=status, code=code, seconds=seconds)
+            # What is done is answered, counted or not. Of a full disk the database tells.
+            with suppress(OSError):
+                metrics.count(method=method, route=route, status=status, code=code, seconds=seconds)
         if self._tells:
             fields = {
                 "method": method, "route": route, "status": status, "ms": round(1000 * seconds, 1),

@@ -87,12 +87,13 @@ class Batcher:
         in_company = False
         while jobs := self._gather(in_company):
             in_company = len(jobs) > 1
-            answers: Sequence[Response | BaseException]
+            told: Sequence[Response | None]
             try:
                 answers = self._batched.answer([read for read, _ in jobs])
+                told = [_told(answer) for answer, _ in zip(answers, jobs, strict=True)]
             except BaseException as error:  # noqa: BLE001 - even SystemExit must not end the thread
-                answers = [error] * len(jobs)
-            settle([future for _, future in jobs], [_told(answer) for answer in answers])
+                told = [_told(error)] * len(jobs)
+            settle([future for _, future in jobs], told)
 
     def _gather(self, in_company: bool) -> list[_Read]:
         """The next requests, as they were read; none when it is over."""

@@ -235,6 +235,38 @@ def test_attack_13_a_witness_saw_the_old_key_go_on(tmp_path: Path) -> None:
     witness.close()
 
 
+def test_attack_13_strangers_who_name_successors_under_the_name_of_a_log(tmp_path: Path) -> None:
+    """Anybody can make keys that contradict each other and call their log like this one. That is
+    no evidence, and takes no place of any."""
+    Witness.create(tmp_path / "w", name="w.example").close()
+    witness = Witness(tmp_path / "w", clock=lambda: NOW)
+    witness.trust(log_key(ORIGIN, A))
+    honest = rotated(6)
+    stranger, *theirs = (SigningKey.from_seed(bytes([90 + n]) * 32) for n in range(3))
+    made = []
+    for key in theirs:
+        log = KeyedLog(keys=[stranger]).grow(5)
+        made.append(log.rotate(key))
+    assert witness.add_successions({"successions": made}) == 0
+    assert witness.evidence(ORIGIN) == []
+    # Nor do they keep anybody from following the log's own.
+    assert witness.add_successions({"successions": [*made, *honest.receipts]}) == 1
+    assert witness.evidence(ORIGIN) == []
+    witness.close()
+
+
+def test_attack_82_more_keys_than_can_be_kept() -> None:
+    """A hundred at once are followed; what is kept can be read again, however often more come."""
+    keys = [SigningKey.from_seed(n.to_bytes(32, "big")) for n in range(1, 102)]
+    shown = read_successions(rotated(*range(5, 505, 5), keys=keys[:100]).document)
+    assert len(follow(A, shown)) == 100
+    more = KeyedLog(keys=[keys[99]]).grow(600)
+    more.rotate(keys[100])
+    with pytest.raises(PdsError) as found:
+        follow(keys[99].verify_key, read_successions(more.document), known=shown)
+    assert found.value.code == "log.succession"
+
+
 def test_attack_45_two_successors_need_two_logs() -> None:
     """Each is the same leaf: who is shown one, and who is shown the other, hold two trees of one
     size. Whichever key signed them, the roots differ."""

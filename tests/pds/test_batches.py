@@ -42,6 +42,8 @@ def together(bodies):
     if gate.exists():
         os.write(1, json.dumps([body.decode() for body in bodies]).encode() + b"\\n")
         gate.read_bytes()
+    if b"too few" in bodies:
+        return []
     if b"all fail" in bodies:
         raise ZeroDivisionError("secret")
     return [
@@ -148,6 +150,14 @@ def test_one_that_cannot_be_answered_is_nobody_elses_matter(tmp_path: Path) -> N
         said = it.heard()
         assert said.startswith("log application error: ZeroDivisionError at")
         assert "secret" not in said
+        assert it.ask(b"fine") == (201, b"fine")
+
+
+def test_an_application_that_leaves_one_out(tmp_path: Path) -> None:
+    """Nobody waits for ever, and nobody gets the answer of another."""
+    with running(tmp_path) as it:
+        assert it.ask(b"too few")[0] == 500
+        assert it.heard().startswith("log application error: ValueError at")
         assert it.ask(b"fine") == (201, b"fine")
 
 

@@ -198,7 +198,9 @@ class Store:
             self.engine.close()
 
 
-def _lost(error: BaseException) -> DbError:
+def _lost(error: BaseException) -> Exception:
     """The failure of a commit, for those who were in it."""
+    if isinstance(error, Exception) and not isinstance(error, DbError):
+        return error  # not the database's: that this process may not sign the log any more
     code = error.code if isinstance(error, DbError) else "db.io"
     return DbError("The disk failed; nothing was written.", code=code)

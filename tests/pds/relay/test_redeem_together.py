@@ -1,14 +1,17 @@
 """Redemptions that come together are judged one after the other, as if each had been written before
 the next, and written by few statements."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from relay_world import Reply, World, checked
 
 from did.json import JsonObject, canonicalize, digest
+from pds.relay import redeem
 from pds.relay.store import marks
 from pds.relay.store import packages as table
+from pds.relay.watching import Watch
 from pds.wire import new_id
 
 
@@ -202,3 +205,41 @@ def test_a_busy_relay_does_not_fall_behind_what_it_erases(world: World) -> None:
         world.clock.move(seconds=1)
         world.create()
         assert left() == expected
+
+
+def test_what_is_written_is_not_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that cannot be put together is a failure of ours; the use is counted once, nobody
+    else is told that his challenge was used before, and the answer can be had later."""
+    _, ticket = world.ready()
+    package, another = world.another()
+    presentations = [world.presentation(each) for each in (ticket, another)]
+    sealed = redeem._answer
+
+    def break_on_one(content: Any, receipt: bytes) -> bytes:
+        if package.encode() in receipt:
+            raise MemoryError
+        return sealed(content, receipt)
+
+    monkeypatch.setattr(redeem, "_answer", break_on_one)
+    one, two = _answers(world, [canonicalize({"presentation": each}) for each in presentations])
+    assert one.status == 200
+    assert isinstance(two, MemoryError)
+    assert len(world.events(package)) == 1
+
+
+def test_a_counter_that_fails_takes_no_answer_with_it(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done is answered, though the disk has no room for counting it."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    from pds.relay import metrics
+
+    def full(**_: Any) -> None:
+        raise OSError
+
+    _, ticket = world.ready()
+    monkeypatch.setattr(metrics, "count", full)
+    route = world.app.batched["POST", "/v1/redemptions"]
+    monkeypatch.setattr(route, "_watch", Watch(counters=tmp_path, access_log=False))
+    presentations = [world.presentation(ticket) for _ in range(2)]
+    assert _codes(_together(world, presentations)) == [200, 200]

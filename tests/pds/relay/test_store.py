@@ -9,8 +9,11 @@ import pytest
 from relay_world import watch_queue
 
 from pds.db import Connection, DbBusy, DbError, open_plain
+from pds.relay.errors import Refused
 from pds.relay.store import Store, log
 from pds.relay.store.engines import SqliteEngine
+from pds.relay.store.log import NewEntry
+from pds.wire import RelayCode
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def _queue_up(store: Store, acts: list[Callable[[Connection], None]]) -> list[Ba
         try:
             with store.write() as conn:
                 acts[number](conn)
-        except (DbError, ZeroDivisionError) as error:
+        except (DbError, Refused, ZeroDivisionError) as error:
             ends[number] = error
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(acts))]
@@ -68,7 +71,7 @@ def _queue_up(store: Store, acts: list[Callable[[Connection], None]]) -> list[Ba
             for thread in threads:
                 thread.start()
             queue.wait_for(len(acts))
-    except DbError as error:
+    except (DbError, Refused) as error:
         first = error
     for thread in threads:
         thread.join(20)
@@ -184,3 +187,20 @@ def test_many_threads_lose_nothing(store: Store, path: Path) -> None:
     for thread in threads:
         thread.join(60)
     assert len(_facts(path)) == 200
+
+
+def test_a_refusal_to_sign_is_told_to_all(store: Store, path: Path) -> None:
+    """A process that may not sign the log any more says so; no disk has failed."""
+
+    def refuse(*_: object) -> None:
+        raise Refused(RelayCode.BUSY, retry_after=60)
+
+    def enter(conn: Connection) -> None:
+        entry = NewEntry({"type": "end"}, b"s" * 32, b"l" * 32)
+        log.add_entries(conn, [entry])
+        store.entries.append(entry)
+
+    store.seal = refuse
+    ends = _queue_up(store, [enter, enter])
+    assert [type(end) for end in ends] == [Refused] * 3
+    assert _facts(path) == set()
