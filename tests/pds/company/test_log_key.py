@@ -29,6 +29,7 @@ def rotate(world: World) -> SigningKey:
     world.wire.app.extensions["relay"].store.close()
     rotate_log_key(folder, clock=world.clock)
     world.wire.app = create_app(folder, url=URL, clock=world.clock)
+    world.holder.info = world.holder.client.info()  # as a vault that meets its relay
     return old
 
 
@@ -280,3 +281,27 @@ def test_a_log_that_ended_before_a_change_stays_the_old_key_s(world: World) -> N
         assert problem.code == "relay.new_log"
     world.holder.stage(granted)
     assert world.shop.redeem(granted.verified.id).logged
+
+
+def test_attack_13_the_old_key_was_believed_in_another_thread(world: World) -> None:
+    """One decision names the old key, a later one the new: what the old one signed beyond is found
+    when the two come together, though the newest checkpoint is a good one."""
+    first = world.granted()
+    old = rotate(world)
+    nothing = hook(KEYS, lambda reply: replace(reply, body=b'{"successions":[]}'))
+    forged = stolen(world, old, 1000)
+    world.wire.change = lambda method, path, reply: nothing(
+        method, path, forged(method, path, reply)
+    )
+    with pytest.raises(PdsError):
+        world.shop.redeem(first.verified.id)
+    world.wire.change = nothing
+    world.holder.decide(world.ask(), "delivery")
+    world.shop.collect()
+    second = next(one.id for one in world.shop.grants() if one.id != first.verified.id)
+    assert world.shop.redeem(second).logged
+    world.wire.change = None
+    world.shop.collect()
+    problem = next(one for one in world.shop.problems() if one.code == "log.old_key")
+    assert judge_key(KeyEvidence.parse(problem.detail)).old == old.verify_key
+    assert "relay key" not in events(world)
