@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from did.time import format_time
+from pds.cli.find import whole_id
 from pds.cli.output import Settings, count, pass_settings
+from pds.cli.restaging import hand_on
 from pds.cli.vault import unlock
 from pds.oneline import one_line
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from pds.vault.imported import Imported
     from pds.vault.imports import Applied, ImportPlan, Reading
     from pds.vault.service import Vault
+
+
+_WHOSE = {"self": "you", "other": "someone else"}
 
 
 class _Kind(click.Choice[str]):
@@ -44,7 +49,7 @@ class _Kind(click.Choice[str]):
 @click.option("--describe", type=click.Path(dir_okay=False, exists=True, path_type=Path),
               help="How the archive of a service is read: docs/imports.md.")  # fmt: skip
 @click.option("--about", type=click.Choice(["self", "other"]),
-              help="Whom all of it is about; else as the file and your vault say.")  # fmt: skip
+              help="Whom what is new is about; else as file and vault say.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
 @pass_settings
 def import_(
@@ -164,7 +169,7 @@ def _tell(
             for name, n in reading.left_out
             if name not in listed
         ),
-        *_known(plan),
+        *_known(plan, batch),
     ]
     verb = "would be added" if applied is None else "added"
     settings.emit(
@@ -176,6 +181,7 @@ def _tell(
             "duplicates": duplicates,
             "changed": changed,
             "older": plan.older,
+            "keepAbout": [{"batch": of, "items": n} for of, n in plan.stays],
             "conflicts": dict(plan.conflicts),
             "batch": batch,
             "counts": plan.counts,
@@ -200,17 +206,24 @@ def _tell(
     )
 
 
-def _known(plan: "ImportPlan") -> list[str]:
-    """What is to be said of items that are known by their names elsewhere."""
+def _known(plan: "ImportPlan", batch: str | None) -> list[str]:
+    """What is to be said of the people in a file, and of items that are known already."""
+    # Once it is in, --about changes nothing: what is known stays whose it is.
+    mend = "" if batch is None else "pds data about "
+    which = "" if batch is None else " ITEM" if len(plan.people) > 1 else f" --import {batch}"
     notes = [
-        f"{who or 'a patient without a name'}: taken for "
-        + (
-            "you (--about other if not)"
-            if whose == "self"
-            else "someone else (--about self if not)"
-        )
+        f"{one_line(who) or 'a patient without a name'}: taken for {_WHOSE[whose]} "
+        + f"(if not: {mend or '--about '}{'other' if whose == 'self' else 'self'}{which})"
         for who, whose in plan.people
     ]
+    if plan.told is not None:
+        whose = "other" if plan.told == "self" else "self"
+        notes += [
+            f"{count(n, 'item')} that you have already {'stays' if n == 1 else 'stay'} about "
+            f"{_WHOSE[whose]}; to change that: pds data about {plan.told} "
+            + ("ITEM" if of is None else f"--import {of}")
+            for of, n in plan.stays
+        ]
     if plan.older:
         notes.append(f"{count(plan.older, 'part')} older than your items, which stay")
     notes += [
@@ -238,6 +251,44 @@ def _place(problem: dict[str, Any]) -> str:
     if not member:
         return f"line {line}"
     return f"{member}, line {line}" if line else str(member)
+
+
+@click.command("about")
+@click.argument("whose", type=click.Choice(["self", "other"]))
+@click.argument("items", nargs=-1, metavar="[ITEM]…")
+@click.option("--import", "batch", metavar="BATCH", help="All items that this import added.")
+@pass_settings
+def about_(
+    settings: Settings,
+    *,
+    whose: Literal["self", "other"],
+    items: tuple[str, ...],
+    batch: str | None,
+) -> None:
+    """Say whom items are about, you (self) or someone else (other), e.g.:
+    pds data about other 4kTz 9fQx
+
+    \b
+    Of a whole import: pds data about other --import BATCH
+
+    What is about someone else is shown to no company and handed to none any more. What a company
+    was given before it keeps, until that grant ends.
+    """
+    if bool(items) == (batch is not None):
+        raise click.UsageError("Name items, or one import with --import.")
+    with unlock(settings) as vault:
+        changed = (
+            vault.set_about([whole_id(vault, item) for item in items], whose)
+            if batch is None
+            else vault.set_about_of_import(batch, whose)
+        )
+        told = hand_on(settings, vault) if changed else 0
+    settings.emit(
+        {"about": whose, "changed": changed, "restaged": told},
+        f"{count(changed, 'item')} {'is' if changed == 1 else 'are'} about {_WHOSE[whose]} now."
+        if changed
+        else f"Nothing to change: that was about {_WHOSE[whose]} already.",
+    )
 
 
 @click.command()

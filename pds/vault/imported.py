@@ -22,10 +22,11 @@ from pds.db import DbError
 from pds.errors import PdsError
 from pds.vault.context import Context
 from pds.vault.imports import Applied, ImportFailed, ImportPlan, apply
-from pds.vault.records import Bulk, Undone
+from pds.vault.records import Bulk, RecordError, Undone
 from pds.vault.store.imports import ImportStore
 
 MAX_NAME = 200
+_AT_ONCE = 1000
 _LOCK = "import.lock"
 _HINT_UNFINISHED = (
     "What came in before that is kept as an unfinished import: see 'pds data imports'."
@@ -117,6 +118,30 @@ def undo(ctx: Context, batch: str) -> Undone:
             detail["restored"] = undone.restored
         ctx.log("import undone", batch, detail)
     return undone
+
+
+def set_about(ctx: Context, batch: str, about: str) -> int:
+    """Say whom the items of an import are about; for how many it was not so before. An import of
+    many goes in slices, and whatever was cut off is done by the same again.
+
+    RecordError ``data.not_found`` where no item of it is there any more.
+    """
+    row = ImportStore(ctx.conn).get(batch)
+    if row is None or row.undone is not None:
+        raise RecordError(
+            "There is no such import, or it was undone.",
+            code="data.not_found",
+            hint="See: pds data imports",
+        )
+    number = 0
+    while True:
+        with ctx.transaction():
+            done = ctx.records.set_about_batch(batch, about, limit=_AT_ONCE)
+            if done:
+                ctx.log("about changed", batch, {"about": about, "items": done})
+        number += done
+        if done < _AT_ONCE:
+            return number
 
 
 class _Turns:

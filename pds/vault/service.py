@@ -58,7 +58,7 @@ from pds.vault.errors import NotFound, VaultError
 from pds.vault.exports import Exported, TakenIn, take_in, write_export
 from pds.vault.heads import Head, HeadFile
 from pds.vault.identity import Identities
-from pds.vault.imported import Imported, carry_out, imported, undo
+from pds.vault.imported import Imported, carry_out, imported, set_about, undo
 from pds.vault.imports import (
     ImportPlan,
     SavedMapping,
@@ -694,6 +694,20 @@ class Vault:
             record = self._ctx.records.tag(record_id, add, remove)
             self._ctx.log("tagged", record_id)
         return record
+
+    def set_about(self, record_ids: Sequence[str], about: str) -> int:
+        """Say whom items are about, ``self`` or ``other``; for how many it was not so before. No
+        version is made. What is about somebody else is handed to nobody any more: live grants that
+        follow changes are staged anew by ``restage`` or the next ``sync``."""
+        with self._ctx.transaction():
+            changed = self._ctx.records.set_about(record_ids, about)
+            for record_id in changed:
+                self._ctx.log("about changed", record_id, {"about": about})
+        return len(changed)
+
+    def set_about_of_import(self, batch: str, about: str) -> int:
+        """The same for all items that an import added; see ``imported.set_about``."""
+        return set_about(self._ctx, batch, about)
 
     def tags(self) -> list[tuple[str, int]]:
         return self._ctx.records.tags()

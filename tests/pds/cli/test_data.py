@@ -493,7 +493,7 @@ def test_an_archive_is_imported_shown_and_undone(cli: Any, tmp_path: Path) -> No
     assert "1 item would be added; 1 problem:" in shown
     assert "Takeout/h/watch-history.json, line 2: " in shown
     assert "not kept: Takeout/x (1 value)" in shown
-    assert "1 media" in shown
+    assert "media: 1" in shown
     told = cli.json("data", "import", str(file))
     assert (told["kind"], told["added"], told["counts"]) == ("google", 1, {"media": 1})
     assert told["problems"][0]["member"] == "Takeout/h/watch-history.json"
@@ -600,3 +600,63 @@ def test_a_card_that_changed_is_told_and_listed(cli: Any, tmp_path: Path) -> Non
         "0 items, 1 changed; undo would remove 0 and take back the changes"
         in cli("data", "imports").out
     )
+
+
+def _cards(tmp_path: Path, *names: str) -> Path:
+    file = tmp_path / "cards.vcf"
+    file.write_text(
+        "".join(
+            f"BEGIN:VCARD\r\nVERSION:4.0\r\nUID:{name}\r\nFN:{name}\r\nEND:VCARD\r\n"
+            for name in names
+        )
+    )
+    return file
+
+
+def test_whom_items_are_about(cli: Any, tmp_path: Path) -> None:
+    """Changed for one, for several, for a whole import; what is someone else's is not the
+    holder's to hand out, and no version is made."""
+    batch = cli.json("data", "import", str(_cards(tmp_path, "Anna", "Bela")))["batch"]
+    ids = [r["id"] for r in cli.json("data", "list", "contact", "--about", "other")]
+    assert len(ids) == 2
+    assert cli.json("data", "about", "self", *(one[:10] for one in ids))["changed"] == 2
+    assert cli.json("data", "list", "contact", "--about", "other") == []
+    assert cli.json("data", "about", "self", ids[0])["changed"] == 0
+    assert "1 item is about someone else now." in cli("data", "about", "other", ids[0]).out
+    assert "already" in cli("data", "about", "other", ids[0]).out
+    assert cli.json("data", "show", ids[0])["version"] == 1
+    assert cli.json("data", "show", ids[0])["about"] == "other"
+    assert cli.json("data", "about", "other", "--import", batch)["changed"] == 1
+    lines = cli("activity").out
+    assert "You said whom an item is about, someone else: Contact." in lines
+    assert "You said of an import whom it is about, someone else: 1 item." in lines
+    assert cli.json("vault", "check")["sound"]
+    error = cli.json("data", "about", "self", ids[0], "A" * 22, expect=1)
+    assert error["code"] == "data.not_found"
+    assert cli.json("data", "show", ids[0])["about"] == "other"
+    assert cli.json("data", "about", "self", "--import", "x", expect=1)["code"] == "data.not_found"
+    cli("data", "about", "self", expect=2)
+    cli("data", "about", "self", ids[0], "--import", batch, expect=2)
+
+
+def test_what_is_known_stays_whose_it_is_and_that_is_said(cli: Any, tmp_path: Path) -> None:
+    """``--about`` is for what is new. A known item keeps whom it is about, corrected or not, and
+    the command that changes it is named and does so."""
+    file = _cards(tmp_path, "Anna", "Bela", "Cili")
+    batch = cli.json("data", "import", str(file), "--about", "self")["batch"]
+    ids = [r["id"] for r in cli.json("data", "list", "contact", "--about", "self")][:3]
+    cli("data", "edit", ids[0], "email=a@person.example")
+    for more in (("--dry-run",), ()):
+        ran = cli("data", "import", str(file), "--about", "other", *more)
+        assert f"3 items that you have already stay about you; to change that: {_verb(batch)}" in (
+            ran.out
+        )
+    told = cli.json("data", "import", str(file), "--about", "other")
+    assert told["keepAbout"] == [{"batch": batch, "items": 3}]
+    assert cli.json(*_verb(batch).split()[1:])["changed"] == 3
+    assert cli.json("data", "import", str(file), "--about", "other")["keepAbout"] == []
+    assert "stay about" not in cli("data", "import", str(file)).out
+
+
+def _verb(batch: str) -> str:
+    return f"pds data about other --import {batch}"
