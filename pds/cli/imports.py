@@ -17,6 +17,7 @@ from pds.oneline import one_line
 if TYPE_CHECKING:
     from pds.vault.imported import Imported
     from pds.vault.imports import Applied, ImportPlan, Reading
+    from pds.vault.mergers import Merged
     from pds.vault.service import Vault
 
 
@@ -294,14 +295,18 @@ def about_(
 @click.command()
 @pass_settings
 def imports(settings: Settings) -> None:
-    """List the imports, e.g.: pds data imports
+    """List the imports, and the items that were merged, e.g.: pds data imports
 
-    The newest first, with how many items 'pds data undo' would take back; items to which you did
-    anything since the import stay. An unfinished one was cut off: the same file again finishes it,
-    nothing comes twice.
+    The newest first, with what 'pds data undo' would do; items to which you did anything since the
+    import stay. An unfinished one was cut off: the same file again finishes it, nothing comes
+    twice.
     """
     with unlock(settings) as vault:
-        found = vault.imports()
+        found, mergers = vault.imports(), vault.merged()
+    lines = [
+        *((one.begun, _import_line(one)) for one in found),
+        *((one.at, _merger_line(one)) for one in mergers),
+    ]
     settings.emit(
         [
             {
@@ -315,29 +320,58 @@ def imports(settings: Settings) -> None:
                 "changed": one.changed,
                 "duplicates": one.duplicates,
                 "removable": one.removable,
+                "restorable": one.restorable,
                 "kept": one.kept,
             }
             for one in found
+        ]
+        + [
+            {
+                "batch": one.batch,
+                "kind": "merge",
+                "item": one.item,
+                "items": one.number,
+                "begun": format_time(one.at),
+                "finished": format_time(one.at),
+                "undone": None,
+                "restorable": one.number if one.intact else 0,
+                "kept": 0 if one.intact else 1,
+            }
+            for one in mergers
         ],
-        lambda: "\n".join(map(_import_line, found)) or "None yet.",
+        "\n".join(text for _, text in sorted(lines, key=lambda line: line[0], reverse=True))
+        or "None yet.",
+    )
+
+
+def _merger_line(one: "Merged") -> str:
+    state = (
+        f"undo would make {one.number} of it again"
+        if one.intact
+        else "changed since, and so it stays"
+    )
+    return (
+        f"{one.at:%Y-%m-%d %H:%M}  {one.batch}  merge  {count(one.number, 'item')} became "
+        f"{one.item}; {state}"
     )
 
 
 def _import_line(one: "Imported") -> str:
+    stay = "stays" if one.kept == 1 else "stay"
     if one.undone is not None:
         state = "undone"
     elif one.finished is None:
         state = "unfinished: import the file again, or undo it"
     else:
         state = f"undo would remove {one.removable}"
-        state += " and take back the changes" if one.changed else ""
+        state += f" and restore {one.restorable}" if one.restorable else ""
     return (
         f"{one.begun:%Y-%m-%d %H:%M}  {one.batch}  {one.source.removeprefix('import/')}"
         f"  {count(one.added, 'item')}"
         + (f", {one.changed} changed" if one.changed else "")
         + (f", {one.duplicates} there already" if one.duplicates else "")
         + f"; {state}"
-        + (f", {one.kept} touched since stay" if one.kept else "")
+        + (f", {one.kept} touched since {stay}" if one.kept else "")
         + (f"  {one_line(one.name)}" if one.name else "")
     )
 

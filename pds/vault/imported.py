@@ -35,9 +35,10 @@ _HINT_UNFINISHED = (
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """An import. ``changed`` items got another version by it. ``removable`` items would go if it
-    were undone, ``kept`` would stay because somebody did something to them since. ``finished`` is
-    None where it was cut off, or is at work."""
+    """An import. ``changed`` items got another version by it. If it were undone, ``removable``
+    items would go, ``restorable`` would be again what they were before, and ``kept`` would stay as
+    they are, because something was done to them since. ``finished`` is None where it was cut off,
+    or is at work."""
 
     batch: str
     source: str
@@ -49,6 +50,7 @@ class Imported:
     changed: int
     duplicates: int
     removable: int
+    restorable: int
     kept: int
 
 
@@ -82,10 +84,11 @@ def carry_out(
 def imported(ctx: Context) -> list[Imported]:
     """The imports, the newest first, of files and of archives of our own."""
     store = ImportStore(ctx.conn)
-    held = store.held()
+    held, changed = store.held(), store.changed()
     found = []
     for row in store.all():
         live, touched = held.get(row.batch, (0, 0))
+        known, moved_on = changed.get(row.batch, (0, 0))
         found.append(
             Imported(
                 batch=row.batch,
@@ -98,7 +101,8 @@ def imported(ctx: Context) -> list[Imported]:
                 changed=row.changed,
                 duplicates=row.duplicates,
                 removable=live - touched,
-                kept=touched,
+                restorable=known - moved_on,
+                kept=touched + moved_on,
             )
         )
     return found

@@ -75,6 +75,7 @@ from pds.vault.imports.plan import About, Applied
 from pds.vault.inuse import FolderLock
 from pds.vault.keys import Keys
 from pds.vault.keyslots import Argon2Params, DataKey, Keep
+from pds.vault.mergers import Merged
 from pds.vault.opening import open_folder
 from pds.vault.outbox import PushReport
 from pds.vault.records import ALWAYS, Page, Query, Record, Undone, Validity
@@ -738,6 +739,10 @@ class Vault:
     def merge(self, plan: Merger) -> str:
         """Carry it out; returns what ``undo_import`` takes it back by."""
         return mergers.merge(self._ctx, plan)
+
+    def merged(self) -> list[Merged]:
+        """The mergers that were not taken back, the newest first."""
+        return mergers.merged(self._ctx)
 
     def history(self, record_id: str) -> list[Record]:
         return self._ctx.records.history(record_id)
