@@ -13,7 +13,7 @@ from pds.cli.duplicates import duplicates, merge
 from pds.cli.fields import fields as fields_command
 from pds.cli.fields import read, shape
 from pds.cli.find import whole_id
-from pds.cli.imports import import_, imports, mapping
+from pds.cli.imports import about_, import_, imports, mapping
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.records import as_json, card, line
 from pds.cli.restaging import hand_on
@@ -44,6 +44,7 @@ for command in (
     data.add_command(command)
 data.add_command(import_)
 data.add_command(imports)
+data.add_command(about_)
 data.add_command(mapping)
 data.add_command(duplicates)
 data.add_command(merge)

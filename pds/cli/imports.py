@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from did.time import format_time
+from pds.cli.find import whole_id
 from pds.cli.output import Settings, count, pass_settings
+from pds.cli.restaging import hand_on
 from pds.cli.vault import unlock
 from pds.oneline import one_line
 
 if TYPE_CHECKING:
     from pds.vault.imported import Imported
     from pds.vault.imports import Applied, ImportPlan, Reading
+    from pds.vault.mergers import Merged
     from pds.vault.service import Vault
+
+
+_WHOSE = {"self": "you", "other": "someone else"}
 
 
 class _Kind(click.Choice[str]):
@@ -44,7 +50,7 @@ class _Kind(click.Choice[str]):
 @click.option("--describe", type=click.Path(dir_okay=False, exists=True, path_type=Path),
               help="How the archive of a service is read: docs/imports.md.")  # fmt: skip
 @click.option("--about", type=click.Choice(["self", "other"]),
-              help="Whom all of it is about; else as the file and your vault say.")  # fmt: skip
+              help="Whom what is new is about; else as file and vault say.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
 @pass_settings
 def import_(
@@ -164,7 +170,7 @@ def _tell(
             for name, n in reading.left_out
             if name not in listed
         ),
-        *_known(plan),
+        *_known(plan, batch),
     ]
     verb = "would be added" if applied is None else "added"
     settings.emit(
@@ -176,6 +182,7 @@ def _tell(
             "duplicates": duplicates,
             "changed": changed,
             "older": plan.older,
+            "keepAbout": [{"batch": of, "items": n} for of, n in plan.stays],
             "conflicts": dict(plan.conflicts),
             "batch": batch,
             "counts": plan.counts,
@@ -200,17 +207,24 @@ def _tell(
     )
 
 
-def _known(plan: "ImportPlan") -> list[str]:
-    """What is to be said of items that are known by their names elsewhere."""
+def _known(plan: "ImportPlan", batch: str | None) -> list[str]:
+    """What is to be said of the people in a file, and of items that are known already."""
+    # Once it is in, --about changes nothing: what is known stays whose it is.
+    mend = "" if batch is None else "pds data about "
+    which = "" if batch is None else " ITEM" if len(plan.people) > 1 else f" --import {batch}"
     notes = [
-        f"{who or 'a patient without a name'}: taken for "
-        + (
-            "you (--about other if not)"
-            if whose == "self"
-            else "someone else (--about self if not)"
-        )
+        f"{one_line(who) or 'a patient without a name'}: taken for {_WHOSE[whose]} "
+        + f"(if not: {mend or '--about '}{'other' if whose == 'self' else 'self'}{which})"
         for who, whose in plan.people
     ]
+    if plan.told is not None:
+        whose = "other" if plan.told == "self" else "self"
+        notes += [
+            f"{count(n, 'item')} that you have already {'stays' if n == 1 else 'stay'} about "
+            f"{_WHOSE[whose]}; to change that: pds data about {plan.told} "
+            + ("ITEM" if of is None else f"--import {of}")
+            for of, n in plan.stays
+        ]
     if plan.older:
         notes.append(f"{count(plan.older, 'part')} older than your items, which stay")
     notes += [
@@ -240,17 +254,59 @@ def _place(problem: dict[str, Any]) -> str:
     return f"{member}, line {line}" if line else str(member)
 
 
+@click.command("about")
+@click.argument("whose", type=click.Choice(["self", "other"]))
+@click.argument("items", nargs=-1, metavar="[ITEM]…")
+@click.option("--import", "batch", metavar="BATCH", help="All items that this import added.")
+@pass_settings
+def about_(
+    settings: Settings,
+    *,
+    whose: Literal["self", "other"],
+    items: tuple[str, ...],
+    batch: str | None,
+) -> None:
+    """Say whom items are about, you (self) or someone else (other), e.g.:
+    pds data about other 4kTz 9fQx
+
+    \b
+    Of a whole import: pds data about other --import BATCH
+
+    What is about someone else is shown to no company and handed to none any more. What a company
+    was given before it keeps, until that grant ends.
+    """
+    if bool(items) == (batch is not None):
+        raise click.UsageError("Name items, or one import with --import.")
+    with unlock(settings) as vault:
+        changed = (
+            vault.set_about([whole_id(vault, item) for item in items], whose)
+            if batch is None
+            else vault.set_about_of_import(batch, whose)
+        )
+        told = hand_on(settings, vault) if changed else 0
+    settings.emit(
+        {"about": whose, "changed": changed, "restaged": told},
+        f"{count(changed, 'item')} {'is' if changed == 1 else 'are'} about {_WHOSE[whose]} now."
+        if changed
+        else f"Nothing to change: that was about {_WHOSE[whose]} already.",
+    )
+
+
 @click.command()
 @pass_settings
 def imports(settings: Settings) -> None:
-    """List the imports, e.g.: pds data imports
+    """List the imports, and the items that were merged, e.g.: pds data imports
 
-    The newest first, with how many items 'pds data undo' would take back; items to which you did
-    anything since the import stay. An unfinished one was cut off: the same file again finishes it,
-    nothing comes twice.
+    The newest first, with what 'pds data undo' would do; items to which you did anything since the
+    import stay. An unfinished one was cut off: the same file again finishes it, nothing comes
+    twice.
     """
     with unlock(settings) as vault:
-        found = vault.imports()
+        found, mergers = vault.imports(), vault.merged()
+    lines = [
+        *((one.begun, _import_line(one)) for one in found),
+        *((one.at, _merger_line(one)) for one in mergers),
+    ]
     settings.emit(
         [
             {
@@ -264,29 +320,58 @@ def imports(settings: Settings) -> None:
                 "changed": one.changed,
                 "duplicates": one.duplicates,
                 "removable": one.removable,
+                "restorable": one.restorable,
                 "kept": one.kept,
             }
             for one in found
+        ]
+        + [
+            {
+                "batch": one.batch,
+                "kind": "merge",
+                "item": one.item,
+                "items": one.number,
+                "begun": format_time(one.at),
+                "finished": format_time(one.at),
+                "undone": None,
+                "restorable": one.number if one.intact else 0,
+                "kept": 0 if one.intact else 1,
+            }
+            for one in mergers
         ],
-        lambda: "\n".join(map(_import_line, found)) or "None yet.",
+        "\n".join(text for _, text in sorted(lines, key=lambda line: line[0], reverse=True))
+        or "None yet.",
+    )
+
+
+def _merger_line(one: "Merged") -> str:
+    state = (
+        f"undo would make {one.number} of it again"
+        if one.intact
+        else "changed since, and so it stays"
+    )
+    return (
+        f"{one.at:%Y-%m-%d %H:%M}  {one.batch}  merge  {count(one.number, 'item')} became "
+        f"{one.item}; {state}"
     )
 
 
 def _import_line(one: "Imported") -> str:
+    stay = "stays" if one.kept == 1 else "stay"
     if one.undone is not None:
         state = "undone"
     elif one.finished is None:
         state = "unfinished: import the file again, or undo it"
     else:
         state = f"undo would remove {one.removable}"
-        state += " and take back the changes" if one.changed else ""
+        state += f" and restore {one.restorable}" if one.restorable else ""
     return (
         f"{one.begun:%Y-%m-%d %H:%M}  {one.batch}  {one.source.removeprefix('import/')}"
         f"  {count(one.added, 'item')}"
         + (f", {one.changed} changed" if one.changed else "")
         + (f", {one.duplicates} there already" if one.duplicates else "")
         + f"; {state}"
-        + (f", {one.kept} touched since stay" if one.kept else "")
+        + (f", {one.kept} touched since {stay}" if one.kept else "")
         + (f"  {one_line(one.name)}" if one.name else "")
     )
 

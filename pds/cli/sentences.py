@@ -99,6 +99,14 @@ class Sentences:
                 return f"You corrected an item: {self._kind(line.subject)}."
             case "tagged":
                 return f"You changed the labels of an item: {self._kind(line.subject)}."
+            case "about changed":
+                whose = "you" if detail.get("about") == "self" else "someone else"
+                number = detail.get("items")
+                if isinstance(number, int):
+                    return (
+                        f"You said of an import whom it is about, {whose}: {count(number, 'item')}."
+                    )
+                return f"You said whom an item is about, {whose}: {self._kind(line.subject)}."
             case "deleted":
                 return f"You deleted an item: {self._kind(line.subject)}."
             case "mapping saved":

@@ -22,10 +22,11 @@ from pds.db import DbError
 from pds.errors import PdsError
 from pds.vault.context import Context
 from pds.vault.imports import Applied, ImportFailed, ImportPlan, apply
-from pds.vault.records import Bulk, Undone
+from pds.vault.records import Bulk, RecordError, Undone
 from pds.vault.store.imports import ImportStore
 
 MAX_NAME = 200
+_AT_ONCE = 1000
 _LOCK = "import.lock"
 _HINT_UNFINISHED = (
     "What came in before that is kept as an unfinished import: see 'pds data imports'."
@@ -34,9 +35,10 @@ _HINT_UNFINISHED = (
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """An import. ``changed`` items got another version by it. ``removable`` items would go if it
-    were undone, ``kept`` would stay because somebody did something to them since. ``finished`` is
-    None where it was cut off, or is at work."""
+    """An import. ``changed`` items got another version by it. If it were undone, ``removable``
+    items would go, ``restorable`` would be again what they were before, and ``kept`` would stay as
+    they are, because something was done to them since. ``finished`` is None where it was cut off,
+    or is at work."""
 
     batch: str
     source: str
@@ -48,6 +50,7 @@ class Imported:
     changed: int
     duplicates: int
     removable: int
+    restorable: int
     kept: int
 
 
@@ -81,10 +84,11 @@ def carry_out(
 def imported(ctx: Context) -> list[Imported]:
     """The imports, the newest first, of files and of archives of our own."""
     store = ImportStore(ctx.conn)
-    held = store.held()
+    held, changed = store.held(), store.changed()
     found = []
     for row in store.all():
         live, touched = held.get(row.batch, (0, 0))
+        known, moved_on = changed.get(row.batch, (0, 0))
         found.append(
             Imported(
                 batch=row.batch,
@@ -97,7 +101,8 @@ def imported(ctx: Context) -> list[Imported]:
                 changed=row.changed,
                 duplicates=row.duplicates,
                 removable=live - touched,
-                kept=touched,
+                restorable=known - moved_on,
+                kept=touched + moved_on,
             )
         )
     return found
@@ -117,6 +122,30 @@ def undo(ctx: Context, batch: str) -> Undone:
             detail["restored"] = undone.restored
         ctx.log("import undone", batch, detail)
     return undone
+
+
+def set_about(ctx: Context, batch: str, about: str) -> int:
+    """Say whom the items of an import are about; for how many it was not so before. An import of
+    many goes in slices, and whatever was cut off is done by the same again.
+
+    RecordError ``data.not_found`` where no item of it is there any more.
+    """
+    row = ImportStore(ctx.conn).get(batch)
+    if row is None or row.undone is not None:
+        raise RecordError(
+            "There is no such import, or it was undone.",
+            code="data.not_found",
+            hint="See: pds data imports",
+        )
+    number = 0
+    while True:
+        with ctx.transaction():
+            done = ctx.records.set_about_batch(batch, about, limit=_AT_ONCE)
+            if done:
+                ctx.log("about changed", batch, {"about": about, "items": done})
+        number += done
+        if done < _AT_ONCE:
+            return number
 
 
 class _Turns:

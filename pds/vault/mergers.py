@@ -1,15 +1,29 @@
 """Duplicates in a vault: finding them, making one of them, and taking that back."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from did.json import JsonObject
-from did.time import format_time
+from did.time import format_time, parse_time
 from pds.vault.context import Context
 from pds.vault.records import RecordError, Undone
 from pds.vault.records.lookalikes import CATEGORIES, Lookalikes, find_lookalikes
 from pds.vault.records.merging import Merger, Merging, plan_merger
 from pds.vault.store.origins import OriginStore
 from pds.vault.store.records import RecordStore
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """That ``number`` items became one. ``intact`` says that it was not changed since, so that
+    ``split`` can take it back by its ``batch``."""
+
+    batch: str
+    item: str
+    at: datetime
+    number: int
+    intact: bool
 
 
 def find(ctx: Context, category: str | None, *, limit: int) -> list[Lookalikes]:
@@ -48,6 +62,14 @@ def merge(ctx: Context, merger: Merger) -> str:
         for other in merger.others:
             ctx.log("deleted", other.id, {"into": merger.keep.id})
     return batch
+
+
+def merged(ctx: Context) -> list[Merged]:
+    """The mergers that ``split`` has not taken back, the newest first."""
+    return [
+        Merged(row.batch, row.item, parse_time(row.at), row.others + 1, row.intact)
+        for row in OriginStore(ctx.conn).mergers()
+    ]
 
 
 def is_merger(ctx: Context, batch: str) -> bool:

@@ -60,7 +60,7 @@ from pds.vault.errors import NotFound, VaultError
 from pds.vault.exports import Exported, TakenIn, take_in, write_export
 from pds.vault.heads import Head, HeadFile
 from pds.vault.identity import Identities
-from pds.vault.imported import Imported, carry_out, imported, undo
+from pds.vault.imported import Imported, carry_out, imported, set_about, undo
 from pds.vault.imports import (
     ImportPlan,
     SavedMapping,
@@ -77,6 +77,7 @@ from pds.vault.imports.plan import About, Applied
 from pds.vault.inuse import FolderLock
 from pds.vault.keys import Keys
 from pds.vault.keyslots import Argon2Params, DataKey, Keep
+from pds.vault.mergers import Merged
 from pds.vault.opening import open_folder
 from pds.vault.outbox import PushReport
 from pds.vault.records import ALWAYS, Page, Query, Record, Undone, Validity
@@ -697,6 +698,20 @@ class Vault:
             self._ctx.log("tagged", record_id)
         return record
 
+    def set_about(self, record_ids: Sequence[str], about: str) -> int:
+        """Say whom items are about, ``self`` or ``other``; for how many it was not so before. No
+        version is made. What is about somebody else is handed to nobody any more: live grants that
+        follow changes are staged anew by ``restage`` or the next ``sync``."""
+        with self._ctx.transaction():
+            changed = self._ctx.records.set_about(record_ids, about)
+            for record_id in changed:
+                self._ctx.log("about changed", record_id, {"about": about})
+        return len(changed)
+
+    def set_about_of_import(self, batch: str, about: str) -> int:
+        """The same for all items that an import added; see ``imported.set_about``."""
+        return set_about(self._ctx, batch, about)
+
     def tags(self) -> list[tuple[str, int]]:
         return self._ctx.records.tags()
 
@@ -726,6 +741,10 @@ class Vault:
     def merge(self, plan: Merger) -> str:
         """Carry it out; returns what ``undo_import`` takes it back by."""
         return mergers.merge(self._ctx, plan)
+
+    def merged(self) -> list[Merged]:
+        """The mergers that were not taken back, the newest first."""
+        return mergers.merged(self._ctx)
 
     def history(self, record_id: str) -> list[Record]:
         return self._ctx.records.history(record_id)

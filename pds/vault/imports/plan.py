@@ -1,7 +1,7 @@
 """From a reading to records: what would be added, what is there already, and the adding itself."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from did.json import JsonObject, canonicalize
 from pds.errors import PdsError
-from pds.vault.records import Bulk, Change, Older, Origin, Records, Slices
+from pds.vault.records import Bulk, Change, Older, Origin, Records, Slices, Verdict
 from pds.vault.schemas import BUILT_IN, Catalogue, Category, RecordError
 
 from .people import Person, holder
@@ -247,6 +247,8 @@ class ImportPlan:
     in the vault and stay; ``conflicts`` counts, by their paths, fields that were changed here and
     there alike, and stay as they are here. ``files`` would be attached. ``people`` are those that
     the file is about, in words, and whether each is taken for the holder.
+    ``stays`` counts items that are there already and stay about somebody else than ``told``, by the
+    batches with which they came.
     By ``name`` and ``size`` of the file an import that was cut off is known again.
     """
 
@@ -263,6 +265,7 @@ class ImportPlan:
     people: tuple[tuple[str, About], ...] = ()
     me: tuple[Person, ...] = field(default=(), repr=False)
     told: About | None = None
+    stays: tuple[tuple[str | None, int], ...] = ()
     name: str = field(default="", repr=False)
     size: int = 0
 
@@ -298,7 +301,7 @@ def make_plan(
     contact of theirs, and every other card is someone else's; what is not in cards (purchases) is
     the holder's own.
     """
-    preview = _Preview(records)
+    preview = _Preview(records, about)
     told, me = about, holder(records)
     with preview.sieve:
         findings = Findings(preview.take, words=words, progress=progress, me=me, told=told)
@@ -325,6 +328,7 @@ def make_plan(
         or card,
         me=me,
         told=told,
+        stays=tuple(Counter(preview.stays.values()).items()),
         samples=tuple(draft for drafts in preview.samples.values() for draft in drafts),
         read=read,
     )
@@ -333,8 +337,10 @@ def make_plan(
 class _Preview:
     """Counts drafts, some hundreds at a time, and keeps the first new ones of each category."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, told: About | None) -> None:
         self.sieve = records.sieve()
+        self.stays: dict[int, str | None] = {}
+        self._records, self._told = records, told
         self.found: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.samples: dict[str, list[Draft]] = {}
@@ -353,6 +359,7 @@ class _Preview:
     def look(self) -> None:
         drafts, self._waiting = self._waiting, []
         found = self.sieve.sift([(d.kind, d.canonical, d.about, d.origin) for d in drafts])
+        self._look_whose(drafts, found)
         for draft, verdict in zip(drafts, found, strict=True):
             self.found[draft.category] += 1
             if isinstance(verdict, Change):
@@ -366,6 +373,19 @@ class _Preview:
             shown = self.samples.setdefault(draft.category, [])
             if len(shown) < MAX_SAMPLES:
                 shown.append(draft)
+
+    def _look_whose(self, drafts: Sequence[Draft], found: Sequence[Verdict]) -> None:
+        """What is there already stays whose it is, whatever was told."""
+        if self._told is None:
+            return
+        known = [
+            (draft.category, draft.canonical)
+            for draft, verdict in zip(drafts, found, strict=True)
+            if verdict is None
+        ]
+        self.stays |= self._records.known_not_about(known, self._told)
+        rows = [verdict.row for verdict in found if isinstance(verdict, Change)]
+        self.stays |= {row.ordinal: row.batch for row in rows if row.about != self._told}
 
 
 Attach: TypeAlias = Callable[[str, AFile], object]

@@ -2,7 +2,7 @@
 
 from pds.vault.schemas import Category, Field, RecordError
 
-from .bulk import Bulk, Sieve, Slices
+from .bulk import Bulk, Sieve, Slices, Verdict
 from .model import ABOUT, ALWAYS, ASSURANCES, Batch, PathValue, Record, Undone, Validity
 from .origins import Change, Older, Origin
 from .search import Page, Query
@@ -30,5 +30,6 @@ __all__ = [
     "Slices",
     "Undone",
     "Validity",
+    "Verdict",
     "is_id",
 ]

@@ -120,16 +120,21 @@ class Undone:
     restored: int = 0
 
 
-def check_provenance(*, source: str, about: str, assurance: str) -> None:
-    """RecordError ``data.provenance`` unless these are words that a record may have."""
-    if not 0 < len(source) <= MAX_SOURCE or not source.isprintable():
-        raise RecordError("A record needs a source in a few words.", code="data.provenance")
+def check_about(about: str) -> None:
+    """RecordError ``data.provenance`` unless this says whom a record is about."""
     if about not in ABOUT:
         raise RecordError(
             "A record is about the holder or about someone else.",
             code="data.provenance",
             hint="about is one of: " + ", ".join(ABOUT) + ".",
         )
+
+
+def check_provenance(*, source: str, about: str, assurance: str) -> None:
+    """RecordError ``data.provenance`` unless these are words that a record may have."""
+    if not 0 < len(source) <= MAX_SOURCE or not source.isprintable():
+        raise RecordError("A record needs a source in a few words.", code="data.provenance")
+    check_about(about)
     if assurance not in ASSURANCES:
         raise RecordError(
             "The assurance is not one of those known.",

@@ -34,6 +34,7 @@ from .model import (
     Record,
     Undone,
     Validity,
+    check_about,
     check_provenance,
     digest_of,
     fields_of,
@@ -292,6 +293,35 @@ class Records:
             if kept != there:
                 self._store.set_tags(row.ordinal, kept)
         return record_of(row, kept)
+
+    # --- whom it is about ---------------------------------------------------------------------
+
+    def set_about(self, record_ids: Sequence[str], about: str) -> tuple[str, ...]:
+        """Say whom records are about; no version is made. Those that it was not so for before.
+
+        All of them or none: RecordError ``data.not_found``, ``data.deleted``, ``data.provenance``.
+        """
+        check_about(about)
+        with self.writing():
+            rows = {row.ordinal: row for row in map(self._live, record_ids)}
+            wrong = [row for row in rows.values() if row.about != about]
+            self._store.set_about((row.ordinal for row in wrong), about)
+        return tuple(row.id for row in wrong)
+
+    def set_about_batch(self, batch: str, about: str, *, limit: int) -> int:
+        """The same for so many of a batch for which it is not so yet; how many these were."""
+        check_about(about)
+        with self.writing():
+            wrong = self._store.batch_not_about(batch, about, limit=limit)
+            self._store.set_about(wrong, about)
+        return len(wrong)
+
+    def known_not_about(
+        self, said: Iterable[tuple[str, bytes]], about: str
+    ) -> dict[int, str | None]:
+        """Live records that say one of these (a category, and canonical JSON), or said it once, and
+        are about somebody else: by their numbers the batches with which they came."""
+        return self._store.known_not_about((digest_of(*one) for one in said), about)
 
     def tags(self) -> list[tuple[str, int]]:
         """Every tag in use with the number of records that have it, by the alphabet."""

@@ -92,13 +92,25 @@ class ImportStore(Tables):
         return [_row(row) for row in rows]
 
     def held(self) -> dict[str, tuple[int, int]]:
-        """Of each batch with live records: how many, and how many of them somebody touched since.
+        """Of each batch with live records: how many, and how many of them somebody touched since,
+        or another import changed.
 
         Whatever a person did to an item stands in the history under the item's id.
         """
         rows = self._all(
-            "SELECT batch, count(*), sum(EXISTS (SELECT 1 FROM history h WHERE h.subject = r.id))"
+            "SELECT batch, count(*), sum(EXISTS (SELECT 1 FROM history h WHERE h.subject = r.id)"
+            " OR EXISTS (SELECT 1 FROM record_changes c WHERE c.ordinal = r.ordinal"
+            " AND c.batch <> r.batch))"
             " FROM records r WHERE batch IS NOT NULL AND deleted = 0 GROUP BY batch"
+        )
+        return {str(row[0]): (int(row[1]), int(row[2])) for row in rows}
+
+    def changed(self) -> dict[str, tuple[int, int]]:
+        """Of each batch that changed records: how many can still be what they were before or what
+        came after, and how many of these were touched since."""
+        rows = self._all(
+            "SELECT c.batch, count(*), sum(r.deleted = 1 OR r.version <> c.version)"
+            " FROM record_changes c JOIN records r USING (ordinal) GROUP BY c.batch"
         )
         return {str(row[0]): (int(row[1]), int(row[2])) for row in rows}
 

@@ -67,6 +67,17 @@ class ChangeRow:
     before: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class MergerRow:
+    """That ``others`` items became part of one at a time; ``intact``: it was not changed since."""
+
+    batch: str
+    item: str
+    at: str
+    others: int
+    intact: bool
+
+
 class OriginStore:
     """The tables of ``ORIGINS_SQL`` on one connection."""
 
@@ -189,6 +200,17 @@ class OriginStore:
             (batch,),
         )
         return [ChangeRow(*row) for row in rows]
+
+    def mergers(self) -> list[MergerRow]:
+        """The mergers that were not taken back, the newest first."""
+        rows = self._conn.execute(
+            "SELECT c.batch, r.id, coalesce(v.changed, r.changed) AS at,"
+            " json_array_length(c.before, '$.merged'), r.version = c.version"
+            " FROM record_changes c JOIN records r USING (ordinal) LEFT JOIN record_versions v"
+            " ON v.ordinal = c.ordinal AND v.version = c.version"
+            " WHERE json_type(c.before, '$.merged') = 'array' ORDER BY at DESC, c.batch"
+        )
+        return [MergerRow(row[0], row[1], row[2], row[3], bool(row[4])) for row in rows]
 
     def changed_by_others(self, batch: str) -> frozenset[int]:
         """Records that came with a batch and were changed by another one since."""

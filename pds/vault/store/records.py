@@ -272,6 +272,36 @@ class RecordStore:
         )
         self._reindex(ordinal)
 
+    def set_about(self, ordinals: Iterable[int], about: str) -> None:
+        """Say whom these live records are about; no version is made."""
+        for ordinal in ordinals:
+            self._unindex(ordinal)
+            self._conn.execute("UPDATE records SET about = ? WHERE ordinal = ?", (about, ordinal))
+            self._reindex(ordinal)
+
+    def batch_not_about(self, batch: str, about: str, *, limit: int) -> list[int]:
+        """The numbers of so many live records of a batch that are about somebody else than that."""
+        rows = self._conn.execute(
+            "SELECT ordinal FROM records WHERE batch = ? AND deleted = 0 AND about <> ?"
+            " ORDER BY ordinal LIMIT ?",
+            (batch, about, limit),
+        )
+        return [int(row[0]) for row in rows]
+
+    def known_not_about(self, digests: Iterable[bytes], about: str) -> dict[int, str | None]:
+        """Of live records that say one of these, or said it once, and are about somebody else than
+        that: the number, and the batch with which it came."""
+        found: dict[int, str | None] = {}
+        for part in _parts(sorted(set(digests)), _ASKED_AT_ONCE):
+            where = f"digest IN ({_marks(part)})"
+            found |= self._conn.execute(
+                f"SELECT ordinal, batch FROM records WHERE deleted = 0 AND about <> ? AND {where}"  # noqa: S608
+                " UNION SELECT r.ordinal, r.batch FROM record_versions v JOIN records r"
+                f" USING (ordinal) WHERE r.deleted = 0 AND r.about <> ? AND v.{where}",
+                (about, *part, about, *part),
+            ).fetchall()
+        return found
+
     def tags(self, ordinal: int) -> tuple[str, ...]:
         """The tags of a record, in the order of the alphabet."""
         rows = self._conn.execute(

@@ -430,7 +430,7 @@ def test_imports_are_listed_and_undone(cli: Any, tmp_path: Path) -> None:
     assert len(others) == before
     assert (one["batch"], one["kind"], one["file"]) == (batch, "csv", "statement.csv")
     assert (one["added"], one["removable"], one["kept"]) == (3, 2, 1)
-    assert "undo would remove 2, 1 touched since stay  statement.csv" in cli("data", "imports").out
+    assert "undo would remove 2, 1 touched since stays  statement.csv" in cli("data", "imports").out
     assert "2 items removed, 1 kept" in cli("data", "undo", batch, "--yes").out
     assert [r["id"] for r in cli.json("data", "list", "payments")] == [item]
     assert "; undone" in cli("data", "imports").out
@@ -493,7 +493,7 @@ def test_an_archive_is_imported_shown_and_undone(cli: Any, tmp_path: Path) -> No
     assert "1 item would be added; 1 problem:" in shown
     assert "Takeout/h/watch-history.json, line 2: " in shown
     assert "not kept: Takeout/x (1 value)" in shown
-    assert "1 media" in shown
+    assert "media: 1" in shown
     told = cli.json("data", "import", str(file))
     assert (told["kind"], told["added"], told["counts"]) == ("google", 1, {"media": 1})
     assert told["problems"][0]["member"] == "Takeout/h/watch-history.json"
@@ -596,7 +596,119 @@ def test_a_card_that_changed_is_told_and_listed(cli: Any, tmp_path: Path) -> Non
     assert "1 changed" in told
     assert "is there already" not in told
     assert cli.json("data", "imports")[0]["changed"] == 1
-    assert (
-        "0 items, 1 changed; undo would remove 0 and take back the changes"
-        in cli("data", "imports").out
+    assert "0 items, 1 changed; undo would remove 0 and restore 1" in cli("data", "imports").out
+
+
+def _cards(tmp_path: Path, *names: str) -> Path:
+    file = tmp_path / "cards.vcf"
+    file.write_text(
+        "".join(
+            f"BEGIN:VCARD\r\nVERSION:4.0\r\nUID:{name}\r\nFN:{name}\r\nEND:VCARD\r\n"
+            for name in names
+        )
     )
+    return file
+
+
+def test_whom_items_are_about(cli: Any, tmp_path: Path) -> None:
+    """Changed for one, for several, for a whole import; what is someone else's is not the
+    holder's to hand out, and no version is made."""
+    batch = cli.json("data", "import", str(_cards(tmp_path, "Anna", "Bela")))["batch"]
+    ids = [r["id"] for r in cli.json("data", "list", "contact", "--about", "other")]
+    assert len(ids) == 2
+    assert cli.json("data", "about", "self", *(one[:10] for one in ids))["changed"] == 2
+    assert cli.json("data", "list", "contact", "--about", "other") == []
+    assert cli.json("data", "about", "self", ids[0])["changed"] == 0
+    assert "1 item is about someone else now." in cli("data", "about", "other", ids[0]).out
+    assert "already" in cli("data", "about", "other", ids[0]).out
+    assert cli.json("data", "show", ids[0])["version"] == 1
+    assert cli.json("data", "show", ids[0])["about"] == "other"
+    assert cli.json("data", "about", "other", "--import", batch)["changed"] == 1
+    lines = cli("activity").out
+    assert "You said whom an item is about, someone else: Contact." in lines
+    assert "You said of an import whom it is about, someone else: 1 item." in lines
+    assert cli.json("vault", "check")["sound"]
+    error = cli.json("data", "about", "self", ids[0], "A" * 22, expect=1)
+    assert error["code"] == "data.not_found"
+    assert cli.json("data", "show", ids[0])["about"] == "other"
+    assert cli.json("data", "about", "self", "--import", "x", expect=1)["code"] == "data.not_found"
+    cli("data", "about", "self", expect=2)
+    cli("data", "about", "self", ids[0], "--import", batch, expect=2)
+
+
+def test_what_is_known_stays_whose_it_is_and_that_is_said(cli: Any, tmp_path: Path) -> None:
+    """``--about`` is for what is new. A known item keeps whom it is about, corrected or not, and
+    the command that changes it is named and does so."""
+    file = _cards(tmp_path, "Anna", "Bela", "Cili")
+    batch = cli.json("data", "import", str(file), "--about", "self")["batch"]
+    ids = [r["id"] for r in cli.json("data", "list", "contact", "--about", "self")][:3]
+    cli("data", "edit", ids[0], "email=a@person.example")
+    for more in (("--dry-run",), ()):
+        ran = cli("data", "import", str(file), "--about", "other", *more)
+        assert f"3 items that you have already stay about you; to change that: {_verb(batch)}" in (
+            ran.out
+        )
+    told = cli.json("data", "import", str(file), "--about", "other")
+    assert told["keepAbout"] == [{"batch": batch, "items": 3}]
+    assert cli.json(*_verb(batch).split()[1:])["changed"] == 3
+    assert cli.json("data", "import", str(file), "--about", "other")["keepAbout"] == []
+    assert "stay about" not in cli("data", "import", str(file)).out
+
+
+def _verb(batch: str) -> str:
+    return f"pds data about other --import {batch}"
+
+
+def test_what_an_undo_would_do_is_what_it_does(cli: Any, tmp_path: Path) -> None:
+    """Items that were touched again after an import had changed them are counted as staying, in
+    the import that changed them and in the one that brought them."""
+    first = cli.json("data", "import", str(_cards(tmp_path, "Anna", "Bela", "Cili")))["batch"]
+    text = (tmp_path / "cards.vcf").read_text()
+    for n in (1, 2):
+        text = text.replace("END:VCARD", f"TEL:+3630123456{n}\r\nEND:VCARD", 1 + (n == 1))
+        (tmp_path / "cards.vcf").write_text(text)
+        cli("data", "import", str(tmp_path / "cards.vcf"))
+    for batch in [one["batch"] for one in cli.json("data", "imports")][:3]:
+        (one,) = [row for row in cli.json("data", "imports") if row["batch"] == batch]
+        if batch != first:
+            line = next(x for x in cli("data", "imports").out.splitlines() if batch in x)
+            assert ("touched since stay" in line) == bool(one["kept"])
+        done = cli.json("data", "undo", batch, "--yes")
+        assert (one["removable"], one["restorable"], one["kept"]) == (
+            done["removed"], done["restored"], done["kept"],
+        )  # fmt: skip
+
+
+def test_a_change_that_was_touched_again_is_counted(cli: Any, tmp_path: Path) -> None:
+    """The list says beforehand what undoing will leave."""
+    file = _cards(tmp_path, "Anna", "Bela")
+    first = cli.json("data", "import", str(file))["batch"]
+    file.write_text(file.read_text().replace("END:", "TEL:+36301234567\r\nEND:"))
+    second = cli.json("data", "import", str(file))["batch"]
+    item = cli.json("data", "list", "contact", "--about", "other")[0]["id"]
+    cli("data", "edit", item, "email=a@person.example")
+    rows = {row["batch"]: row for row in cli.json("data", "imports")}
+    assert [rows[second][x] for x in ("removable", "restorable", "kept")] == [0, 1, 1]
+    assert [rows[first][x] for x in ("removable", "restorable", "kept")] == [0, 0, 2]
+    listed = cli("data", "imports").out
+    assert "undo would remove 0 and restore 1, 1 touched since stays" in listed
+    done = cli.json("data", "undo", second, "--yes")
+    assert (done["removed"], done["restored"], done["kept"]) == (0, 1, 1)
+
+
+def test_a_merger_is_listed_until_it_is_taken_back(cli: Any) -> None:
+    """By what it is taken back, what it made, and whether that can still be done."""
+    ids = [cli.json("data", "add", "contact", f"name={n}")["id"] for n in ("Anna A", "Anna B")]
+    batch = cli.json("data", "merge", *ids, "--yes", "--take", ids[0])["batch"]
+    row = next(one for one in cli.json("data", "imports") if one["batch"] == batch)
+    assert (row["kind"], row["item"], row["items"], row["restorable"]) == ("merge", ids[0], 2, 2)
+    line = f"{batch}  merge  2 items became {ids[0]}; undo would make 2 of it again"
+    assert line in cli("data", "imports").out
+    cli("data", "edit", ids[0], "email=a@person.example")
+    row = next(one for one in cli.json("data", "imports") if one["batch"] == batch)
+    assert (row["restorable"], row["kept"]) == (0, 1)
+    assert "changed since, and so it stays" in cli("data", "imports").out
+    ids = [cli.json("data", "add", "contact", f"name={n}")["id"] for n in ("Bela A", "Bela B")]
+    batch = cli.json("data", "merge", *ids, "--yes", "--take", ids[0])["batch"]
+    cli("data", "undo", batch, "--yes")
+    assert batch not in cli("data", "imports").out
