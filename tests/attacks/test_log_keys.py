@@ -17,7 +17,7 @@ from did.keys import SigningKey
 from pds.errors import PdsError
 from pds.log.checkpoint import Checkpoint, sign_checkpoint
 from pds.log.entry import Receipt
-from pds.log.evidence import KeyEvidence, judge_key
+from pds.log.evidence import KeyEvidence, LogEvidence, judge_key
 from pds.log.note import sign_note
 from pds.log.submission import Submission
 from pds.log.succession import follow, read_successions, sign_succession, verify_succession
@@ -252,6 +252,26 @@ def test_attack_13_strangers_who_name_successors_under_the_name_of_a_log(tmp_pat
     # Nor do they keep anybody from following the log's own.
     assert witness.add_successions({"successions": [*made, *honest.receipts]}) == 1
     assert witness.evidence(ORIGIN) == []
+    witness.close()
+
+
+def test_attack_13_a_thief_who_buries_evidence(tmp_path: Path) -> None:
+    """However much an old key contradicts itself, a fork by the newest one is still kept."""
+    Witness.create(tmp_path / "w", name="w.example").close()
+    witness = Witness(tmp_path / "w", clock=lambda: NOW)
+    witness.trust(log_key(ORIGIN, A))
+    log = rotated(6)
+    log.grow(9)
+    witness.add_successions(log.document)
+    witness.add_checkpoint(Submission(0, (), log.note()).body)
+    for seed in range(20):
+        theirs = rotated(5, keys=[SigningKey.from_seed(bytes([90 + seed]) * 32)])
+        with pytest.raises(Declined):
+            witness.add_successions(theirs.document)
+    fork = sign_checkpoint(Checkpoint(ORIGIN, 9, bytes(32)), K2)
+    with pytest.raises(Declined):
+        witness.add_checkpoint(Submission(9, (), fork).body)
+    assert isinstance(witness.evidence(ORIGIN)[-1], LogEvidence)
     witness.close()
 
 
