@@ -17,7 +17,8 @@ from did.keys import SigningKey
 from pds.errors import PdsError
 from pds.log.checkpoint import Checkpoint, sign_checkpoint
 from pds.log.entry import Receipt
-from pds.log.evidence import KeyEvidence, LogEvidence, judge_key
+from pds.log.errors import EvidenceInvalid
+from pds.log.evidence import KeyEvidence, LogEvidence, judge, judge_key
 from pds.log.note import sign_note
 from pds.log.submission import Submission
 from pds.log.succession import follow, read_successions, sign_succession, verify_succession
@@ -296,3 +297,21 @@ def test_attack_45_two_successors_need_two_logs() -> None:
     assert notes[0][2] != notes[1][2]
     assert sign_checkpoint(Checkpoint(ORIGIN, 6, one.log.tree.root()), K2) != notes[1]
     assert replace(Receipt.parse(one.receipts[0])).leaf_index == 5
+
+
+def test_attack_13_evidence_that_borrows_a_succession() -> None:
+    """What two keys of a log have signed is public. Beside a stranger's two checkpoints it makes
+    those no word of the log's."""
+    stranger = SigningKey.from_seed(bytes([90]) * 32)
+    roots = [Log(name).grow(5).tree.root(5) for name in "ab"]
+    notes = [sign_checkpoint(Checkpoint(ORIGIN, 5, root), stranger) for root in roots]
+    honest = tuple(change.note for change in rotated(6, 9).changes)
+    forged = LogEvidence(log_key(ORIGIN, stranger.verify_key), *notes)
+    assert judge(forged).proven  # against the stranger
+    for borrowed in (honest, honest[:1]):
+        with pytest.raises(EvidenceInvalid):
+            judge(replace(forged, successions=borrowed))
+    theirs = rotated(6, 9)
+    notes = [theirs.note(12 - n, K3) for n in range(2) if theirs.grow(12)]
+    genuine = LogEvidence(log_key(ORIGIN, K3.verify_key), *notes, successions=honest)
+    assert not judge(genuine).proven
