@@ -149,6 +149,10 @@ def judge(evidence: LogEvidence) -> Verdict:
     origin = evidence.key.name
     changes = [open_succession(note) for note in evidence.successions]
     key = LogKeys.of(origin, evidence.key.key, changes)
+    #    Each statement leads to it: beside others, two checkpoints would look like those of a log
+    #    that never signed them.
+    if len(key.changes) != len(changes):
+        raise EvidenceInvalid("a succession does not lead to the key")
     notes = (evidence.before, evidence.now)
     found = [open_checkpoint(note, origin=origin, key=key) for note in notes]
     older, newer = sorted(found, key=lambda one: one.size)

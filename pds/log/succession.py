@@ -181,7 +181,7 @@ def follow(
         before, key = succession, succession.new
         passed.add(key)
     # 4. There are not more than can be kept.
-    if len(known) + len(line) > MAX_SUCCESSIONS:
+    if len({one.succession.old for one in (*known, *line)}) > MAX_SUCCESSIONS:
         raise _invalid("the log has had more keys than it can have")
     return tuple(line)
 

@@ -110,7 +110,7 @@ def _carry_out(relay: Relay, said: "Sequence[Redemption]") -> list[bytes | Excep
         with relay.write() as act:
             outcomes = _decide_all(relay, act, said)
     except Exception as error:  # noqa: BLE001  as above
-        if len(said) == 1 or isinstance(error, DbError):
+        if len(said) == 1 or isinstance(error, DbError | Refused):
             return [error] * len(said)
         # One of them is too much for us; it must not be too much for the others.
         return [outcome for one in said for outcome in _carry_out(relay, [one])]

@@ -8,6 +8,9 @@ from pds.db import Migration, Tables
 APPLICATION_ID: Final = 0x50445357  # "PDSW"
 MOST_EVIDENCE: Final = 16
 """Of each log; more of the same convinces nobody further."""
+MOST_KEY_EVIDENCE: Final = MOST_EVIDENCE // 2
+"""Whoever has stolen a key that was given up makes as much as he likes. It must not take the place
+of what the log itself does."""
 
 MIGRATIONS: Final = (
     Migration(
@@ -83,8 +86,8 @@ class WitnessTables(Tables):
             "UPDATE logs SET vkey = ?, successions = ? WHERE origin = ?", vkey, successions, origin
         )
 
-    def add_evidence(self, origin: str, evidence: str) -> None:
-        """Keep it, unless it is known or there is enough."""
+    def add_evidence(self, origin: str, evidence: str, *, most: int = MOST_EVIDENCE) -> None:
+        """Keep it, unless it is known or there is enough: so much, of whatever kind."""
         self._run(
             "INSERT INTO evidence (origin, evidence) SELECT ?, ?"
             " WHERE (SELECT count(*) FROM evidence WHERE origin = ?) < ?"
@@ -92,7 +95,7 @@ class WitnessTables(Tables):
             origin,
             evidence,
             origin,
-            MOST_EVIDENCE,
+            most,
         )
 
     def evidence(self, origin: str) -> list[str]:

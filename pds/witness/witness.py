@@ -26,7 +26,14 @@ from pds.log.succession import LoggedSuccession, as_document, follow, read_succe
 from pds.log.tree import EMPTY_ROOT
 from pds.log.vkey import NoteKey, Signs, log_key
 from pds.witness.errors import Declined, WitnessError
-from pds.witness.store import APPLICATION_ID, MIGRATIONS, LogRow, WitnessTables
+from pds.witness.store import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    MOST_EVIDENCE,
+    MOST_KEY_EVIDENCE,
+    LogRow,
+    WitnessTables,
+)
 
 DATABASE: Final = "witness.db"
 KEY: Final = "witness-key"
@@ -186,13 +193,18 @@ class Witness:
                 )
             return True
         except LogMisbehaved as found:
-            kept = evidence_of(found, origin=log.origin, key=_keys_of(log)).to_json()
             with transaction(self._conn):
-                self._tables.add_evidence(log.origin, canonicalize(kept).decode())
+                self._keep(found, log)
             error = found
         except LogError as found:
             error = found
         raise Declined("the successions do not hold", status=403) from error
+
+    def _keep(self, error: LogMisbehaved, log: LogRow) -> None:
+        """Keep what convicts, in the caller's transaction."""
+        kept = evidence_of(error, origin=log.origin, key=_keys_of(log))
+        most = MOST_KEY_EVIDENCE if isinstance(kept, KeyEvidence) else MOST_EVIDENCE
+        self._tables.add_evidence(log.origin, canonicalize(kept.to_json()).decode(), most=most)
 
     def add_checkpoint(self, body: bytes) -> str:
         """Take in what a log submits; the cosignature line, durable before it is returned.
@@ -227,8 +239,7 @@ class Witness:
                 self._tables.advance(log.origin, size=new.size, note=note, cosignature=line)
             elif isinstance(error, LogMisbehaved) and error.proven:
                 # Anybody can send a wrong proof for a right checkpoint: that shows nothing.
-                kept = evidence_of(error, origin=log.origin, key=_keys_of(log)).to_json()
-                self._tables.add_evidence(log.origin, canonicalize(kept).decode())
+                self._keep(error, log)
         if isinstance(error, KeyMisused):
             raise Declined("the log has not signed this with the key of its time", status=403)
         if error is not None:

@@ -17,7 +17,8 @@ from did.keys import SigningKey
 from pds.errors import PdsError
 from pds.log.checkpoint import Checkpoint, sign_checkpoint
 from pds.log.entry import Receipt
-from pds.log.evidence import KeyEvidence, judge_key
+from pds.log.errors import EvidenceInvalid
+from pds.log.evidence import KeyEvidence, LogEvidence, judge, judge_key
 from pds.log.note import sign_note
 from pds.log.submission import Submission
 from pds.log.succession import follow, read_successions, sign_succession, verify_succession
@@ -255,6 +256,26 @@ def test_attack_13_strangers_who_name_successors_under_the_name_of_a_log(tmp_pat
     witness.close()
 
 
+def test_attack_13_a_thief_who_buries_evidence(tmp_path: Path) -> None:
+    """However much an old key contradicts itself, a fork by the newest one is still kept."""
+    Witness.create(tmp_path / "w", name="w.example").close()
+    witness = Witness(tmp_path / "w", clock=lambda: NOW)
+    witness.trust(log_key(ORIGIN, A))
+    log = rotated(6)
+    log.grow(9)
+    witness.add_successions(log.document)
+    witness.add_checkpoint(Submission(0, (), log.note()).body)
+    for seed in range(20):
+        theirs = rotated(5, keys=[SigningKey.from_seed(bytes([90 + seed]) * 32)])
+        with pytest.raises(Declined):
+            witness.add_successions(theirs.document)
+    fork = sign_checkpoint(Checkpoint(ORIGIN, 9, bytes(32)), K2)
+    with pytest.raises(Declined):
+        witness.add_checkpoint(Submission(9, (), fork).body)
+    assert isinstance(witness.evidence(ORIGIN)[-1], LogEvidence)
+    witness.close()
+
+
 def test_attack_82_more_keys_than_can_be_kept() -> None:
     """A hundred at once are followed; what is kept can be read again, however often more come."""
     keys = [SigningKey.from_seed(n.to_bytes(32, "big")) for n in range(1, 102)]
@@ -276,3 +297,21 @@ def test_attack_45_two_successors_need_two_logs() -> None:
     assert notes[0][2] != notes[1][2]
     assert sign_checkpoint(Checkpoint(ORIGIN, 6, one.log.tree.root()), K2) != notes[1]
     assert replace(Receipt.parse(one.receipts[0])).leaf_index == 5
+
+
+def test_attack_13_evidence_that_borrows_a_succession() -> None:
+    """What two keys of a log have signed is public. Beside a stranger's two checkpoints it makes
+    those no word of the log's."""
+    stranger = SigningKey.from_seed(bytes([90]) * 32)
+    roots = [Log(name).grow(5).tree.root(5) for name in "ab"]
+    notes = [sign_checkpoint(Checkpoint(ORIGIN, 5, root), stranger) for root in roots]
+    honest = tuple(change.note for change in rotated(6, 9).changes)
+    forged = LogEvidence(log_key(ORIGIN, stranger.verify_key), *notes)
+    assert judge(forged).proven  # against the stranger
+    for borrowed in (honest, honest[:1]):
+        with pytest.raises(EvidenceInvalid):
+            judge(replace(forged, successions=borrowed))
+    theirs = rotated(6, 9)
+    notes = [theirs.note(12 - n, K3) for n in range(2) if theirs.grow(12)]
+    genuine = LogEvidence(log_key(ORIGIN, K3.verify_key), *notes, successions=honest)
+    assert not judge(genuine).proven

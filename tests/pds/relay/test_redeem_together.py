@@ -9,10 +9,11 @@ from relay_world import Reply, World, checked
 
 from did.json import JsonObject, canonicalize, digest
 from pds.relay import redeem
+from pds.relay.errors import Refused
 from pds.relay.store import marks
 from pds.relay.store import packages as table
 from pds.relay.watching import Watch
-from pds.wire import new_id
+from pds.wire import RelayCode, new_id
 
 
 def _together(world: World, presentations: list[JsonObject]) -> list[Reply]:
@@ -243,3 +244,21 @@ def test_a_counter_that_fails_takes_no_answer_with_it(
     monkeypatch.setattr(route, "_watch", Watch(counters=tmp_path, access_log=False))
     presentations = [world.presentation(ticket) for _ in range(2)]
     assert _codes(_together(world, presentations)) == [200, 200]
+
+
+def test_what_concerns_all_is_not_tried_for_each(world: World) -> None:
+    """A process that may not sign the log any more finds that out once for all of a batch."""
+    tickets = [world.ready()[1], *(world.another()[1] for _ in range(3))]
+    bodies = [canonicalize({"presentation": world.presentation(each)}) for each in tickets]
+    asked = []
+
+    def refuse(*_: Any) -> None:
+        asked.append(1)
+        raise Refused(RelayCode.BUSY, retry_after=60)
+
+    world.app.extensions["relay"].store.seal = refuse
+    answers = _answers(world, bodies)
+    assert [(each.status, dict(each.headers)["retry-after"]) for each in answers] == [
+        (503, "60")
+    ] * 4
+    assert len(asked) == 1
