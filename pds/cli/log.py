@@ -1,4 +1,7 @@
-"""``pds log``: look at a relay's log as anybody can. Needs no vault."""
+"""``pds log``: look at a relay's log as anybody can. Needs no vault.
+
+Long, because one command has many things to say, in words and in JSON.
+"""
 
 import sys
 from collections.abc import Sequence

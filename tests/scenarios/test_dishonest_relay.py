@@ -12,6 +12,7 @@ from did.keys import SigningKey
 from did.time import format_time, utc_now
 from pds.log.checkpoint import Checkpoint, sign_checkpoint
 from pds.log.errors import ForkedLog
+from pds.log.keys import LogKeys
 from pds.log.tree import MemoryNodes, Tree, leaf_hash
 from pds.net import Response
 from pds.vault.consent import Accept, Refuse
@@ -186,7 +187,8 @@ def test_receipts_of_two_logs_are_a_fork(holder: Holder, asked: ShownRequest) ->
     decided(holder, asked)
     with holder.open() as vault:
         home, key = vault._ctx.home(), SigningKey.generate()
-        home = type(home)(url=home.url, log_origin="relay.example/log/00", log_key=key.verify_key)
+        keys = LogKeys(key.verify_key)
+        home = type(home)(url=home.url, log_origin="relay.example/log/00", log_keys=keys)
 
         def note(*leaves: bytes) -> str:
             tree = Tree(MemoryNodes(), 0)

@@ -222,3 +222,30 @@ def test_attack_13_a_thief_of_one_key(start: Callable[..., Server], tmp_path: Pa
             newest = RelayClient(url, way, clock=utc_now).checkpoint()
         assert open_checkpoint(newest, origin=origin, key=made.new).size > made.size
     server.stop()
+
+
+def test_a_new_did_tells_of_a_new_key(start: Callable[..., Server], tmp_path: Path) -> None:
+    """The decision under the new DID names the relay's new key, of which the company knows nothing
+    yet: it asks, and follows both."""
+    url, data = f"http://127.0.0.1:{free_port()}", tmp_path / "relay"
+    server = start_relay(start, data, url)
+    shop = make_shop(start, tmp_path / "shop", url)
+    holder = make_holder(tmp_path / "vault", url, shop)
+    with holder.open() as vault:
+        vault.decide(vault.open_link(shop.ask()).request.id, ANSWER)
+        assert vault.push().complete
+    with shop.open() as company:
+        assert company.collect().problems == []
+    server.stop()
+    rotate_log_key(data)
+    server = start_relay(start, data, url)
+    with holder.open() as vault:
+        assert vault.sync().problems == []
+        vault.rotate_relationship("shop.example")
+        for _ in range(2):
+            assert vault.sync().problems == []
+    with shop.open() as company:
+        report = company.collect()
+        assert (report.problems, len(report.moved)) == ([], 1)
+        assert "relay key" in {event.kind for event in company.events()}
+    server.stop()

@@ -13,6 +13,7 @@ from keys_world import K1, K2, K3, KeyedLog, altered, rotated
 from log_world import ORIGIN, Log
 
 from did.json import canonicalize
+from did.time import format_time, utc_now
 from pds.log.evidence import KeyEvidence
 from pds.log.tiles import all_tiles
 from pds.log.vkey import log_key
@@ -139,3 +140,34 @@ def test_the_command(tmp_path: Path, pds: Callable[..., Any]) -> None:
     assert "Back up now" in ran.out
     ran = pds("--json", "relay", "key", "rotate", "--data", str(tmp_path / "none"), "--yes")
     assert (ran.code, ran.error["code"]) == (1, "relay.no_data")
+
+
+def test_a_vault_shows_the_keys_that_it_followed(cli: Any, fake_relay: Any) -> None:
+    """The newest, when it came, and the one of before; in its history too."""
+    log, urls = KeyedLog().grow(3), [""]
+
+    def answer(path: str) -> tuple[int, str, bytes]:
+        if path == "/v1/relay":
+            told = {
+                "relay": urls[0],
+                "logOrigin": log.origin,
+                "logKey": log.key.verify_key.multikey,
+                "registration": "open",
+                "time": format_time(utc_now()),
+            }
+            return 200, "application/json", canonicalize(told)
+        if path == "/v1/log/keys":
+            return 200, "application/json", canonicalize(log.document)
+        return 404, "application/json", b"{}"
+
+    urls[0] = fake_relay(answer)
+    log.origin = urls[0].removeprefix("http://") + "/log/0011223344556677"
+    cli("relay", "use", urls[0])
+    assert cli.json("relay", "key", "show")["changes"] == []
+    log.rotate(K2)
+    cli("sync", expect=1)  # the rest of what it says is nonsense
+    told = cli.json("relay", "key", "show")
+    (change,) = told["changes"]
+    assert told["key"] == change["new"] == log_key(log.origin, K2.verify_key).text
+    assert "Another key after 3 leaves" in cli("relay", "key", "show").out
+    assert "has another key" in cli("activity").out
