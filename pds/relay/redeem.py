@@ -31,7 +31,7 @@ from pds.relay.store.packages import (
     PackageRow,
     Standing,
 )
-from pds.wire import SKEW, Manifest, RelayCode, RequestSignature
+from pds.wire import SKEW, Manifest, RelayCode, RequestSignature, WireError
 
 _DAY = 86_400
 _LEAF_TEXT = 43
@@ -92,6 +92,10 @@ def read(relay: Relay, body: bytes) -> "Redemption | Exception":
             grant_digest=grant,
             challenge=asked,
         )
+    except (Refused, WireError, DidError) as refusal:
+        # It waits for others, and where it was raised all that was read of the body still is.
+        refusal.__context__ = None
+        return refusal.with_traceback(None)
     except Exception as error:  # noqa: BLE001  given to the one whom it concerns
         return error
 

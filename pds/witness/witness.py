@@ -160,22 +160,25 @@ class Witness:
             shown = read_successions(document)
         except (LogError, DidError):
             raise Declined("the successions are malformed", status=400) from None
-        with self._lock:
+        with self._lock, transaction(self._conn):
             named = dict.fromkeys(one.succession.origin for one in shown)
             logs = [log for log in map(self._tables.log, named) if log is not None]
-            if not logs:
-                raise Declined("no log of these is witnessed here", status=404)
-            return sum(self._follow(log, shown) for log in logs)
+            followed = [self._follow(log, shown) for log in logs]
+        if not logs:
+            raise Declined("no log of these is witnessed here", status=404)
+        for one in followed:
+            if isinstance(one, LogError):
+                raise Declined("the successions do not hold", status=403) from one
+        return followed.count(True)
 
-    def _follow(self, log: LogRow, shown: Sequence[LoggedSuccession]) -> bool:
-        """Whether the log has another key now:
+    def _follow(self, log: LogRow, shown: Sequence[LoggedSuccession]) -> bool | LogError:
+        """Whether the log has another key now, or why it cannot; in the caller's transaction:
 
         1. a line of successions leads on from the key that is known, within this log
         2. no key has signed what was cosigned beyond the size at which it was given up
         """
         known = _followed(log)
         here = [one for one in shown if one.succession.origin == log.origin]
-        error: LogError
         try:
             line = follow(_keys_of(log).newest, here, known=known)  # 1
             if not line:
@@ -185,20 +188,16 @@ class Witness:
             keys = LogKeys.of(log.origin, newest, [one.succession for one in all_])
             if log.note is not None:
                 open_checkpoint(log.note, origin=log.origin, key=keys)  # 2
-            with transaction(self._conn):
-                self._tables.change_key(
-                    log.origin,
-                    vkey=log_key(log.origin, newest).text,
-                    successions=canonicalize(as_document(all_)).decode(),
-                )
-            return True
-        except LogMisbehaved as found:
-            with transaction(self._conn):
-                self._keep(found, log)
-            error = found
-        except LogError as found:
-            error = found
-        raise Declined("the successions do not hold", status=403) from error
+        except LogError as error:
+            if isinstance(error, LogMisbehaved):
+                self._keep(error, log)
+            return error
+        self._tables.change_key(
+            log.origin,
+            vkey=log_key(log.origin, newest).text,
+            successions=canonicalize(as_document(all_)).decode(),
+        )
+        return True
 
     def _keep(self, error: LogMisbehaved, log: LogRow) -> None:
         """Keep what convicts, in the caller's transaction."""

@@ -2,8 +2,11 @@
 ``verify_succession``, ``follow`` and a witness refuse."""
 
 import sys
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -274,6 +277,40 @@ def test_attack_13_a_thief_who_buries_evidence(tmp_path: Path) -> None:
         witness.add_checkpoint(Submission(9, (), fork).body)
     assert isinstance(witness.evidence(ORIGIN)[-1], LogEvidence)
     witness.close()
+
+
+def test_attack_13_two_successors_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told at one moment to two programs of a witness: one is followed, and the other convicts."""
+    Witness.create(tmp_path / "w", name="w.example").close()
+    programs = [Witness(tmp_path / "w", clock=lambda: NOW) for _ in range(2)]
+    programs[0].trust(log_key(ORIGIN, A))
+    both = threading.Barrier(2)
+
+    def meet(*arguments: Any, **more: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):  # the other is kept out, as it should be
+            both.wait(1)
+        return follow(*arguments, **more)
+
+    monkeypatch.setattr("pds.witness.witness.follow", meet)
+    answers: list[int] = []
+
+    def tell(program: Witness, key: SigningKey) -> None:
+        try:
+            answers.append(program.add_successions(rotated(5, keys=[key]).document))
+        except Declined as error:
+            answers.append(error.status)
+
+    threads = [
+        threading.Thread(target=tell, args=each) for each in zip(programs, (K2, K3), strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [1, 403]
+    assert len(programs[0].evidence(ORIGIN)) == 1
+    for program in programs:
+        program.close()
 
 
 def test_attack_82_more_keys_than_can_be_kept() -> None:

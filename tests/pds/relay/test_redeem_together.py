@@ -1,13 +1,15 @@
 """Redemptions that come together are judged one after the other, as if each had been written before
 the next, and written by few statements."""
 
+import gc
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 from relay_world import Reply, World, checked
 
-from did.json import JsonObject, canonicalize, digest
+from did.json import JsonObject, canonicalize, digest, parse_object
 from pds.relay import redeem
 from pds.relay.errors import Refused
 from pds.relay.store import marks
@@ -262,3 +264,28 @@ def test_what_concerns_all_is_not_tried_for_each(world: World) -> None:
         (503, "60")
     ] * 4
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("heavy", ["ticket", "shape"])
+def test_what_is_refused_keeps_nothing_of_its_body(world: World, heavy: str) -> None:
+    """While others of the batch are read, a refusal takes no more memory than itself: a body of
+    64 KiB is some MiB when it is read."""
+    _, ticket = world.ready()
+    route = world.app.batched["POST", "/v1/redemptions"]
+    many: list[Any] = [{} for _ in range(15_000)]
+    presentation = world.presentation(ticket)
+    if heavy == "ticket":
+        presentation["verifiableCredential"][0]["x"] = many
+    else:
+        presentation["x"] = many
+    body = canonicalize({"presentation": presentation})
+    route.read(body)
+    tracemalloc.start()
+    try:
+        read = [route.read(body) for _ in range(4)]
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < len(body)
+    finally:
+        tracemalloc.stop()
+    codes = {parse_object(each.body)["code"] for each in route.answer(read)}
+    assert codes == {"relay.proof_invalid" if heavy == "ticket" else "relay.malformed"}
