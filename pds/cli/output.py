@@ -188,9 +188,11 @@ class Settings:
 
 def show(text: str, *, err: bool = False) -> None:
     """Write a text, so that nothing in it acts on a terminal."""
-    from pds.oneline import visible
+    if not text.replace("\n", "").isprintable():  # seldom, and loaded for that alone
+        from pds.oneline import visible
 
-    click.echo(visible(text), err=err)
+        text = visible(text)
+    click.echo(text, err=err)
 
 
 def count(number: int, unit: str) -> str:

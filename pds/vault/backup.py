@@ -45,6 +45,9 @@ GAP = 100
 JUMP = 1000
 _FILES = (files.SLOTS, files.DATABASE)
 _LEFT_OUT = "attachments_left_out"  # in the database of a backup only
+# A writer epoch is the second of the restore, and behind it so many bits of chance.
+_EPOCH_BITS = 20
+_EPOCH_AHEAD = 366 * 86_400 << _EPOCH_BITS
 _MEMBERS = (*_FILES, files.ATTACHMENTS)
 
 
@@ -201,7 +204,8 @@ class ReconcileReport:
 def reconcile(ctx: Context) -> ReconcileReport:
     """Bring a restored vault up to what its relay knows (protocol §7, *After a restore*):
 
-    1. raise the writer epoch: from here on the old copy of this vault is fenced off
+    1. raise the writer epoch: from here on the old copy of this vault is fenced off, and so is
+       another one that was restored from the same backup, be it in the same second (``_outdo``)
     2. look at the mailboxes by derivation index until a gap of 100, those of relationships that
        took the place of known ones among them
     3. take from the anchor in each of them what the backup does not know: decisions since
@@ -214,8 +218,9 @@ def reconcile(ctx: Context) -> ReconcileReport:
     report = ReconcileReport()
     home = ctx.meet_relay()
     with ctx.transaction():  # 1: seconds rise by themselves, whatever other copies did
-        epoch = max(ctx.epoch + 1, int(ctx.now().timestamp()))
-        ctx.exchange.set_setting("epoch", str(epoch))
+        seconds = int(ctx.now().timestamp()) << _EPOCH_BITS
+        chance = int.from_bytes(ctx.random(4)) >> (32 - _EPOCH_BITS)  # of one second two differ
+        ctx.exchange.set_setting("epoch", str(max(ctx.epoch + 1, seconds) + chance))
         ctx.exchange.set_setting("restored", "1")
         if ctx.exchange.setting("log_origin") != home.log_origin:
             ctx.exchange.set_setting("log_origin", home.log_origin)
@@ -229,6 +234,7 @@ def reconcile(ctx: Context) -> ReconcileReport:
         if info is not None:
             highest = max(highest, index)
             report.mailboxes += 1
+            _outdo(ctx, info.epoch)  # 1
             relationship, found = recovery.take_up(  # 3
                 ctx, index, known.get(index) or recover(ctx, index, info)
             )
@@ -260,7 +266,7 @@ def reconcile(ctx: Context) -> ReconcileReport:
             "restored",
             "vault",
             {
-                "epoch": epoch,
+                "epoch": ctx.epoch,
                 "ended": report.ended,
                 "recovered": report.recovered,
                 "lost": report.lost,
@@ -278,6 +284,15 @@ def _look(ctx: Context, index: int) -> MailboxInfo | None:
         if error.code == "relay.not_found":
             return None
         raise
+
+
+def _outdo(ctx: Context, shown: int) -> None:
+    """Come after a copy that was restored in the same second, or by a clock that is ahead of ours:
+    whoever is restored last is the one that writes. What no clock can have made is a relay's lie,
+    and would use up the numbers for the next restore."""
+    if ctx.epoch <= shown <= ctx.epoch + _EPOCH_AHEAD:
+        with ctx.transaction():
+            ctx.exchange.set_setting("epoch", str(shown + 1))
 
 
 def _merge(

@@ -1,15 +1,19 @@
 """The holder's verbs against a running relay and shop."""
 
+import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from did.json import parse_object
+from did.json import JsonObject, parse_object
+from did.time import utc_now
 from pds.errors import PdsError
 from pds.mailbox import RelayError
+from pds.mailbox.owner import OwnedMailbox
 from pds.messages.request import GDPR
 from pds.vault.consent import Accept, Refuse
 from pds.vault.errors import ClockWrong, ConsentError, VaultError
@@ -304,6 +308,54 @@ def test_attack_69_a_vault_restored_from_an_old_backup(
     address = next(i for i in redeemed.items if i.path == "contact.address")
     assert isinstance(address.value, dict)
     assert address.value["streetAddress"] == "Harmadik utca 3."
+
+
+def test_two_restores_of_one_second(holder: Holder, asked: ShownRequest, tmp_path: Path) -> None:
+    """Of two vaults from one backup, restored in the same second and by the same chance, the last
+    one writes, and the other is told that it is over."""
+    decide(holder, asked)
+    backup, second = tmp_path / "old.backup", utc_now().replace(microsecond=0)
+    with holder.open() as vault:
+        vault.backup(backup)
+    made = []
+    for name in ("first", "last"):
+        with Vault.restore(backup, tmp_path / name, kit=holder.kit, clock=lambda: second) as one:
+            one._ctx.random = lambda n: bytes(4) if n == 4 else os.urandom(n)
+            one.reconcile()
+            made.append(one._ctx.epoch)
+    assert made[1] == made[0] + 1
+    for name, complete in (("first", False), ("last", True)):
+        with Vault.open(tmp_path / name, kit=holder.kit) as one:
+            address: JsonObject = {"streetAddress": f"{name} utca 1."}
+            one.edit(one.records("contact")[0].id, {"address": address})
+            assert one.restage() == 1
+            report = one.push()
+            assert report.complete == complete
+            assert complete or ("package", "relay.epoch_superseded") in report.waiting
+
+
+def test_restores_that_no_relay_tells_apart(
+    holder: Holder, asked: ShownRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no mailbox yet chance alone keeps two apart; and a relay that claims a writer
+    from beyond every clock uses no numbers up."""
+    backup, second = tmp_path / "empty.backup", utc_now().replace(microsecond=0)
+    with holder.open() as vault:
+        vault.backup(backup)
+    made = set()
+    for name in ("first", "last"):
+        with Vault.restore(backup, tmp_path / name, kit=holder.kit, clock=lambda: second) as one:
+            assert one.reconcile().mailboxes == 0
+            made.add(one._ctx.epoch)
+    assert len(made) == 2
+    decide(holder, asked)
+    with holder.open() as vault:
+        vault.backup(tmp_path / "old.backup")
+    real = OwnedMailbox.info
+    monkeypatch.setattr(OwnedMailbox, "info", lambda it: replace(real(it), epoch=2**53 - 1))
+    with Vault.restore(tmp_path / "old.backup", tmp_path / "lied", kit=holder.kit) as one:
+        one.reconcile()
+        assert one._ctx.epoch < 2**52
 
 
 def test_an_old_folder_put_back_gives_no_keys_away_twice(
