@@ -35,6 +35,9 @@ from pds.wire import SKEW, Manifest, RelayCode, RequestSignature, WireError
 
 _DAY = 86_400
 _LEAF_TEXT = 43
+# A presentation with its ticket has some seventy objects, arrays and members.
+_PARTS = b"{[,"
+_MOST_PARTS = 300
 _SKEW = int(SKEW.total_seconds())
 _REQUIRED = frozenset(
     {"@context", "id", "type", "holder", "verifiableCredential", "grantDigest", "sealed", "proof"}
@@ -72,7 +75,10 @@ def read(relay: Relay, body: bytes) -> "Redemption | Exception":
     try:
         if len(body) > relay.limits.presentation:
             raise Refused(RelayCode.TOO_LARGE)
-        # 1. Structure, contexts, one ticket.
+        # 1. Structure, contexts, one ticket. What has far more parts than any of these is not even
+        #    read: the others who wait would pay for it.
+        if sum(map(body.count, _PARTS)) > _MOST_PARTS:
+            raise forms.malformed()
         members = forms.read(body, max_bytes=relay.limits.presentation, required=("presentation",))
         raw = forms.object_(members["presentation"])
         ticket, subject = _read(raw)

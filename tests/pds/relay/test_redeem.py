@@ -78,6 +78,18 @@ def test_check_1_the_body(world: World) -> None:
     assert world.send("POST", "/v1/redemptions", {}, good).status == 200
 
 
+def test_check_1_far_too_many_parts(world: World) -> None:
+    """What is not a redemption by far is not even read: those who are answered together wait for
+    it. A strange ticket of a usual size is read, and is unknown."""
+    package, ticket = world.ready()
+    subject = ticket["credentialSubject"]
+    some = ticket | {"credentialSubject": subject | {"more": [{}] * 20}}
+    many = ticket | {"credentialSubject": subject | {"more": [{}] * 200}}
+    assert world.redeem(some).code == "relay.ticket_unknown"
+    assert world.redeem(many).code == "relay.malformed"
+    assert len(world.events(package)) == 1
+
+
 def test_check_2_the_proof(world: World) -> None:
     """A changed presentation, a proof of the future and one for another purpose are refused."""
     package, ticket = world.ready()
