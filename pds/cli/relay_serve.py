@@ -39,6 +39,7 @@ class RelayOptions:
     registrations_per_hour: int
     deposits_per_hour: int
     calls_per_hour: int
+    max_sealed: int
     dev_tls: bool
     tls_cert: Path | None
     tls_key: Path | None
@@ -67,12 +68,14 @@ class RelayOptions:
     def limits(self) -> "Limits":
         """For one worker: what is counted in memory is shared out among them."""
         from pds.relay.limits import Limits
+        from pds.wire import MIB, SEAL
 
         share = -(-self.registrations_per_hour // self.workers)
         return Limits(
             registrations_per_hour=share,
             deposits_per_hour=self.deposits_per_hour,
             calls_per_hour=self.calls_per_hour,
+            sealed=self.max_sealed * MIB + SEAL,
         )
 
 
@@ -136,6 +139,8 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
               help="Envelopes that one mailbox takes.")  # fmt: skip
 @click.option("--calls-per-hour", type=click.IntRange(1), default=6000, show_default=True,
               help="Changes that one key may make.")  # fmt: skip
+@click.option("--max-sealed", type=click.IntRange(1, 16), default=8, show_default=True,
+              metavar="MIB", help="The largest package or envelope, sealed.")  # fmt: skip
 @click.option("--witness", "witnesses", multiple=True, metavar="URL=KEY",
               help="Have the log cosigned by this witness, once for each.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 64), default=16, show_default=True,
@@ -247,6 +252,7 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
         return make, ServeSettings(
             host=now.host,
             port=now.listen,
+            max_body=now.limits().largest_body,
             threads=now.threads,
             tls_cert=tls[0] or now.tls_cert,
             tls_key=tls[1] or now.tls_key,

@@ -16,6 +16,7 @@ from pds.log.errors import LogMisbehaved
 from pds.log.evidence import LogEvidence
 from pds.log.vkey import log_key
 from pds.vault.context import Context, HomeRelay
+from pds.vault.errors import PackageTooLarge
 from pds.vault.hosting import is_shown
 from pds.vault.inbox import collect
 from pds.vault.logwatch import LogWatch
@@ -60,7 +61,11 @@ def sync(ctx: Context) -> SyncReport:
             _checked(ctx, report, identity.did, look)
     suspended = ctx.exchange.setting("restage_all") == "1"
     report.renewed = renew_status_lists(ctx, everything=suspended)  # the lists go first
-    report.restaged = restage(ctx, everything=suspended)
+    try:
+        report.restaged = restage(ctx, everything=suspended)
+    except PackageTooLarge as error:
+        report.restaged = error.queued
+        report.problems += [(error.code, package) for package in error.packages]
     if suspended:
         with ctx.transaction():
             ctx.identities.publish_again()

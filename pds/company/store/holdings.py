@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from did.json import JsonObject, parse
+from did.json import JsonObject
 from did.time import format_time, parse_time
-from pds.company.store.base import maybe_time, to_list, to_object, to_text
+from pds.company.store.base import maybe_time, to_list, to_object, to_text, to_value
 from pds.company.store.rows import GrantRow, HeldRow, RedemptionRow, RetentionRow, StatusRow
 from pds.company.store.successions import LINE
 from pds.db import Tables
@@ -205,7 +205,7 @@ class HoldingTables(Tables):
                 row["grant_digest"],
                 row["path"],
                 row["schema"],
-                parse(row["value"]),
+                to_value(row["value"]),
                 parse_time(row["collected"]),
                 row["source"],
                 row["assurance"],
