@@ -25,7 +25,7 @@ from credentials.proofset import PROOF_TYPE, malformed, signed_document, sort_pr
 from credentials.suites.suite import Budget, Signed, Suite
 from credentials.suites.table import ALL_SUITES, EDDSA_JCS, JCS_ONLY, suite_named
 from did.errors import DidError, DidSyntaxError, JsonError
-from did.json import Json, JsonObject, canonicalize, parse_object, without_proof
+from did.json import MAX_BYTES, Json, JsonObject, canonicalize, parse_object, without_proof
 from did.keys import SigningKey, VerifyKey
 from did.multikey import multihash_of_sha256
 from did.resolve import Resolver
@@ -218,8 +218,11 @@ def read_document(raw: bytes | str | JsonObject, *, allow_floats: bool = False) 
     ``allow_floats`` is for documents of others: in ours every number is an integer. Raises
     ``StructureInvalid`` with the ``json.*`` code of what is wrong.
     """
+    octets = document_bytes(raw)
+    # How long an object may be was decided by whoever parsed it before.
+    most = len(octets) if isinstance(raw, dict) else MAX_BYTES
     try:
-        return parse_object(document_bytes(raw), allow_floats=allow_floats)
+        return parse_object(octets, max_bytes=most, allow_floats=allow_floats)
     except JsonError as error:
         hint = error.hint
         if error.code == "json.syntax":

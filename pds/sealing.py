@@ -45,8 +45,10 @@ KEM_NAME = "MLKEM768-X25519"
 SEED_BYTES = 32
 SECRET_BYTES = 32
 PUBLIC_KEY_BYTES = 1216
-BUCKETS = (1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20)
-"""The only sizes, in bytes, that a padded plaintext can have."""
+_MIB = 1 << 20
+BUCKETS = (1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, *range(_MIB, 16 * _MIB + 1, _MIB))
+"""The only sizes, in bytes, that a padded plaintext can have: from 1 MiB on every whole MiB, up to
+16. Powers of four hide most, but beyond a MiB their zeros would cost more than they tell."""
 MAX_PLAINTEXT = BUCKETS[-1] - 4
 """The longest plaintext, in bytes: the largest bucket less the length field."""
 
@@ -195,7 +197,7 @@ def seal(plaintext: bytes, *, to: SealingPublicKey, label: str, context: str) ->
 
     Returns 1137 bytes more than the padded plaintext. HPKE base mode (RFC 9180, section 6.1) with
     ``info`` = the length-prefixed fields ``"pds/v1/seal"``, suite, label, key id, context.
-    Raises :class:`SealingError`: ``sealing.too_large`` above 1 MiB - 4 bytes, ``sealing.format``
+    Raises :class:`SealingError`: ``sealing.too_large`` above 16 MiB - 4 bytes, ``sealing.format``
     for an empty label. The randomness of the encapsulation is the library's own.
     """
     info = _binding(_SEAL, _SEAL_SUITE, label, to.id, context)
@@ -250,14 +252,14 @@ def unlock_with_secret(locked: bytes, *, secret: bytes, label: str, context: str
 
 def pad(data: bytes) -> bytes:
     """Length (u32 big-endian) ‖ data ‖ zeros, up to the smallest bucket that holds it:
-    1, 4, 16, 64, 256 KiB or 1 MiB. More raises ``sealing.too_large``."""
+    1, 4, 16, 64, 256 KiB, or whole MiB up to 16. More raises ``sealing.too_large``."""
     for bucket in BUCKETS:
         if len(data) + 4 <= bucket:
             return len(data).to_bytes(4, "big") + data + bytes(bucket - 4 - len(data))
     raise SealingError(
         "The content is too large to be sealed in one piece.",
         code="sealing.too_large",
-        hint="The limit is 1 MiB less 4 bytes: divide it.",
+        hint="The limit is 16 MiB less 4 bytes: divide it.",
     )
 
 

@@ -20,18 +20,21 @@ if TYPE_CHECKING:
 # Documents made canonical in RDF for one verification: a set of proofs may ask for one with each
 # hash, and for more in a chain; each may cost what the limits of ``rdfc`` allow.
 MAX_CANONICALISED: Final = 3
-# Bytes of canonical JSON for one verification: each proof of a chain is over another document.
-MAX_JSON: Final = 3 * MAX_BYTES
+# How often the canonical JSON may be made for one verification: each proof of a chain is over
+# another document, that is about as long. Short ones may be made more often.
+MAX_FORMS: Final = 3
+MAX_JSON: Final = MAX_FORMS * MAX_BYTES
 
 
 class Budget:
     """What one verification may still spend on canonical forms, over all its proofs."""
 
-    __slots__ = ("_bytes", "_left")
+    __slots__ = ("_left", "_most", "_spent")
 
     def __init__(self) -> None:
         self._left = MAX_CANONICALISED
-        self._bytes = MAX_JSON
+        self._most = MAX_JSON
+        self._spent = 0
 
     def spend(self) -> None:
         """Count one document. Raises ``ProofInvalid`` (``proof.many``)."""
@@ -46,12 +49,14 @@ class Budget:
 
     def spend_bytes(self, count: int) -> None:
         """Count the canonical JSON of a document. Raises ``ProofInvalid`` (``proof.many``)."""
-        self._bytes -= count
-        if self._bytes < 0:
+        # How long a document may be was decided when it was read.
+        self._most = max(self._most, 0 if self._spent else MAX_FORMS * count)
+        self._spent += count
+        if self._spent > self._most:
             raise ProofInvalid(
                 "the proofs are over too many long forms of the document",
                 code="proof.many",
-                hint=f"At most {MAX_JSON} bytes are hashed for one verification.",
+                hint=f"At most {self._most} bytes are hashed for one verification.",
                 pointer="/proof",
             )
 

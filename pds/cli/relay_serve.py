@@ -126,6 +126,7 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
         return make, ServeSettings(
             host=now.host,
             port=now.listen,
+            max_body=now.limits().largest_body,
             threads=now.threads,
             tls_cert=tls[0] or now.tls_cert,
             tls_key=tls[1] or now.tls_key,

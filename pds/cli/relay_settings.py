@@ -29,6 +29,7 @@ class RelayOptions:
     registrations_per_hour: int
     deposits_per_hour: int
     calls_per_hour: int
+    max_sealed: int
     dev_tls: bool
     tls_cert: Path | None
     tls_key: Path | None
@@ -76,12 +77,14 @@ class RelayOptions:
     def limits(self) -> "Limits":
         """For one worker: what is counted in memory is shared out among them."""
         from pds.relay.limits import Limits
+        from pds.wire import MIB, SEAL
 
         share = -(-self.registrations_per_hour // self.workers)
         return Limits(
             registrations_per_hour=share,
             deposits_per_hour=self.deposits_per_hour,
             calls_per_hour=self.calls_per_hour,
+            sealed=self.max_sealed * MIB + SEAL,
         )
 
 
@@ -153,6 +156,8 @@ _ALL: Final = (
              help="Envelopes that one mailbox takes."),
     _setting("--calls-per-hour", type=click.IntRange(1), default=6000, show_default=True,
              help="Changes that one key may make."),
+    _setting("--max-sealed", type=click.IntRange(1, 16), default=8, show_default=True,
+             metavar="MIB", help="The largest package or envelope, sealed."),
     _setting("--proxy", "proxies", multiple=True, metavar="NETWORK",
              help="Believe X-Forwarded-For when it comes from here, once for each."),
     _setting("--witness", "witnesses", multiple=True, metavar="URL=KEY",

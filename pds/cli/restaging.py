@@ -10,9 +10,18 @@ if TYPE_CHECKING:
 
 def hand_on(settings: Settings, vault: "Vault") -> int:
     """Stage what changed and send it; a relay that is away only delays it."""
+    from pds.vault.errors import PackageTooLarge
+
     if vault.status().restoring:
         return 0
-    told = vault.restage()
+    try:
+        told = vault.restage()
+    except PackageTooLarge as error:
+        told = error.queued
+        settings.say(
+            f"{count(len(error.packages), 'grant')} cannot follow the change: {error}. "
+            f"What was shared before stays. {error.hint}"
+        )
     if told:
         report = vault.push()
         settings.say(

@@ -19,13 +19,13 @@ from pds.links import RequestLink, seal_request
 from pds.mailbox import OwnedMailbox
 from pds.messages.request import MAX_BYTES, AccessRequest, ReplyAddress, match_code, sign_request
 from pds.sealing import SealingKey
-from pds.wire import capability_hash, new_capability, new_id
+from pds.wire import MAX_SEALED, capability_hash, new_capability, new_id
 
 LONGEST = timedelta(days=90)
 CANCELLED = "company.cancelled"
 _AFTERWARDS = timedelta(days=60)
 _ENVELOPES = 1000
-_BYTES = 1_200_000
+_BYTES = MAX_SEALED  # of what its relay takes
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,11 +74,12 @@ def redeem(ctx: Context, grant: GrantRow) -> Redeemed:
     if request.relay is None or request.reply is None:
         raise damaged()
     client, now = ctx.client(request.relay), ctx.now()
+    key = _key(request)
     presentation = present(
         grant.ticket,
         grant=known_grant(ctx, grant, now=now),  # whether it may be redeemed is the relay's to say
         package_id=grant.package,
-        key=_key(request),
+        key=key,
         holder=ReplyAddress.parse(Fields(request.reply)).sealing_key,
         relay=request.relay,
         challenge=client.challenge(),
@@ -90,7 +91,7 @@ def redeem(ctx: Context, grant: GrantRow) -> Redeemed:
     with ctx.transaction():
         ctx.store.add_redemption(redemption_id, grant.digest, presentation, now)
     try:
-        answer = client.redeem(presentation)
+        answer = client.redeem(presentation, key)
     except RelayUnreachable as error:
         raise RelayUnreachable(
             "the relay's answer did not arrive",
@@ -102,7 +103,7 @@ def redeem(ctx: Context, grant: GrantRow) -> Redeemed:
         raise
     except RelayError as error:
         if error.code == "relay.replayed":  # it was carried out: only the answer is missing
-            answer = client.recover(redemption_id, _key(request))
+            answer = client.recover(redemption_id, key)
         else:
             _refused(ctx, grant, redemption_id, error)
             raise

@@ -14,7 +14,7 @@ from pds.log import Receipt
 from pds.mailbox.errors import RelayError, nonsense, shape, unreachable
 from pds.wire import (
     HTTP_STATUS,
-    MAX_SEALED,
+    WHOLE,
     Random,
     RelayCode,
     new_id,
@@ -26,7 +26,7 @@ from pds.wire.forms import text
 MAX_SMALL = 65_536
 MAX_STATUS_LIST = 1_048_576
 MAX_IDENTITY = 2_097_152
-MAX_ANSWER = 2 * MAX_SEALED
+MAX_ANSWER = 2 * WHOLE
 MAX_PAGE = 8 * 1_048_576
 
 MAX_PROBLEM = 16_384
@@ -149,6 +149,18 @@ class RelayCalls:
         if len(response.body) > limit:
             nonsense()
         return response
+
+    def pieces(self, path: str, size: int, *, signed: tuple[SigningKey, int]) -> bytes:
+        """Something of so many bytes that the relay hands out in pieces: every one but the last
+        whole, so that no relay can make a call for each byte of it."""
+        found: list[bytes] = []
+        for after in range(0, size, WHOLE):
+            target = f"{path}?after={after}"
+            piece = self.call("GET", target, {200}, signed=signed, limit=WHOLE).body
+            if len(piece) != min(WHOLE, size - after):
+                nonsense()
+            found.append(piece)
+        return b"".join(found)
 
 
 def _refused(response: Response) -> NoReturn:

@@ -20,10 +20,10 @@ from pds.mailbox.calls import (
     RelayCalls,
     Transport,
 )
-from pds.mailbox.errors import shape
+from pds.mailbox.errors import RelayError, shape, unreachable
 from pds.mailbox.owner import OwnedMailbox
 from pds.mailbox.reading import array, hashes
-from pds.wire import MAX_SEALED, Answer, Manifest, Random, RelayInfo, check_id
+from pds.wire import WHOLE, Answer, Manifest, Random, RelayInfo, check_id
 from pds.wire.forms import digest as multihash
 from pds.wire.forms import members, text
 
@@ -89,18 +89,22 @@ class RelayClient:
                 raise ValueError
             return challenge
 
-    def redeem(self, presentation: JsonObject) -> Answer:
-        """Present a signed presentation. Store its digest first: with it the answer can be
-        fetched again (``recover``) when this call breaks off."""
+    def redeem(self, presentation: JsonObject, key: SigningKey) -> Answer:
+        """Present a presentation that this redemption key has signed. Store its digest first: with
+        it the answer can be fetched again (``recover``) when this call breaks off."""
         body = canonicalize({"presentation": presentation})
         response = self._calls.call("POST", "/v1/redemptions", {200}, body=body, limit=MAX_ANSWER)
-        return self._answer(response.body, redemption=digest(presentation))
+        try:
+            return self._answer(response.body, digest(presentation), key)
+        except RelayError as error:
+            # It was carried out and counts. That a piece was refused does not take it back.
+            raise unreachable() from error
 
     def recover(self, redemption: str, key: SigningKey) -> Answer:
         """The answer to a redemption once more, uncounted. ``redemption`` is its digest."""
         path = f"/v1/redemptions/{multihash(redemption)}"
         response = self._calls.call("GET", path, {200}, signed=(key, 0), limit=MAX_ANSWER)
-        return self._answer(response.body, redemption=redemption)
+        return self._answer(response.body, redemption, key)
 
     def acknowledge(self, redemption: str, key: SigningKey) -> None:
         """Tell the relay that the answer has arrived: it forgets it."""
@@ -126,7 +130,7 @@ class RelayClient:
     def request(self, request_id: str) -> bytes:
         """The locked request behind a link."""
         path = f"/v1/requests/{check_id(request_id)}"
-        return self._calls.call("GET", path, {200}, limit=MAX_SEALED).body
+        return self._calls.call("GET", path, {200}, limit=WHOLE).body
 
     def identity(self, identity: str) -> bytes:
         """The log of an identity that this relay hosts, unverified."""
@@ -162,9 +166,12 @@ class RelayClient:
         """The calls of a mailbox's owner; ``epoch`` is the writer epoch."""
         return OwnedMailbox(self._calls, check_id(mailbox), key, epoch)
 
-    def _answer(self, raw: bytes, *, redemption: str) -> Answer:
+    def _answer(self, raw: bytes, redemption: str, key: SigningKey) -> Answer:
+        path = f"/v1/redemptions/{redemption}/sealed"
         with shape():
-            answer = Answer.parse(raw)
+            answer = Answer.parse(
+                raw, pieces=lambda size: self._calls.pieces(path, size, signed=(key, 0))
+            )
             manifest = Manifest.parse(answer.manifest)
         self._calls.receipt(
             answer.receipt,

@@ -16,12 +16,11 @@ from pds.mailbox.reading import (
     StagedPackage,
     array,
     more,
-    objects,
     rising,
     shallow,
 )
-from pds.wire import Manifest, check_id
-from pds.wire.forms import members, object_, text
+from pds.wire import MAX_SEALED, WHOLE, Manifest, check_id
+from pds.wire.forms import integer, members, object_, text
 
 _EVENT_MEMBERS = {"ordinal", "receipt", "presentation"}
 
@@ -81,7 +80,8 @@ class OwnedMailbox:
         self._call("DELETE", f"{self._path}/capabilities/{check_id(capability)}", {204})
 
     def envelopes(self, after: int = 0, *, wait: int = 0) -> tuple[list[tuple[int, bytes]], bool]:
-        """The envelopes beyond an ordinal, in order, and whether there are more.
+        """The envelopes beyond an ordinal, in order, and whether there are more. What the relay
+        only names, because it is long, is fetched.
 
         Where there is none yet, the relay may wait for it for up to ``wait`` seconds (at most 30),
         and may answer earlier with none: who asks again and again must pause by themselves then.
@@ -94,9 +94,22 @@ class OwnedMailbox:
         with shape():
             members(raw, {"envelopes", "more"})
             found: list[tuple[int, bytes]] = []
-            for one in objects(raw["envelopes"], {"ordinal", "sealed"}, most=MAX_PAGE_ENTRIES):
-                after = rising(one["ordinal"], after)
-                found.append((after, b64url_decode(text(one["sealed"]))))
+            room = MAX_SEALED
+            for listed in array(raw["envelopes"], most=MAX_PAGE_ENTRIES):
+                one = object_(listed)
+                after = rising(one.get("ordinal"), after)
+                if "size" not in one:
+                    members(one, {"ordinal", "sealed"})
+                    found.append((after, b64url_decode(text(one["sealed"]))))
+                    continue
+                members(one, {"ordinal", "size"})
+                size = integer(one["size"], least=WHOLE + 1)
+                if size > MAX_SEALED:
+                    raise ValueError
+                if size > room:
+                    return found, True  # no more at once than one of the largest
+                room -= size
+                found.append((after, self._pieces(f"{self._path}/envelopes/{after}", size)))
             return found, more(raw["more"], found)
 
     def delete_envelope(self, ordinal: int) -> None:
@@ -260,6 +273,9 @@ class OwnedMailbox:
     def delete_identity(self, identity: str) -> None:
         """Take an identity away from the relay for good."""
         self._call("DELETE", f"/v1/identities/{check_id(identity)}", {204})
+
+    def _pieces(self, path: str, size: int) -> bytes:
+        return self.calls.pieces(path, size, signed=(self.key, self.epoch))
 
     def _json(
         self,

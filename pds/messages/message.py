@@ -13,7 +13,7 @@ from did.resolve import Resolver
 from did.time import format_time
 from pds.messages.errors import MessageError, SignerUnresolved
 from pds.messages.fields import Fields
-from pds.sealing import SealingKey, SealingPublicKey, open_sealed, seal
+from pds.sealing import MAX_PLAINTEXT, SealingKey, SealingPublicKey, open_sealed, seal
 
 LABEL = "message"
 TYPES = frozenset({"Decision", "Withdrawal", "PackageUpdated", "DidChange", "ErasureAttestation"})
@@ -126,7 +126,8 @@ def open_message(
     Not checked: the order; that is ``follows``. Raises ``SealingError``, ``did.errors.JsonError``,
     ``MessageError``, and ``SignerUnresolved`` only where looking again later may help.
     """
-    raw = parse_object(open_sealed(sealed, key=key, label=LABEL, context=mailbox))  # 1, 2
+    opened = open_sealed(sealed, key=key, label=LABEL, context=mailbox)  # 1
+    raw = parse_object(opened, max_bytes=MAX_PLAINTEXT)  # 2
     message = Message.parse(raw)
     if message.recipient_key != key.public.id:  # 3
         raise MessageError(

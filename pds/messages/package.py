@@ -14,7 +14,7 @@ from did.resolve import OFFLINE
 from did.time import format_time
 from pds.messages.errors import PackageRefused
 from pds.messages.fields import Fields
-from pds.sealing import SealingKey, SealingPublicKey, open_sealed, seal
+from pds.sealing import MAX_PLAINTEXT, SealingKey, SealingPublicKey, open_sealed, seal
 from pds.wire import Manifest
 
 LABEL = "package"
@@ -188,7 +188,7 @@ def open_package(
             hint="Keep the answer as evidence and tell the holder.",
         )
     raw = parse_object(
-        open_sealed(sealed, key=key, label=LABEL, context=package_id), max_bytes=2**20
+        open_sealed(sealed, key=key, label=LABEL, context=package_id), max_bytes=MAX_PLAINTEXT
     )  # 4
     try:
         verified = verify_object(  # 5

@@ -34,6 +34,7 @@ _HISTORY = ("/did.jsonl", "/did-witness.json")
 _ADDRESSES_TRIED = 4
 _NOT_THERE = (404, 410)
 _IDLE_CONNECTIONS = 4
+_SLOWEST = 262_144  # bytes a second at which a line has to take what we send
 
 GetAddrInfo: TypeAlias = Callable[..., Sequence[tuple[Any, ...]]]
 
@@ -42,8 +43,8 @@ class Transport:
     """Makes requests under the rules at the head of ``pds.net``. Safe to share between threads.
 
     ``trusted_origins`` are exact origins, such as ``http://127.0.0.1:8080``; connections to them
-    are kept open for the next request. ``timeout`` is in seconds, for a whole exchange; of a
-    trusted origin the lookup of its name comes on top.
+    are kept open for the next request. ``timeout`` is in seconds, for a whole exchange; what comes
+    on top is 4 seconds for each MiB that is sent, and of a trusted origin the lookup of its name.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Transport:
         asked = Url.parse(url)
         limit = self._max_bytes if max_bytes is None else max_bytes
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        deadline += len(body) / _SLOWEST
         with as_net_errors():
             connection = self._take_idle(asked.origin)
             if connection is None:

@@ -133,7 +133,7 @@ def create_app(
     limits = relay.limits
     app = RelayApp(__name__, static_folder=None)
     app.extensions["relay"] = relay
-    app.config["MAX_CONTENT_LENGTH"] = limits.body
+    app.config["MAX_CONTENT_LENGTH"] = limits.largest_body
     app.config["PROPAGATE_EXCEPTIONS"] = True
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
@@ -188,6 +188,10 @@ def _news_of(mailbox: str) -> str:
 def _json(value: JsonObject | bytes, code: int = 200) -> Response:
     octets = value if isinstance(value, bytes) else canonicalize(value)
     return Response(octets, status=code, content_type=_JSON)
+
+
+def _octets(octets: bytes) -> Response:
+    return Response(octets, content_type=_OCTETS)
 
 
 def _nothing() -> Response:
@@ -305,6 +309,13 @@ def _mailbox_routes(app: Flask, relay: Relay, proxies: Proxies) -> None:
             ask_again(request.environ, _news_of(id_), seconds=min(wait, valid))
         return _json(page)
 
+    @app.get("/v1/mailboxes/<id_>/envelopes/<ordinal>")
+    def get_envelope(id_: str, ordinal: str) -> Response:
+        caller = _caller(relay)
+        (after,) = _numbers("after")
+        id_, number = forms.path_id(id_), forms.number(ordinal)
+        return _octets(mailboxes.envelope(relay, id_, number, caller, after=after))
+
     @app.delete("/v1/mailboxes/<id_>/envelopes/<ordinal>")
     def delete_envelope(id_: str, ordinal: str) -> Response:
         caller = _caller(relay)
@@ -356,6 +367,12 @@ def _redemption_routes(app: Flask, relay: Relay) -> None:
     def get_redemption(redemption: str) -> Response:
         caller = _caller(relay)
         return _json(redeem.recover(relay, redemption, caller))
+
+    @app.get("/v1/redemptions/<redemption>/sealed")
+    def get_sealed(redemption: str) -> Response:
+        caller = _caller(relay)
+        (after,) = _numbers("after")
+        return _octets(redeem.piece(relay, redemption, caller, after=after))
 
     @app.delete("/v1/redemptions/<redemption>")
     def delete_redemption(redemption: str) -> Response:
@@ -422,7 +439,7 @@ def _status_and_link_routes(app: Flask, relay: Relay) -> None:
 
     @app.get("/v1/requests/<id_>")
     def get_request(id_: str) -> Response:
-        return Response(links.get(relay, forms.path_id(id_)), content_type=_OCTETS)
+        return _octets(links.get(relay, forms.path_id(id_)))
 
     @app.delete("/v1/requests/<id_>")
     def delete_request(id_: str) -> Response:
@@ -483,6 +500,7 @@ def _public_routes(app: Flask, relay: Relay) -> None:
             log_key=relay.log_key.verify_key,
             registration=relay.registration,
             time=relay.clock(),
+            max_sealed=relay.limits.sealed,
         )
         return _json(info.to_json())
 

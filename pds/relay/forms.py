@@ -27,7 +27,9 @@ def not_found() -> Refused:
 def read(
     body: bytes, *, max_bytes: int, required: Collection[str], optional: Collection[str] = ()
 ) -> JsonObject:
-    """A JSON object with exactly these members."""
+    """A JSON object with exactly these members, in at most so many bytes."""
+    if len(body) > max_bytes:
+        raise Refused(RelayCode.TOO_LARGE)
     try:
         members = parse_object(body, max_bytes=max_bytes)
     except DidError:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pds.relay.errors import Refused
-from pds.wire import MAX_SEALED, RelayCode
+from pds.wire import MIB, SEAL, WHOLE, RelayCode
 
 _HOUR = 3600
 _PREFIXES_KEPT = 10_000
+_BESIDE = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +22,12 @@ class Limits:
     """
 
     body: int = 2_097_152
+    """A call that brings no sealed object of more than 1 MiB."""
     presentation: int = 65_536
-    sealed: int = MAX_SEALED
+    sealed: int = 8 * MIB + SEAL
+    """A package or an envelope, sealed."""
+    link: int = WHOLE
+    """A locked request behind a link: anybody may fetch it."""
     mailbox: int = 268_435_456
     """All that lies in one mailbox: envelopes, packages and links, 2 KiB for each beside it."""
     capabilities_per_mailbox: int = 100
@@ -45,6 +50,12 @@ class Limits:
     presentation_days: int = 90
     answer_hours: int = 72
     request_days: int = 90
+
+    @property
+    def largest_body(self) -> int:
+        """Bytes of the largest call: one that brings the largest package, as base64 in JSON with
+        ticket and manifest."""
+        return max(self.body, (self.sealed * 4 + 2) // 3 + _BESIDE)
 
 
 class RegistrationLimit:

@@ -16,7 +16,7 @@ def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> None:
         body, max_bytes=relay.limits.body, required=("mailbox", "sealed", "expires")
     )
     mailbox = forms.id_(members["mailbox"])
-    sealed = forms.octets(members["sealed"], most=relay.limits.sealed)
+    sealed = forms.octets(members["sealed"], most=relay.limits.link)
     ends = forms.time(members["expires"])
     expires = int(ends.timestamp())
     with relay.write_as(caller) as act:

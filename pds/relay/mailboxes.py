@@ -239,10 +239,25 @@ def envelopes(relay: Relay, id_: str, caller: RequestSignature, *, after: int) -
         found, more = table.envelopes(conn, id_, after=after, limit=_PAGE, max_bytes=_PAGE_BYTES)
     return {
         "envelopes": [
-            {"ordinal": ordinal, "sealed": b64url_encode(sealed)} for ordinal, sealed in found
+            {"ordinal": row.ordinal, "size": row.size}
+            if row.sealed is None
+            else {"ordinal": row.ordinal, "sealed": b64url_encode(row.sealed)}
+            for row in found
         ],
         "more": more,
     }
+
+
+def envelope(
+    relay: Relay, id_: str, ordinal: int, caller: RequestSignature, *, after: int
+) -> bytes:
+    """What follows the first ``after`` bytes of an envelope."""
+    with relay.store.read() as conn:
+        readable(conn, id_, caller)
+        piece = table.envelope_piece(conn, id_, ordinal, after=after)
+    if piece is None:
+        raise forms.not_found()
+    return piece
 
 
 def delete_envelope(relay: Relay, id_: str, ordinal: int, caller: RequestSignature) -> None:

@@ -40,7 +40,7 @@ def put(relay: Relay, id_: str, body: bytes, caller: RequestSignature) -> bytes:
     """Stage a package, or its next version; the receipt. The same again: the same receipt."""
     members = forms.read(
         body,
-        max_bytes=relay.limits.body,
+        max_bytes=relay.limits.largest_body,
         required=("mailbox", "ticket", "manifest", "sealed"),
         optional=("uses",),
     )

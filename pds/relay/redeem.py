@@ -5,7 +5,8 @@ the one transaction that counts, logs and releases; the answer leaves after its 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ from did.errors import DidError
 from did.json import Json, JsonObject, canonicalize, parse_object
 from did.multikey import b64url_encode
 from did.resolve import OFFLINE
-from pds.db import DbError
+from pds.db import DbError, Sql
 from pds.relay import challenge, forms, ledger, status
 from pds.relay.errors import Refused
 from pds.relay.relay import Act, Relay
@@ -299,6 +300,21 @@ def _record(
 def recover(relay: Relay, redemption: str, caller: RequestSignature) -> bytes:
     """The same answer again, uncounted, for the key that redeemed: while the package, and the
     version that was released, last, and until the grant is withdrawn."""
+    with _released(relay, redemption, caller) as (conn, answer, content):
+        return _answer(content, ledger.receipt_of(conn, answer.entry))
+
+
+def piece(relay: Relay, redemption: str, caller: RequestSignature, *, after: int) -> bytes:
+    """What follows the first ``after`` bytes of the sealed package, on the same terms."""
+    with _released(relay, redemption, caller) as (conn, answer, _):
+        return table.piece(conn, answer.package, answer.seq, after=after)
+
+
+@contextmanager
+def _released(
+    relay: Relay, redemption: str, caller: RequestSignature
+) -> Iterator[tuple[Sql, AnswerRow, ContentRow]]:
+    """An answer that may be given again, and what it releases."""
     with relay.store.read() as conn:
         # Inside the view, so that nothing which ended before this time is given out.
         at = int(relay.clock().timestamp())
@@ -323,7 +339,7 @@ def recover(relay: Relay, redemption: str, caller: RequestSignature) -> bytes:
         )
         if reason is not None:
             raise Refused(reason)
-        return _answer(content, ledger.receipt_of(conn, answer.entry))
+        yield conn, answer, content
 
 
 def acknowledge(relay: Relay, redemption: str, caller: RequestSignature) -> None:
@@ -336,10 +352,12 @@ def acknowledge(relay: Relay, redemption: str, caller: RequestSignature) -> None
 
 
 def _answer(content: ContentRow, receipt: bytes) -> bytes:
-    """The answer, put together from parts that are JCS, so that it is the same each time."""
-    sealed = b64url_encode(content.sealed).encode()
+    """The answer, put together from parts that are JCS, so that it is the same each time. What is
+    long is fetched in pieces: many are answered at once, and nobody must fill the memory so."""
+    whole = content.sealed
+    sealed = b"null" if whole is None else b'"%s"' % b64url_encode(whole).encode()
     return b"".join(
-        (b'{"manifest":', content.manifest, b',"receipt":', receipt, b',"sealed":"', sealed, b'"}')
+        (b'{"manifest":', content.manifest, b',"receipt":', receipt, b',"sealed":', sealed, b"}")
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pds.serve.batches import Batcher
+from pds.serve.room import SLOWEST, Room
 from pds.serve.settings import HOST, ServeSettings
 from pds.serve.waiting import TURN, Turn, Waiters
 from pds.serve.wsgi import Busy, Environ, Headers, Pool, Response, environ_of
@@ -75,6 +76,7 @@ class Door:
             "wsgi.url_scheme": settings.scheme,
         }
         self._held = 0
+        self._room = Room(settings.room)
         self._reading: set[asyncio.Timeout] = set()
         self._waiters = Waiters(most=settings.waiters, recheck=settings.recheck)
         self._stopping = False
@@ -100,12 +102,22 @@ class Door:
         ones."""
         self._stopping = True
         self._waiters.stop()
+        self._room.close()
         now = asyncio.get_running_loop().time()
         for timeout in self._reading:
             timeout.reschedule(now)
 
     async def _respond(self, scope: Any, protocol: Any) -> Response:
         length = self._admit(scope)
+        if length <= self._settings.large:
+            return await self._answer(scope, protocol, length)
+        # Half of the memory is never theirs, however many large ones come.
+        async with self._room.of(length, within=self._settings.body_deadline) as taken:
+            if not taken:
+                raise _stopping() if self._stopping else _busy()
+            return await self._answer(scope, protocol, length)
+
+    async def _answer(self, scope: Any, protocol: Any, length: int) -> Response:
         body, held = b"", 0
         try:
             if length:
@@ -187,6 +199,7 @@ class Door:
         """Read exactly ``length`` bytes; the second value is what the caller must give back."""
         chunks: list[bytes] = []
         size = 0
+        until = asyncio.get_running_loop().time() + self._settings.body_deadline
         try:
             async with asyncio.timeout(self._settings.body_deadline) as timeout:
                 self._reading.add(timeout)
@@ -202,6 +215,8 @@ class Door:
                             raise _busy()
                         if size >= length:
                             break
+                        if length > self._settings.large and not self._stopping:
+                            timeout.reschedule(until + size / SLOWEST)
                 finally:
                     self._reading.discard(timeout)
             if size != length:

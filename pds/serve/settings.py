@@ -28,7 +28,10 @@ class ServeSettings:
     ``port`` 0 takes a free one. An entry of ``allowed_hosts`` without a port stands for the host on
     every port, one with a port for exactly that; empty lets every host name in. ``waiting`` is how
     many complete requests may queue for a thread, ``connections`` how many clients are served
-    at once, ``bodies`` how much of unanswered requests is kept in memory. ``header_deadline`` is
+    at once, ``bodies`` how much of unanswered requests is kept in memory. Half of that is for
+    requests of more than ``large``, if there may be any: each waits until there is room for all of
+    it. ``body_deadline`` is what the first bytes of a body may take, and a large one 4 seconds more
+    for each MiB that arrived: who sends more slowly gives the room up. ``header_deadline`` is
     also how long an idle connection is kept; ``grace`` is how long a stop waits for answers.
     ``waiters`` is how many of the connections may wait for something to happen (``ask_again``);
     every ``recheck`` the application looks whether it happened in another process.
@@ -40,6 +43,7 @@ class ServeSettings:
     host: str = "127.0.0.1"
     port: int
     max_body: int = 2_097_152
+    large: int = 2_097_152
     body_deadline: float = 10.0
     threads: int = 4
     tls_cert: Path | None = None
@@ -66,12 +70,17 @@ class ServeSettings:
         for name in ("waiting", "grace", "waiters"):
             if not getattr(self, name) >= 0:
                 raise _wrong(name, "0 or more")
-        if self.bodies < self.max_body:
-            raise _wrong("bodies", "at least max_body")
+        if self.bodies < self.max_body * (2 if self.max_body > self.large else 1):
+            raise _wrong("bodies", "at least max_body, and twice as much where that is large")
         if not all(HOST.fullmatch(entry) for entry in self.allowed_hosts):
             raise _wrong("allowed_hosts", "host names, each with a port or without")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise _wrong("tls_cert and tls_key", "both or neither")
+
+    @property
+    def room(self) -> int:
+        """What large bodies may take together of the memory for all."""
+        return self.bodies // 2
 
     @property
     def scheme(self) -> str:

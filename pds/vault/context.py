@@ -29,6 +29,7 @@ from pds.vault.store.history import HistoryStore
 from pds.vault.store.identities import IdentityStore
 from pds.vault.store.rows import Relationship
 from pds.vault.store.successions import SuccessionStore
+from pds.wire import MAX_SEALED, WHOLE
 
 SKEW = timedelta(seconds=60)
 MAX_OFFSET = timedelta(minutes=10)
@@ -119,6 +120,11 @@ class Context:
     def dev_trust(self) -> tuple[DevTrust, ...]:
         lines = (self.exchange.setting("dev_trust") or "").splitlines()
         return tuple(DevTrust.parse(line) for line in lines)
+
+    @property
+    def max_sealed(self) -> int:
+        """Bytes of the largest sealed object that the home relay takes, as it said last."""
+        return int(self.exchange.setting("max_sealed") or WHOLE)
 
     @property
     def epoch(self) -> int:
@@ -251,6 +257,7 @@ class Context:
                 # Something was signed with a clock that was far ahead; two clocks say so now.
                 self.exchange.set_setting("last_time", format_time(self.now()))
             self.exchange.set_setting("log_key", info.log_key.multikey)
+            self.exchange.set_setting("max_sealed", str(min(info.max_sealed, MAX_SEALED)))
             if self.exchange.setting("log_origin") is None:
                 self.exchange.set_setting("log_origin", info.log_origin)
         return self._home(url, info.log_origin, info.log_key)

@@ -21,6 +21,21 @@ class ConsentError(VaultError):
     default_code = "consent.invalid"
 
 
+class PackageTooLarge(VaultError):
+    """What would be shared is more than the relay takes, or anybody could: nothing was changed.
+
+    Of grants that follow changes, ``packages`` names those that stay as they were; for ``queued``
+    others the new version waits to be sent.
+    """
+
+    default_code = "vault.package_too_large"
+
+    def __init__(self, message: str, *, hint: str, packages: tuple[str, ...], queued: int = 0):
+        super().__init__(message, hint=hint)
+        self.packages = packages
+        self.queued = queued
+
+
 class IdentityError(VaultError):
     """A public identity that is not as it has to be for this: ``identity.*``.
 

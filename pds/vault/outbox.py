@@ -50,6 +50,7 @@ _NOT_STAGED = frozenset(
         "relay.expired",
         "relay.wrong_relay",
         "relay.malformed",
+        "relay.too_large",
     }
 )
 _ANOTHER_WROTE = frozenset({"relay.sequence", "relay.bits_cleared"})
@@ -227,9 +228,9 @@ def _give_up(ctx: Context, job: Job, code: str, subject: str) -> _GaveUp:
 
 def _deposit(ctx: Context, relationship: Relationship, job: Job) -> None:
     client = ctx.client(str(job.payload["relay"]))
-    mailbox = str(job.payload["mailbox"])
+    mailbox, octets = str(job.payload["mailbox"]), ctx.exchange.octets(job.n)
     try:
-        receipt = client.deposit(mailbox, str(job.payload["capability"]), job.octets or b"")
+        receipt = client.deposit(mailbox, str(job.payload["capability"]), octets)
     except RelayError as error:
         if error.code in _UNDELIVERABLE:
             raise _give_up(ctx, job, "message.undeliverable", relationship.company) from error
@@ -273,13 +274,17 @@ def _put_status(
 
 
 def _stage(ctx: Context, relationship: Relationship, job: Job) -> None:
+    sealed = ctx.exchange.octets(job.n)
+    if len(sealed) > ctx.max_sealed:
+        # The relay takes less than when this was queued. It would break off, and say nothing.
+        raise _give_up(ctx, job, "relay.too_large", job.ref)
     try:
         with _mailbox_there(ctx, relationship) as mailbox:
             receipt = mailbox.put_package(
                 job.ref,
                 ticket=_object(job.payload["ticket"]),
                 manifest=_object(job.payload["manifest"]),
-                sealed=job.octets or b"",
+                sealed=sealed,
                 uses=_whole(job.payload["uses"]),
             )
     except RelayError as error:
@@ -291,7 +296,7 @@ def _stage(ctx: Context, relationship: Relationship, job: Job) -> None:
     if (
         entry.get("type") != "staging"
         or entry.get("package") != job.ref
-        or entry.get("sha256") != multihash_sha256(job.octets or b"")
+        or entry.get("sha256") != multihash_sha256(sealed)
     ):
         raise _wrong_receipt()
     with ctx.transaction():

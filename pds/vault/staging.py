@@ -12,16 +12,18 @@ from pds.messages.message import Message, seal_message, sign_message
 from pds.messages.notices import PackageUpdated
 from pds.messages.package import Package, PackageItem, seal_package
 from pds.messages.request import AccessRequest
+from pds.sealing import SealingError
 from pds.vault.consent import values_of
 from pds.vault.context import Context
+from pds.vault.errors import PackageTooLarge
 from pds.vault.store.rows import Relationship, StoredGrant, StoredRequest
-from pds.wire import Manifest, capability_hash, new_id
+from pds.wire import MAX_SEALED, MIB, SEAL, Manifest, capability_hash, new_id
 
 RENEW_AFTER = timedelta(days=7)
 RESUME_JUMP = 1000
 _CAPABILITY_TIME = timedelta(days=11 * 366)  # a year beyond the longest window; ended any day
 _CAPABILITY_ENVELOPES = 10_000
-_CAPABILITY_BYTES = 1_200_000
+_CAPABILITY_BYTES = MAX_SEALED  # of what the relay takes
 
 
 def request_of(stored: StoredRequest) -> AccessRequest:
@@ -77,19 +79,27 @@ def queue_package(
     seq: int,
     items: tuple[PackageItem, ...],
 ) -> None:
-    """Seal one version of a package and queue it, in the caller's transaction."""
+    """Seal one version of a package and queue it, in the caller's transaction. Raises
+    ``PackageTooLarge`` for more than the relay takes."""
     package = Package(
         id=package_id, grant=grant.digest, seq=seq, created=ctx.signing_time(), items=items
     )
     taken = sum(event.kind == "redemption" for event in ctx.exchange.events(package_id))
     taken += ctx.successions.carried(grant.digest)
-    sealed, manifest = seal_package(
-        package,
-        key=ctx.keys(relationship).did_key,
-        to=request.sealing_key,
-        ticket=digest(ticket),
-        not_after=grant.terms.valid_until,
-    )
+    try:
+        sealed, manifest = seal_package(
+            package,
+            key=ctx.keys(relationship).did_key,
+            to=request.sealing_key,
+            ticket=digest(ticket),
+            not_after=grant.terms.valid_until,
+        )
+    except SealingError as error:
+        if error.code != "sealing.too_large":
+            raise
+        raise _too_large(ctx, package_id) from error
+    if len(sealed) > ctx.max_sealed:
+        raise _too_large(ctx, package_id)
     ctx.exchange.drop_jobs(relationship.index, "package", package_id)
     ctx.exchange.add_staged(
         package_id,
@@ -104,6 +114,15 @@ def queue_package(
         ref=package_id,
         payload={"ticket": ticket, "manifest": manifest, "uses": taken},
         octets=sealed,
+    )
+
+
+def _too_large(ctx: Context, package_id: str) -> PackageTooLarge:
+    most = (ctx.max_sealed - SEAL) // MIB
+    return PackageTooLarge(
+        f"what would be shared is more than the relay takes: {most} MiB, sealed",
+        hint="Share less under one purpose, or use a relay that takes more.",
+        packages=(package_id,),
     )
 
 
@@ -237,48 +256,70 @@ def restage(ctx: Context, *, everything: bool = False) -> int:
     """Queue a new version of every package whose content has changed and whose grant follows
     changes; with ``everything``, of every live package (a relay came back from a backup).
 
-    Counts are the relay's and follow the package id: nothing is refilled. Returns how many.
+    Counts are the relay's and follow the package id: nothing is refilled. Returns how many. A
+    package that has grown beyond what the relay takes stays as it is; when all others are queued,
+    ``PackageTooLarge`` says which.
     """
-    count = 0
+    count, too_large = 0, list[PackageTooLarge]()
     for stored, grant in live_grants(ctx):
         items = items_for(ctx, grant.terms.fields)
         content = content_digest(items)
-        changed = content != stored.content and grant.terms.follows_changes
+        # None was staged yet of a grant that was made anew while its content was too large.
+        changed = content != stored.content and (grant.terms.follows_changes or not stored.seq)
         if not (changed or everything):
             continue
-        relationship = ctx.exchange.relationship(stored.relationship)
         source = ctx.exchange.request(stored.request)
         if source is None:
             continue
-        request, seq = request_of(source), stored.seq + 1
-        with ctx.transaction():
-            current = ctx.exchange.grant_by_digest(stored.digest)
-            moving = relationship.index in ctx.successions.moving()
-            if current is None or current.ended is not None or current.seq != stored.seq or moving:
-                continue  # another program was quicker
-            queue_package(
-                ctx,
-                relationship=relationship,
-                request=request,
-                grant=grant,
-                ticket=stored.ticket,
-                package_id=stored.package,
-                seq=seq,
-                items=items,
-            )
-            ctx.exchange.set_package_version(stored.digest, seq=seq, content=content)
-            notice = PackageUpdated(grant=stored.digest, package=stored.package, seq=seq)
-            queue_message(
-                ctx,
-                relationship=relationship,
-                request=request,
-                kind="PackageUpdated",
-                body=notice.to_json(),
-                about=stored.package,
-            )
-            ctx.log("restaged", stored.id, {"seq": seq})
-        count += 1
+        try:
+            count += _next_version(ctx, stored, grant, request_of(source), items)
+        except PackageTooLarge as error:
+            too_large.append(error)
+    if too_large:
+        raise PackageTooLarge(
+            str(too_large[0]),
+            hint=too_large[0].hint,
+            packages=tuple(one for error in too_large for one in error.packages),
+            queued=count,
+        )
     return count
+
+
+def _next_version(
+    ctx: Context,
+    stored: StoredGrant,
+    grant: VerifiedGrant,
+    request: AccessRequest,
+    items: tuple[PackageItem, ...],
+) -> int:
+    relationship, seq = ctx.exchange.relationship(stored.relationship), stored.seq + 1
+    with ctx.transaction():
+        current = ctx.exchange.grant_by_digest(stored.digest)
+        moving = relationship.index in ctx.successions.moving()
+        if current is None or current.ended is not None or current.seq != stored.seq or moving:
+            return 0  # another program was quicker
+        queue_package(
+            ctx,
+            relationship=relationship,
+            request=request,
+            grant=grant,
+            ticket=stored.ticket,
+            package_id=stored.package,
+            seq=seq,
+            items=items,
+        )
+        ctx.exchange.set_package_version(stored.digest, seq=seq, content=content_digest(items))
+        notice = PackageUpdated(grant=stored.digest, package=stored.package, seq=seq)
+        queue_message(
+            ctx,
+            relationship=relationship,
+            request=request,
+            kind="PackageUpdated",
+            body=notice.to_json(),
+            about=stored.package,
+        )
+        ctx.log("restaged", stored.id, {"seq": seq})
+    return 1
 
 
 def renew_status_lists(ctx: Context, *, everything: bool = False) -> int:

@@ -32,7 +32,7 @@ from pds.sealing import length_prefixed
 from pds.vault.context import SKEW, Context, HomeRelay
 from pds.vault.decide import decision_of, host_of
 from pds.vault.derive import RelationshipKeys
-from pds.vault.errors import NotFound, VaultError
+from pds.vault.errors import NotFound, PackageTooLarge, VaultError
 from pds.vault.outbox import PushReport, push
 from pds.vault.relationships import (
     STATUS_ENTRIES,
@@ -207,16 +207,21 @@ def _stage_anew(
     ticket = made.ticket(home.url, request, begins, now)
     items = items_for(ctx, grant.terms.fields)
     _put_in_place(ctx, stored, made, ticket, uses=uses, content=content_digest(items), now=now)
-    queue_package(
-        ctx,
-        relationship=new,
-        request=request,
-        grant=grant_of(ctx, _stored(ctx, made.digest)),
-        ticket=ticket,
-        package_id=made.package,
-        seq=1,
-        items=items,
-    )
+    try:
+        queue_package(
+            ctx,
+            relationship=new,
+            request=request,
+            grant=grant_of(ctx, _stored(ctx, made.digest)),
+            ticket=ticket,
+            package_id=made.package,
+            seq=1,
+            items=items,
+        )
+    except PackageTooLarge:
+        # What has grown too large must not keep the old key in use; it is tried again each round.
+        ctx.exchange.set_package_version(made.digest, seq=0, content="")
+        ctx.log("problem", stored.id, {"code": PackageTooLarge.default_code})
 
 
 def _put_in_place(

@@ -15,6 +15,7 @@ from pds.errors import PdsError
 from pds.log.errors import LogMisbehaved
 from pds.log.evidence import evidence_of
 from pds.vault.context import Context, HomeRelay
+from pds.vault.errors import PackageTooLarge
 from pds.vault.hosting import is_shown
 from pds.vault.inbox import collect
 from pds.vault.logwatch import LogWatch
@@ -60,7 +61,11 @@ def sync(ctx: Context) -> SyncReport:
             _checked(ctx, report, identity.did, look)
     suspended = ctx.exchange.setting("restage_all") == "1"
     report.renewed = renew_status_lists(ctx, everything=suspended)  # the lists go first
-    report.restaged = restage(ctx, everything=suspended)
+    try:
+        report.restaged = restage(ctx, everything=suspended)
+    except PackageTooLarge as error:
+        report.restaged = error.queued
+        report.problems += [(error.code, package) for package in error.packages]
     if suspended:
         with ctx.transaction():
             ctx.identities.publish_again()

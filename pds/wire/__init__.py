@@ -11,7 +11,7 @@ Nothing here keeps state or opens a connection.
 from did.json import MAX_INTEGER
 from pds.wire.codes import HTTP_STATUS, TITLES, RelayCode, WireError, problem
 from pds.wire.ids import Random, capability_hash, check_id, new_capability, new_id, parse_relay_url
-from pds.wire.objects import MAX_SEALED, Answer, Manifest, RelayInfo
+from pds.wire.objects import MAX_SEALED, MIB, SEAL, WHOLE, Answer, Manifest, RelayInfo
 from pds.wire.signatures import (
     SIGNATURE_LIFETIME,
     SKEW,
@@ -25,9 +25,12 @@ __all__ = [
     "HTTP_STATUS",
     "MAX_INTEGER",
     "MAX_SEALED",
+    "MIB",
+    "SEAL",
     "SIGNATURE_LIFETIME",
     "SKEW",
     "TITLES",
+    "WHOLE",
     "Answer",
     "Manifest",
     "Random",

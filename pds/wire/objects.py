@@ -1,6 +1,7 @@
 """What relay and clients hand one another: manifests, answers, a relay's description of itself."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
@@ -15,8 +16,14 @@ from pds.wire.codes import WireError
 from pds.wire.forms import digest, integer, members, object_, text
 from pds.wire.ids import check_id, parse_relay_url
 
-MAX_SEALED = 1_048_576 + 1_137
-"""Bytes of the largest sealed object: the largest padding bucket and what a seal adds."""
+MIB = 1_048_576
+SEAL = 1_137
+"""Bytes that a seal adds to what was padded."""
+WHOLE = MIB + SEAL
+"""Bytes of the largest sealed object that stands in an answer itself; what is longer is handed out
+in pieces of so many."""
+MAX_SEALED = 16 * MIB + SEAL
+"""Bytes of the largest sealed object that there is. A relay may take less, and says how much."""
 
 _MANIFEST_MEMBERS = {"type", "package", "seq", "ticket", "sha256", "size", "notAfter"}
 _LOG_ORIGIN = re.compile(r"[a-z0-9.:\[\]-]{1,260}/log/[0-9a-f]{16}")
@@ -85,43 +92,65 @@ class Answer:
     raw: bytes = field(repr=False)
 
     @classmethod
-    def parse(cls, raw: bytes) -> Self:
+    def parse(cls, raw: bytes, *, pieces: Callable[[int], bytes] | None = None) -> Self:
         """Read ``{"manifest", "sealed", "receipt"}``; anything else is ``wire.answer``.
 
-        Sealed bytes that are not those of the manifest are refused too.
+        Of a package that is longer than ``WHOLE``, ``sealed`` is null and ``pieces`` fetches it, of
+        the size that the manifest says. Sealed bytes that are not those of the manifest are refused
+        too.
         """
         try:
-            answer = parse_object(raw, max_bytes=2 * MAX_SEALED)
+            answer = parse_object(raw, max_bytes=2 * WHOLE)
             members(answer, {"manifest", "sealed", "receipt"})
             manifest, receipt = object_(answer["manifest"]), object_(answer["receipt"])
-            sealed = b64url_decode(text(answer["sealed"]))
-            Manifest.parse(manifest).check_sealed(sealed)
+            described = Manifest.parse(manifest)
+            stands = answer["sealed"] is not None
+            sealed = b64url_decode(text(answer["sealed"])) if stands else b""
+            if not stands and (pieces is None or not WHOLE < described.size <= MAX_SEALED):
+                raise ValueError
         except (ValueError, PdsError, DidError):
-            raise WireError("this is not the answer to a redemption", code="wire.answer") from None
+            raise _no_answer() from None
+        if not stands and pieces is not None:
+            sealed = pieces(described.size)
+        try:
+            described.check_sealed(sealed)
+        except WireError:
+            raise _no_answer() from None
         return cls(manifest=manifest, sealed=sealed, receipt=receipt, raw=raw)
+
+
+def _no_answer() -> WireError:
+    return WireError("this is not the answer to a redemption", code="wire.answer")
 
 
 @dataclass(frozen=True, slots=True)
 class RelayInfo:
-    """How a relay describes itself: its address, its log, its registration, its clock."""
+    """How a relay describes itself: its address, its log, its registration, its clock, and how many
+    bytes of a sealed object it takes."""
 
     relay: str
     log_origin: str
     log_key: VerifyKey
     registration: str
     time: datetime
+    max_sealed: int = WHOLE
 
     @classmethod
     def parse(cls, raw: JsonObject, *, expected_relay: str | None) -> Self:
-        """Read ``GET /v1/relay``; anything else, or another relay's, is ``wire.relay_info``."""
+        """Read ``GET /v1/relay``; anything else, or another relay's, is ``wire.relay_info``.
+
+        A relay that does not say how much it takes, takes ``WHOLE``.
+        """
         try:
-            members(raw, {"relay", "logOrigin", "logKey", "registration", "time"})
+            raw = {"maxSealed": WHOLE, **raw}
+            members(raw, {"relay", "logOrigin", "logKey", "registration", "time", "maxSealed"})
             info = cls(
                 relay=parse_relay_url(raw["relay"]),
                 log_origin=text(raw["logOrigin"]),
                 log_key=VerifyKey.from_multikey(text(raw["logKey"])),
                 registration=text(raw["registration"]),
                 time=parse_time(text(raw["time"])),
+                max_sealed=integer(raw["maxSealed"], least=1),
             )
             # The origin is a line and a name in signed notes: {host}/log/{8 bytes hex}.
             if _LOG_ORIGIN.fullmatch(info.log_origin) is None:
@@ -146,4 +175,5 @@ class RelayInfo:
             "logKey": self.log_key.multikey,
             "registration": self.registration,
             "time": format_time(self.time),
+            "maxSealed": self.max_sealed,
         }

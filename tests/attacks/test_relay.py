@@ -23,7 +23,7 @@ from pds.log import Monitor
 from pds.mailbox import RelayClient
 from pds.relay.limits import Limits
 from pds.relay.restore import mark_restored
-from pds.wire import new_id
+from pds.wire import MIB, SEAL, WHOLE, new_id
 
 _WORLD = Path(__file__).parents[1] / "pds" / "relay"
 sys.path.insert(0, str(_WORLD))
@@ -79,6 +79,33 @@ def _at_once(*acts: Callable[[], Reply]) -> list[Reply]:
         thread.join(60)
     assert None not in replies
     return [reply for reply in replies if reply is not None]
+
+
+def test_attack_52_sizes_that_lie(data: Path) -> None:
+    """A package of another length than its manifest says, or of more than the relay announces,
+    is not staged, whatever else is right; no more is an envelope that its capability allows."""
+    world = make_world(data, limits=Limits(sealed=2 * MIB + SEAL))
+    most = world.get("/v1/relay").json["maxSealed"]
+    world.create()
+    world.put_status()
+    package = new_id()
+    ticket = world.ticket(package)
+    honest = bytes(most)
+    for size in (1, WHOLE, most - 1, most + 1, 2**53 - 1):
+        lie = world.manifest(package, ticket, honest, size=size)
+        reply = world.stage(package, ticket=ticket, sealed=honest, manifest=lie)
+        assert (reply.status, reply.code) == (400, "relay.malformed")
+    for octets in (bytes(most + 1), bytes(most + MIB), bytes(4 * MIB)):
+        small = world.manifest(package, ticket, octets, size=most)
+        for manifest in (None, small):
+            reply = world.stage(package, ticket=ticket, sealed=octets, manifest=manifest)
+            assert (reply.status, reply.code) == (413, "relay.too_large")
+        _, secret = world.capability(size=2**40)
+        assert world.deposit(secret, octets).code == "relay.too_large"
+    described = world.call("GET", f"/v1/mailboxes/{world.mailbox}").json
+    assert described["packages"] == []
+    assert world.stage(package, ticket=ticket, sealed=honest).status == 200
+    close(world)
 
 
 def test_attack_33_another_company_presents(world: World) -> None:

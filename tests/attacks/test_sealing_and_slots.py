@@ -110,6 +110,31 @@ def test_attack_14_hybrid_downgraded_key() -> None:
         assert caught.value.code == "sealing.key"
 
 
+@pytest.mark.parametrize(
+    "padded",
+    [
+        2**20 + 4096,  # between two steps
+        2**20 + 2**19,
+        2**21 - 1,
+        3 * 2**20,  # a step beyond the one that is needed
+        17 * 2**20,  # beyond the last
+    ],
+)
+def test_attack_52_a_size_that_is_no_step(padded: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What says by its length how long it is, or hides something in it, opens for nobody: sealed
+    and locked alike, though key, label and place are right."""
+    content = bytes(2**20)
+    octets = len(content).to_bytes(4, "big") + content + bytes(padded - 4 - len(content))
+    monkeypatch.setattr("pds.sealing.pad", lambda _: octets)
+    sealed = seal(content, to=KEY.public, label=LABEL, context=CONTEXT)
+    locked = lock_with_secret(content, secret=bytes(32), label=LABEL, context=CONTEXT)
+    monkeypatch.undo()
+    cannot_open(sealed)
+    with pytest.raises(SealingError) as caught:
+        unlock_with_secret(locked, secret=bytes(32), label=LABEL, context=CONTEXT)
+    assert caught.value.code == "sealing.cannot_open"
+
+
 def test_attack_53_substituted_recipient_key() -> None:
     """A key put in the place of the expected one is noticed by its id."""
     SealingPublicKey.parse(OTHER.public.to_json(), expected_id=OTHER.public.id)

@@ -257,7 +257,7 @@ def _relay_answers(raw: bytes) -> None:
         lambda: relay.deposit(ID, "A" * 43, b"x"),
         lambda: relay.status(f"{RELAY}/v1/status/{ID}"),
         lambda: relay.consistency(1, 2),
-        lambda: relay.redeem(parsed_example("redemption")),
+        lambda: relay.redeem(parsed_example("redemption"), HOLDER),
         owner.create,
         owner.info,
         owner.envelopes,

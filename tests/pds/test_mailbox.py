@@ -21,7 +21,9 @@ from pds.mailbox import OwnedMailbox, RelayClient, RelayError, RelayNonsense, Re
 from pds.net import NetError, Transport
 from pds.wire import (
     HTTP_STATUS,
+    MAX_SEALED,
     TITLES,
+    WHOLE,
     RelayCode,
     WireError,
     problem,
@@ -168,7 +170,7 @@ UNSIGNED = {
         "/v1/challenge",
         answer={"challenge": "x" * 43, "expires": "2026-03-01T12:02:00Z"},
     ),
-    "redeem": Call(lambda c: c.redeem(PRESENTATION), "POST", "/v1/redemptions", answer=ANSWER),
+    "redeem": Call(lambda c: c.redeem(PRESENTATION, KEY), "POST", "/v1/redemptions", answer=ANSWER),
     "consistency": Call(
         lambda c: c.consistency(3, 7),
         "GET",
@@ -382,7 +384,7 @@ def test_honest_answers_come_back_typed() -> None:
         name: call.make(client(as_json(call.answer, call.status))[0])
         for name, call in READING.items()
     }
-    assert results["info"].to_json() == INFO
+    assert results["info"].to_json() == INFO | {"maxSealed": WHOLE}
     assert results["challenge"] == "x" * 43
     assert results["redeem"].sealed == results["recover"].sealed == SEALED
     assert results["consistency"] == [bytes(32)]
@@ -636,7 +638,90 @@ def test_the_answer_must_be_to_this_redemption() -> None:
             with pytest.raises(RelayNonsense):
                 call.make(client(as_json(other))[0])
     with pytest.raises(RelayNonsense):
-        client(as_json(ANSWER | {"sealed": b64url_encode(b"other")}))[0].redeem(PRESENTATION)
+        client(as_json(ANSWER | {"sealed": b64url_encode(b"other")}))[0].redeem(PRESENTATION, KEY)
+
+
+class Handing:
+    """A relay with one long thing, of which it hands out what it likes."""
+
+    def __init__(self, first: object, hand: Callable[[int], bytes]) -> None:
+        self._first = first
+        self._hand = hand
+        self.asked: list[int] = []
+
+    def request(self, method, url, *, headers, body) -> Reply:
+        path, _, after = url.rpartition("?after=")
+        if not path or path.endswith("/envelopes"):
+            return as_json(self._first)
+        assert "signature" in {name.lower() for name in headers}
+        self.asked.append(int(after))
+        return Reply(200, self._hand(int(after)))
+
+
+LONG = bytes(range(256)) * 12_288 + b"end"
+LONG_ANSWER = ANSWER | {
+    "manifest": MANIFEST | {"sha256": multihash_sha256(LONG), "size": len(LONG)},
+    "sealed": None,
+    "receipt": ANSWER["receipt"]
+    | {"entry": ANSWER["receipt"]["entry"] | {"sha256": multihash_sha256(LONG)}},
+}
+
+
+def envelopes_of(*sizes: int) -> dict[str, object]:
+    return {
+        "envelopes": [{"ordinal": n, "size": size} for n, size in enumerate(sizes, 1)],
+        "more": False,
+    }
+
+
+def test_what_is_long_is_fetched_in_pieces() -> None:
+    """A package and an envelope, in as many calls as there are pieces."""
+    relay = Handing(LONG_ANSWER, lambda after: LONG[after : after + WHOLE])
+    answer = RelayClient(RELAY, relay, clock=lambda: NOW).redeem(PRESENTATION, KEY)
+    assert (answer.sealed, relay.asked) == (LONG, [0, WHOLE, 2 * WHOLE])
+    relay = Handing(envelopes_of(len(LONG)), lambda after: LONG[after : after + WHOLE])
+    mailbox = owner(RelayClient(RELAY, relay, clock=lambda: NOW))
+    assert (mailbox.envelopes(0), len(relay.asked)) == (([(1, LONG)], False), 3)
+
+
+@pytest.mark.parametrize(
+    "hand",
+    [
+        lambda _: b"",
+        lambda after: LONG[after : after + 1],
+        lambda after: LONG[after : after + WHOLE + 1],
+        lambda _: LONG,
+        lambda after: (LONG + b"x")[after : after + WHOLE],
+    ],
+    ids=["nothing", "byte by byte", "more", "one piece", "another end"],
+)
+def test_attack_52_a_relay_that_lies_about_what_is_long(hand: Callable[[int], bytes]) -> None:
+    """No relay can have a call made for each byte, or hand out more than it said."""
+    for call in (
+        lambda c: c.redeem(PRESENTATION, KEY),
+        lambda c: c.recover(REDEMPTION, KEY),
+    ):
+        relay = Handing(LONG_ANSWER, hand)
+        with pytest.raises(RelayNonsense):
+            call(RelayClient(RELAY, relay, clock=lambda: NOW))
+        assert len(relay.asked) <= 3
+    relay = Handing(envelopes_of(len(LONG)), hand)
+    with pytest.raises(RelayNonsense):
+        owner(RelayClient(RELAY, relay, clock=lambda: NOW)).envelopes(0)
+
+
+def test_attack_52_a_page_of_long_envelopes_fills_no_memory() -> None:
+    """Of a thousand that are named, no more are fetched at once than one of the largest has; and
+    none that is too short to be named, or too long to be."""
+    relay = Handing(envelopes_of(*[MAX_SEALED // 2] * 1000), lambda _: bytes(WHOLE))
+    relay._hand = lambda after: bytes(min(WHOLE, MAX_SEALED // 2 - after))
+    found, more = owner(RelayClient(RELAY, relay, clock=lambda: NOW)).envelopes(0)
+    assert ([ordinal for ordinal, _ in found], more) == ([1, 2], True)
+    for size in (0, WHOLE, MAX_SEALED + 1, 2**53 - 1):
+        relay = Handing(envelopes_of(size), lambda _: bytes(WHOLE))
+        with pytest.raises(RelayNonsense):
+            owner(RelayClient(RELAY, relay, clock=lambda: NOW)).envelopes(0)
+        assert relay.asked == []
 
 
 def test_pages_rise_and_end() -> None:

@@ -334,6 +334,48 @@ def test_unfinished_bodies_share_a_bounded_memory(tmp_path: Path) -> None:
                 assert reply(winner).body == b"x" * 1000
 
 
+def test_large_bodies_leave_half_of_the_memory_to_the_others(tmp_path: Path) -> None:
+    """One that finds no room waits unread and is served when there is some; small ones pass."""
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    with running(
+        tmp_path, max_body=1000, large=100, bodies=2000, body_deadline=PATIENCE
+    ) as it, ExitStack() as stack:  # fmt: skip
+        first, second, small = (stack.enter_context(it.connect()) for _ in range(3))
+        first.sendall(head % 900 + b"x" * 899)
+        # The small one is answered while the first holds the room, so the first has come in.
+        second.sendall(head % 900 + b"y" * 900)
+        small.sendall(head % 100 + b"z" * 100)
+        assert reply(small).body == b"z" * 100
+        assert select.select([second], [], [], 0)[0] == []
+        first.sendall(b"x")
+        assert reply(first).body == b"x" * 900
+        assert reply(second).body == b"y" * 900
+
+
+def test_a_large_body_that_does_not_come_gives_its_room_up(tmp_path: Path) -> None:
+    """Who declares much and sends little is cut off, who waits behind is served or told to come
+    again; and the room is free for the next."""
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n"
+    with running(
+        tmp_path, max_body=1000, large=100, bodies=2000, body_deadline=0.5
+    ) as it, it.connect() as silent, it.connect() as waiting:  # fmt: skip
+        silent.sendall(head + b"x")
+        waiting.sendall(head + b"y" * 900)
+        answers = [reply(silent), reply(waiting)]
+        assert (answers[0].status, answers[0].code) == (408, "front.body_timeout")
+        assert answers[1].status in (200, 503)
+        assert it.ask("POST /", "Host: a", "Content-Length: 900", body=b"z" * 900).status == 200
+
+
+def test_large_bodies_need_twice_their_memory() -> None:
+    """With less, one of them would leave nothing to the others; small ones need it once."""
+    with pytest.raises(ServeError) as caught:
+        ServeSettings(port=0, max_body=1000, large=100, bodies=1999)
+    assert caught.value.code == "serve.settings"
+    assert ServeSettings(port=0, max_body=1000, large=100, bodies=2000).room == 1000
+    assert ServeSettings(port=0, max_body=1000, bodies=1000).max_body == 1000
+
+
 def test_slow_bodies_occupy_no_thread(server: Server) -> None:
     """With 64 bodies on their way and 2 threads, a quick request is answered before any of them."""
     head = (

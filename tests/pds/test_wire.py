@@ -14,7 +14,9 @@ from did.keys import SigningKey
 from did.multikey import b64url_encode, multihash_sha256
 from pds.wire import (
     HTTP_STATUS,
+    MAX_SEALED,
     TITLES,
+    WHOLE,
     Answer,
     Manifest,
     RelayCode,
@@ -332,6 +334,43 @@ def test_an_answer_keeps_the_bytes_that_arrived() -> None:
     assert "sealed" not in repr(parsed).replace("'sha256'", "")
 
 
+def large(size: int, **changes: object) -> bytes:
+    return answer(manifest=MANIFEST | {"size": size}, sealed=None, **changes)
+
+
+def test_a_long_answer_is_fetched_and_must_be_the_manifests() -> None:
+    """What does not stand in the answer is asked for by its size, and compared like what does."""
+    octets = bytes(WHOLE + 1)
+    told = MANIFEST | {"size": len(octets), "sha256": multihash_sha256(octets)}
+    asked: list[int] = []
+
+    def pieces(size: int) -> bytes:
+        asked.append(size)
+        return octets
+
+    raw = answer(manifest=told, sealed=None)
+    parsed = Answer.parse(raw, pieces=pieces)
+    assert (parsed.sealed, parsed.raw, asked) == (octets, raw, [WHOLE + 1])
+    for fetched in (octets[:-1], b"x" + octets[1:], b""):
+        with pytest.raises(WireError) as caught:
+            Answer.parse(raw, pieces=lambda _, got=fetched: got)
+        assert caught.value.code == "wire.answer"
+
+
+@pytest.mark.parametrize("size", [1, WHOLE, MAX_SEALED + 1, 2**53 - 1])
+def test_attack_52_an_answer_that_lies_about_its_size(size: int) -> None:
+    """What is short stands in the answer, and nobody fetches what cannot be: not one byte."""
+
+    def pieces(_: int) -> bytes:
+        raise AssertionError
+
+    with pytest.raises(WireError) as caught:
+        Answer.parse(large(size), pieces=pieces)
+    assert caught.value.code == "wire.answer"
+    with pytest.raises(WireError):
+        Answer.parse(large(WHOLE + 1))
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -360,6 +399,7 @@ INFO = {
     "logKey": KEY.verify_key.multikey,
     "registration": "open",
     "time": "2026-03-01T12:00:00Z",
+    "maxSealed": 8_389_745,
 }
 
 
@@ -369,6 +409,8 @@ def test_a_relay_describes_itself() -> None:
     assert info.to_json() == INFO
     assert info.time == NOW
     assert RelayInfo.parse(INFO, expected_relay=None) == info
+    silent = {name: value for name, value in INFO.items() if name != "maxSealed"}
+    assert RelayInfo.parse(silent, expected_relay=None).max_sealed == WHOLE
 
 
 @pytest.mark.parametrize(
@@ -385,6 +427,8 @@ def test_a_relay_describes_itself() -> None:
         ("logKey", "z6Mk"),
         ("registration", "closed"),
         ("time", "now"),
+        ("maxSealed", 0),
+        ("maxSealed", "8"),
         ("extra", 1),
     ],
 )

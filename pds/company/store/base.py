@@ -4,9 +4,10 @@ from datetime import datetime
 
 from did.json import Json, JsonObject, canonicalize, parse, parse_object
 from did.time import format_time, parse_time
+from pds.sealing import MAX_PLAINTEXT
 
-# A decision carries up to a hundred credentials.
-_MOST = 4 * 1_048_576
+# Whatever came sealed, and was read then, can be read again.
+_MOST = MAX_PLAINTEXT
 
 
 def to_text(value: Json) -> str:
@@ -17,8 +18,12 @@ def to_object(text: str) -> JsonObject:
     return parse_object(text, max_bytes=_MOST)
 
 
+def to_value(text: str) -> Json:
+    return parse(text, max_bytes=_MOST)
+
+
 def to_list(text: str) -> list[Json]:
-    value = parse(text, max_bytes=_MOST)
+    value = to_value(text)
     return value if isinstance(value, list) else []
 
 

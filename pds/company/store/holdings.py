@@ -6,7 +6,7 @@ from typing import Any
 
 from did.json import Json, JsonObject, parse
 from did.time import format_time, parse_time
-from pds.company.store.base import maybe_time, to_list, to_object, to_text
+from pds.company.store.base import maybe_time, to_list, to_object, to_text, to_value
 from pds.company.store.rows import GrantRow, HeldRow, RedemptionRow, RetentionRow, StatusRow
 from pds.company.store.successions import LINE
 from pds.db import Tables
@@ -206,7 +206,7 @@ class HoldingTables(Tables):
                 row["grant_digest"],
                 row["path"],
                 row["schema"],
-                parse(row["value"]),
+                to_value(row["value"]),
                 parse_time(row["collected"]),
                 row["source"],
                 row["assurance"],

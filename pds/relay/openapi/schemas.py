@@ -7,6 +7,7 @@ docs/protocol.md says what is in it, and the relay checks it in full.
 from typing import Final
 
 from did.json import Json, JsonObject
+from pds.wire import MAX_SEALED, WHOLE
 
 _MAX_INTEGER: Final = 2**53 - 1
 
@@ -112,6 +113,7 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
         logKey={"type": "string", "description": "Multikey, Ed25519."},
         registration={"enum": ["open", "token"]},
         time=_TIME,
+        maxSealed={**whole(1), "description": "Bytes of the largest sealed object it takes."},
     ),
     "Registration": exactly(("token",), token={"type": "string"}),
     "MailboxMade": exactly(mailbox=_ID),
@@ -128,7 +130,10 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
     ),
     "CapabilityMade": exactly(capability=_ID),
     "Envelopes": exactly(
-        envelopes=listed(exactly(ordinal=whole(1), sealed=_OCTETS), 50),
+        envelopes=listed(
+            {"oneOf": [exactly(ordinal=whole(1), sealed=_OCTETS),
+                       exactly(ordinal=whole(1), size=whole(WHOLE + 1, MAX_SEALED))]}, 50
+        ),
         more={"type": "boolean"},
     ),
     "Staging": exactly(
@@ -150,7 +155,11 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
     ),
     "Challenge": exactly(challenge={"type": "string"}, expires=_TIME),
     "Presentation": exactly(presentation=_SIGNED),
-    "Answer": exactly(manifest=ref("Manifest"), receipt=_RECEIPT, sealed=_OCTETS),
+    "Answer": exactly(
+        manifest=ref("Manifest"), receipt=_RECEIPT,
+        sealed={"oneOf": [{"type": "null"}, _OCTETS],
+                "description": "Null beyond 1 MiB: then it is fetched in pieces."},
+    ),
     "StatusList": exactly(mailbox=_ID, credential=_SIGNED),
     "Request": exactly(mailbox=_ID, sealed=_OCTETS, expires=_TIME),
     "RequestMade": exactly(request=_ID),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pds.db import Sql
+from pds.relay.store.pieces import piece_of, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,15 @@ class CapabilityRow:
     expires: int
     used: int
     ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeRow:
+    """``sealed`` is None where it is to be fetched in pieces."""
+
+    ordinal: int
+    size: int
+    sealed: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,21 +173,30 @@ def add_envelope(
 
 def envelopes(
     conn: Sql, mailbox_id: str, *, after: int, limit: int, max_bytes: int
-) -> tuple[list[tuple[int, bytes]], bool]:
+) -> tuple[list[EnvelopeRow], bool]:
     """The next envelopes in order, and whether there are more. At least one, if there is one."""
-    found: list[tuple[int, bytes]] = []
-    size = 0
+    found: list[EnvelopeRow] = []
+    total = 0
     rows = conn.execute(
-        "SELECT ordinal, sealed FROM envelopes"
-        " WHERE mailbox = ? AND ordinal > ? AND sealed IS NOT NULL ORDER BY ordinal",
+        f"SELECT ordinal, length(sealed) AS size, {short('sealed')} AS sealed"  # noqa: S608  ours
+        " FROM envelopes WHERE mailbox = ? AND ordinal > ? AND sealed IS NOT NULL ORDER BY ordinal",
         (mailbox_id, after),
     )
     for row in rows:
-        size += len(row["sealed"])
-        if len(found) == limit or (found and size > max_bytes):
+        total += row["size"]
+        if len(found) == limit or (found and total > max_bytes):
             return found, True
-        found.append((row["ordinal"], bytes(row["sealed"])))
+        sealed = row["sealed"]
+        found.append(
+            EnvelopeRow(row["ordinal"], row["size"], None if sealed is None else bytes(sealed))
+        )
     return found, False
+
+
+def envelope_piece(conn: Sql, mailbox_id: str, ordinal: int, *, after: int) -> bytes | None:
+    """What follows the first ``after`` bytes of an envelope; None where there is none."""
+    where = "envelopes WHERE mailbox = ? AND ordinal = ? AND sealed IS NOT NULL"
+    return piece_of(conn, where, (mailbox_id, ordinal), after)
 
 
 def delete_envelope(conn: Sql, mailbox_id: str, ordinal: int, *, until: int) -> None:

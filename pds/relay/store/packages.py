@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from pds.db import Sql
+from pds.relay.store.pieces import piece_of, short
 from pds.relay.store.rows import insert, pieces, values
 
 
@@ -45,9 +46,11 @@ class TicketRow:
 
 @dataclass(frozen=True, slots=True)
 class ContentRow:
+    """A version of a package. ``sealed`` is read only of one that is not handed out in pieces."""
+
     sha256: str
     manifest: bytes
-    sealed: bytes
+    sealed: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,8 @@ def _columns(table: str, row: type) -> str:
 
 _STANDING: Final = (
     f" SELECT asked.place, {_columns('packages', PackageRow)},"  # noqa: S608
-    f" {_columns('tickets', TicketRow)}, {_columns('contents', ContentRow)},"
+    f" {_columns('tickets', TicketRow)}, contents.sha256, contents.manifest,"
+    f" {short('contents.sealed')},"
     f" {_columns('status_lists', ListRow)},"
     " EXISTS (SELECT 1 FROM events WHERE events.redemption = asked.redemption),"
     " EXISTS (SELECT 1 FROM challenges WHERE challenges.random = asked.random),"
@@ -248,9 +252,16 @@ def ticket(conn: Sql, id_: str) -> TicketRow | None:
 
 def content(conn: Sql, id_: str, seq: int) -> ContentRow | None:
     row = conn.execute(
-        "SELECT sha256, manifest, sealed FROM contents WHERE package = ? AND seq = ?", (id_, seq)
+        f"SELECT sha256, manifest, {short('sealed')} AS sealed FROM contents"  # noqa: S608  ours
+        " WHERE package = ? AND seq = ?",
+        (id_, seq),
     ).fetchone()
     return None if row is None else ContentRow(**dict(row))
+
+
+def piece(conn: Sql, id_: str, seq: int, *, after: int) -> bytes:
+    """What follows the first ``after`` bytes of a version that is there."""
+    return piece_of(conn, "contents WHERE package = ? AND seq = ?", (id_, seq), after) or b""
 
 
 def manifest(conn: Sql, id_: str, seq: int) -> bytes | None:

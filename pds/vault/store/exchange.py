@@ -8,6 +8,7 @@ from datetime import datetime
 from did.json import JsonObject, canonicalize, parse_object
 from did.time import format_time, parse_time
 from pds.db import Tables
+from pds.sealing import MAX_PLAINTEXT
 from pds.vault.store.rows import (
     Job,
     PackageEvent,
@@ -324,7 +325,7 @@ class ExchangeStore(Tables):
 
     def attestations(self, grant: str) -> list[JsonObject]:
         rows = self._all("SELECT raw FROM attestation WHERE grant_digest = ? ORDER BY at", grant)
-        return [parse_object(row["raw"]) for row in rows]
+        return [parse_object(row["raw"], max_bytes=MAX_PLAINTEXT) for row in rows]
 
     # outbox
     def enqueue(
@@ -346,7 +347,13 @@ class ExchangeStore(Tables):
         )
 
     def jobs(self) -> list[Job]:
-        return [Job.of(row) for row in self._all("SELECT * FROM outbox ORDER BY n")]
+        sql = "SELECT n, relationship, kind, ref, payload, problem FROM outbox ORDER BY n"
+        return [Job.of(row) for row in self._all(sql)]
+
+    def octets(self, n: int) -> bytes:
+        """What a job brings sealed; nothing if it brings nothing, or was dropped meanwhile."""
+        row = self._one("SELECT octets FROM outbox WHERE n = ?", n)
+        return b"" if row is None else bytes(row["octets"] or b"")
 
     def finish(self, n: int) -> None:
         self._run("DELETE FROM outbox WHERE n = ?", n)

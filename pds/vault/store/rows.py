@@ -6,6 +6,7 @@ from typing import Any
 
 from did.json import JsonObject, parse_object
 from did.time import parse_time
+from pds.sealing import MAX_PLAINTEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class StoredMessage:
         return cls(
             seq=int(row["seq"]),
             kind=row["type"],
-            raw=parse_object(row["raw"]),
+            raw=parse_object(row["raw"], max_bytes=MAX_PLAINTEXT),
             at=parse_time(row["at"]),
         )
 
@@ -159,14 +160,14 @@ class PackageEvent:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One call to a relay that is still to be made, in the order of ``n``."""
+    """One call to a relay that is still to be made, in the order of ``n``. What it brings sealed
+    can be long, and is read when it is sent."""
 
     n: int
     relationship: int
     kind: str
     ref: str
     payload: JsonObject
-    octets: bytes | None
     problem: str | None
 
     @classmethod
@@ -177,6 +178,5 @@ class Job:
             kind=row["kind"],
             ref=row["ref"],
             payload=parse_object(row["payload"]),
-            octets=row["octets"],
             problem=row["problem"],
         )

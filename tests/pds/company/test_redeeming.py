@@ -36,6 +36,50 @@ def test_lost_answer_is_recovered_uncounted(world: World) -> None:
     assert world.shop.redeem("delivery").ordinal == 2
 
 
+LONG = {**VALUES, "contact.telephone": "+36 1 555 0000 " * 160_000}
+
+
+def test_a_package_of_several_mib_is_received(world: World) -> None:
+    """A single value of more than 2 MiB is fetched in pieces, kept, and read again."""
+    granted = world.granted()
+    world.holder.update(granted, LONG)
+    assert world.shop.redeem("delivery").seq == 2
+    held = world.shop.register.data(world.holder.did, DELIVERY)
+    assert held["contact.telephone"] == [LONG["contact.telephone"]]
+    pieces = [path for _, path in world.wire.calls if "/sealed?after=" in path]
+    assert len(pieces) == 3
+    assert world.holder.uses(granted) == 1
+
+
+def test_a_lost_piece_is_fetched_again_uncounted(world: World) -> None:
+    """Whether it was lost or refused: what was counted is not given up."""
+    granted = world.granted()
+    world.holder.update(granted, LONG)
+    world.wire.after.append(("GET", "/v1/redemptions/"))
+    with pytest.raises(RelayUnreachable):
+        world.shop.redeem("delivery")
+
+    def refuse(_: str, path: str, reply: Reply) -> Reply:
+        return Reply(503, {}, problem_of("relay.busy")) if "/sealed?" in path else reply
+
+    world.wire.change = refuse
+    with pytest.raises(RelayError):
+        world.shop.redeem("delivery")
+    world.wire.change = None
+    redeemed = world.shop.redeem("delivery")
+    assert (redeemed.recovered, redeemed.seq) == (True, 2)
+    world.wire.change = refuse
+    with pytest.raises(RelayUnreachable):
+        world.shop.redeem("delivery")
+    world.wire.change = None
+    assert world.shop.collect().recovered == 1
+    assert world.holder.uses(granted) == 2
+
+
+def problem_of(code: str) -> bytes:
+    return json.dumps({"code": code, "status": 503}).encode()
+
+
 def test_a_lost_answer_is_of_the_version_of_its_time(world: World) -> None:
     """The holder has announced a newer version since: the relay that kept the answer has done no
     wrong, and the newer version is to be had as ever."""

@@ -223,13 +223,15 @@ def test_wrong_values_are_malformed(world: World) -> None:
 
 
 def test_a_body_has_a_size(world: World) -> None:
-    """Beyond 2 MiB it is refused unread, signed or not."""
+    """Beyond what the largest package takes it is refused unread, signed or not; where no package
+    comes, beyond 2 MiB."""
     world.create()
-    _, secret = world.capability(size=3 * 2**20)
-    reply = world.deposit(secret, bytes(2_097_153))
+    _, secret = world.capability(size=2**30)
+    reply = world.deposit(secret, bytes(Limits().largest_body + 1))
     assert (reply.status, reply.code) == (413, "relay.too_large")
-    path = f"/v1/mailboxes/{world.mailbox}"
-    assert world.call("PUT", path, bytes(2_097_153)).code == "relay.too_large"
+    for path in (f"/v1/mailboxes/{world.mailbox}", f"/v1/status/{world.list_id}"):
+        reply = world.call("PUT", path, bytes(2_097_153))
+        assert (reply.status, reply.code) == (413, "relay.too_large")
 
 
 def test_open_registration_is_limited_by_address(data: Path) -> None:
@@ -428,7 +430,7 @@ def test_the_clients_of_this_project_understand_the_relay(world: World) -> None:
     manifest = world.manifest(package, ticket, sealed)
     mailbox.put_package(package, ticket=ticket, manifest=manifest, sealed=sealed)
     presentation = world.presentation(ticket, challenge=client.challenge())
-    answer = client.redeem(presentation)
+    answer = client.redeem(presentation, world.company)
     redemption = answer.receipt["entry"]["redemption"]
     assert client.recover(redemption, world.company).raw == answer.raw
     client.acknowledge(redemption, world.company)
