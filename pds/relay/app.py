@@ -214,7 +214,7 @@ def _refused(error: Exception) -> tuple[int, dict[str, str], bytes]:
     elif isinstance(error, DbError):
         if error.code != "db.busy":
             trouble.tell(error)
-        if error.code not in ("db.busy", "db.full", "db.away", "db.read_only"):
+        if error.code not in ("db.busy", "db.full", "db.io", "db.away", "db.read_only"):
             raise error
         code = RelayCode.BUSY
     elif isinstance(error, RequestEntityTooLarge):

@@ -121,7 +121,7 @@ class SqliteEngine:
             self._end_turn()
 
     def translate(self) -> AbstractContextManager[None]:
-        return translate()
+        return translate(self._path.parent)
 
     @contextmanager
     def read(self) -> Iterator[Sql]:

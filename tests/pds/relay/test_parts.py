@@ -380,13 +380,13 @@ def test_a_database_that_fails_is_told_to_the_operator(
     """Callers learn that the relay is busy, the log learns why: once, however many call."""
     monkeypatch.setattr(trouble, "_told", {})
     with monkeypatch.context() as patch:
-        for code in ("db.away", "db.full", "db.busy"):
+        for code in ("db.away", "db.full", "db.busy", "db.io"):
             patch.setattr(Store, "read", _away(code))
             for _ in range(3):
                 assert world.get("/readyz").code == "relay.busy"
     told = [record.getMessage() for record in caplog.records if record.name == "pds.relay"]
     assert told == [f"The database server does not answer. ({c}) Start it." for c in
-                    ("db.away", "db.full")]  # fmt: skip
+                    ("db.away", "db.full", "db.io")]  # fmt: skip
     assert world.get("/readyz").status == 200
 
 
