@@ -127,6 +127,7 @@ def verify_presentation(
     ``presentation.holder``, ``presentation.credentials``), ``JoseInvalid``, ``StructureInvalid``,
     ``ContextRefused``, ``ProofInvalid`` or ``ControllerUnresolved``.
     """
+    check_now(now)
     return verify_parsed_presentation(
         read_document(raw, allow_floats=exact_context is None),
         expected_challenge=expected_challenge,

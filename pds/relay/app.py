@@ -33,6 +33,7 @@ from pds.relay import (
     transparency,
     trouble,
     watching,
+    wellknown,
 )
 from pds.relay.errors import Refused, RelayError
 from pds.relay.folder import challenge_key, open_folder
@@ -507,6 +508,16 @@ def _public_routes(app: Flask, relay: Relay) -> None:
     @app.get("/v1/openapi.json")
     def get_openapi() -> Response:
         return _for_any_origin(canonicalize(document(relay.url)), _JSON)
+
+    @app.get("/.well-known/did.json")
+    def get_did() -> Response:
+        mine = wellknown.document(relay.url, relay.log_key.verify_key)
+        if mine is None:
+            raise forms.not_found()
+        response = _for_any_origin(canonicalize(mine), _JSON)
+        # Not for a day: the key of the log can be another one.
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        return response
 
     @app.get("/contexts/v1")
     def get_context() -> Response:

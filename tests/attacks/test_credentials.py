@@ -61,7 +61,7 @@ from credentials.suites import ecdsa_sd, eddsa_jcs, eddsa_rdfc
 from credentials.ticket import issue_ticket, verify_ticket
 from credentials.verify import verify_credential
 from did.ecdsa import Curve, EcdsaSigningKey
-from did.json import JsonObject
+from did.json import JsonObject, canonicalize
 from did.keys import SigningKey
 from did.multikey import b64url_encode, multihash_sha256
 from did.resolve import OFFLINE, Resolver
@@ -949,6 +949,19 @@ def test_attack_82_a_chain_over_a_long_document(key, suite):
     for _ in range(8):
         long = add_proof(long, key, created=NOW, cryptosuite=suite)
     assert len(check_it(long).proofs) == 8
+
+
+def test_attack_82_a_chain_over_a_document_of_several_mib():
+    """How long an object may be is for whoever parsed it to say; but it is not hashed again and
+    again for that."""
+    package: JsonObject = {"type": "Package", "items": ["a" * 3_000_000]}
+    check_it = partial(
+        verify_object, resolver=OFFLINE, now=NOW, expected_controller=HOLDER.did, exact_context=()
+    )
+    check_it(_chained(package, 2, HOLDER, "eddsa-jcs-2022"))
+    signed = _chained(package, 4, HOLDER, "eddsa-jcs-2022")
+    refused(ProofInvalid, "proof.many", lambda: check_it(signed))
+    refused(StructureInvalid, "json.too_large", lambda: check_it(canonicalize(package)))
 
 
 def issue_unsigned(**more: object) -> JsonObject:

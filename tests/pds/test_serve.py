@@ -367,6 +367,20 @@ def test_a_large_body_that_does_not_come_gives_its_room_up(tmp_path: Path) -> No
         assert it.ask("POST /", "Host: a", "Content-Length: 900", body=b"z" * 900).status == 200
 
 
+def test_a_large_body_has_time_for_its_length(tmp_path: Path) -> None:
+    """What comes steadily is read to its end, also when others who began with it are cut off."""
+    much = 2**20
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    with running(
+        tmp_path, max_body=much, large=100, bodies=2 * much, body_deadline=0.5
+    ) as it, it.connect() as steady, it.connect() as silent:  # fmt: skip
+        steady.sendall(head % much + b"x" * (much - 1))
+        silent.sendall(head % 100 + b"y")
+        assert reply(silent).status == 408
+        steady.sendall(b"x")
+        assert reply(steady).body == b"x" * much
+
+
 def test_large_bodies_need_twice_their_memory() -> None:
     """With less, one of them would leave nothing to the others; small ones need it once."""
     with pytest.raises(ServeError) as caught:

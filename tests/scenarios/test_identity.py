@@ -19,6 +19,8 @@ from did.errors import DidNotFound
 from did.json import JsonObject
 from did.resolve import Resolver
 from did.time import utc_now
+from pds.log import open_checkpoint
+from pds.mailbox import RelayClient
 from pds.net import DevTrust, Transport
 from scripts.ports import free_port
 
@@ -123,3 +125,17 @@ def test_an_identity_from_its_beginning_to_its_end(trust: str, tmp_path: Path) -
     exported = restored("identity", "export", str(tmp_path / "did.jsonl"))
     with Transport(dev_trust=[DevTrust.parse(trust)]) as transport:
         assert transport.fetch(exported["url"]) == (tmp_path / "did.jsonl").read_bytes()
+
+
+def test_a_relay_is_found_by_its_own_did(trust: str) -> None:
+    """Over TLS, by the resolver that finds companies: the key in it has signed the log."""
+    with Transport(dev_trust=[DevTrust.parse(trust)]) as transport:
+        document = Resolver(fetch=transport.fetch_did).resolve("did:web:relay.example")
+        client = RelayClient(URL, transport, clock=utc_now)
+        info, note = client.info(), client.checkpoint()
+    method = document.method_for(
+        f"did:web:relay.example#{info.log_key.multikey}",
+        relationship="assertionMethod",
+        now=info.time,
+    )
+    assert open_checkpoint(note, origin=info.log_origin, key=method.ed25519()).size == 0

@@ -674,7 +674,8 @@ def test_the_guide_names_the_limits_as_they_are() -> None:
         f" {limits.requests_per_mailbox}, {limits.identities_per_mailbox}"
     )
     for text in (
-        f"| {limits.body >> 20} MiB;", f"| {limits.link >> 20} MiB |", f"| {limits.sealed >> 20} MiB |", f"| {limits.presentation >> 10} KiB |",
+        f"| {limits.body >> 20} MiB;", f"| {limits.link >> 20} MiB |",
+        f"| {limits.sealed >> 20} MiB |", f"| {limits.presentation >> 10} KiB |",
         f"| {limits.identity_log >> 10} KiB |", f"| {limits.mailbox >> 20} MiB,",
         f"| {limits.capabilities_per_mailbox} |", f"| {limits.envelopes_per_capability:,},", lists,
         f"| {limits.refusals_per_day} a day |",

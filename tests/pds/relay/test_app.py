@@ -26,7 +26,9 @@ from pds.mailbox import RelayClient
 from pds.relay.app import create_app
 from pds.relay.errors import RelayError
 from pds.relay.limits import Limits
-from pds.wire import HTTP_STATUS, RelayCode, WireError, new_id
+from pds.wire import HTTP_STATUS, WHOLE, RelayCode, WireError, new_id
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 # Every row of the table in docs/protocol.md §7: method, path, whether it is signed.
 ROUTES = [
@@ -39,6 +41,7 @@ ROUTES = [
     ("DELETE", "/v1/mailboxes/{id}/capabilities/{id}", True),
     ("POST", "/v1/mailboxes/{id}/envelopes", False),
     ("GET", "/v1/mailboxes/{id}/envelopes?after=0", True),
+    ("GET", "/v1/mailboxes/{id}/envelopes/1?after=0", True),
     ("DELETE", "/v1/mailboxes/{id}/envelopes/1", True),
     ("PUT", "/v1/packages/{id}", True),
     ("GET", "/v1/packages/{id}", True),
@@ -48,6 +51,7 @@ ROUTES = [
     ("GET", "/v1/challenge", False),
     ("POST", "/v1/redemptions", False),
     ("GET", "/v1/redemptions/{digest}", True),
+    ("GET", "/v1/redemptions/{digest}/sealed?after=0", True),
     ("DELETE", "/v1/redemptions/{digest}", True),
     ("PUT", "/v1/status/{id}", True),
     ("GET", "/v1/status/{id}", False),
@@ -62,6 +66,7 @@ ROUTES = [
     ("GET", "/identities/{id}/did-witness.json", False),
     ("GET", "/v1/log/checkpoint", False),
     ("GET", "/v1/log/consistency?first=0&second=0", False),
+    ("GET", "/.well-known/did.json", False),
     ("GET", "/contexts/v1", False),
     ("GET", "/healthz", False),
     ("GET", "/readyz", False),
@@ -110,6 +115,38 @@ def test_the_relay_describes_itself(world: World) -> None:
     assert info["registration"] == "open"
     assert info["time"] == "2026-05-04T10:20:30Z"
     VerifyKey.from_multikey(info["logKey"])
+
+
+@FILE_ONLY
+def test_the_protocol_names_the_limits_as_they_are() -> None:
+    """How long things are kept, and how long they may be."""
+    limits, text = Limits(), " ".join((DOCS / "protocol.md").read_text().split())
+    kept = text.partition("**What is kept how long.**")[2].partition("PUTs are idempotent")[0]
+    assert f"deleted, {limits.envelope_days} days at most" in kept
+    assert f"again {limits.receipt_days} days longer" in kept
+    assert f"at most {limits.request_days} days ahead" in kept
+    assert f"erased, {limits.presentation_days} days at most" in kept
+    assert f"relay.expired` for {limits.presentation_days} days more" in text
+    assert f"`DELETE`, {limits.answer_hours} hours" in text
+    assert f"more than {WHOLE:,} bytes" in text
+    assert f"Presentations are at most {limits.presentation >> 10} KiB" in text
+    assert f"a mailbox holds at most {limits.mailbox >> 20} MiB" in text
+
+
+def test_a_mailbox_that_ended_leaves_its_lists(world: World) -> None:
+    """What was withdrawn can be seen after it, and nothing is redeemed any more."""
+    _, ticket = world.ready()
+    assert world.call("DELETE", f"/v1/mailboxes/{world.mailbox}").status == 204
+    assert world.get(f"/v1/status/{world.list_id}").status == 200
+    assert world.redeem(ticket).code == "relay.ended"
+
+
+def test_options_says_which_methods_there_are(world: World) -> None:
+    """Unsigned, whatever the id, and of no address that is not there."""
+    reply = world.send("OPTIONS", f"/v1/packages/{new_id()}", {}, b"")
+    allowed = {one.strip() for one in reply.headers["allow"].split(",")}
+    assert (reply.status, allowed) == (200, {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+    assert world.send("OPTIONS", "/v1/nothing", {}, b"").code == "relay.not_found"
 
 
 def test_health_context_and_log_are_for_anyone(world: World) -> None:
