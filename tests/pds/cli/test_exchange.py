@@ -451,10 +451,8 @@ def test_a_value_draws_no_lines_of_its_own(holder: Any, shop: Any, fixtures: Pat
 def test_a_purpose_whose_grants_are_all_over(holder: Any, shop: Any, fixtures: Path) -> None:
     """Its name says that they are over, not that there are several."""
     for _ in range(2):
-        holder(
-            "open", _ask(shop, fixtures, "second-request.json")["link"], "--dev-trust", shop.trust
-        )
-        request = holder.json("requests")[-1]["id"]
+        link = _ask(shop, fixtures, "second-request.json")["link"]
+        request = holder.json("open", link, "--dev-trust", shop.trust)["id"]
         holder("decide", request, "--accept", "support", "--accept", "analytics")
         holder("withdraw", "support", "--yes")
     for command in (("grant", "support"), ("withdraw", "support", "--yes")):
