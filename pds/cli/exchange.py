@@ -219,8 +219,10 @@ def _reopen(settings: Settings, vault: "Vault", company: str, purpose: str) -> s
 
 @click.command()
 @click.argument("request_id", required=False, metavar="[REQUEST]")
-@click.option("--accept", multiple=True, metavar="PURPOSE", help="Say yes; required items only.")
-@click.option("--refuse", multiple=True, metavar="PURPOSE", help="Say no.")
+@click.option("--accept", multiple=True, metavar="PURPOSE", is_flag=False, flag_value="",
+              help="Say yes; required items only.")  # fmt: skip
+@click.option("--refuse", multiple=True, metavar="PURPOSE", is_flag=False, flag_value="",
+              help="Say no.")  # fmt: skip
 @click.option("--include", multiple=True, metavar="PURPOSE:PATH", help="Add an optional item.")
 @click.option("--for", "for_", multiple=True, metavar="PURPOSE=30d", help="A shorter time.")
 @click.option("--uses", multiple=True, metavar="PURPOSE=2", help="Fewer uses.")
@@ -330,9 +332,9 @@ def _check_names(shown: "ShownRequest", answers: "dict[str, Answer]") -> None:
     for name in answers:
         if name not in known:
             raise ConsentError(
-                "the request has no such purpose",
+                "the request has no such purpose" if name else "a purpose has to be named",
                 code="consent.unknown_purpose",
-                hint=f"{nearest(name, known)} It has: {', '.join(known)}.".strip(),
+                hint=f"{nearest(name, known)} The request has: {', '.join(known)}.".strip(),
             )
 
 

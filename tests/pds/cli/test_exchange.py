@@ -271,9 +271,27 @@ def test_several_requests_wait(holder: Any, shop: Any, fixtures: Path) -> None:
     assert holder.json("requests", short)["id"] == first
     error = holder.json("decide", short, "--accept", "delivry", expect=1)
     assert error["code"] == "consent.unknown_purpose"
-    assert error["hint"] == "Is it delivery? It has: delivery, personalisation, marketing."
+    assert error["hint"] == "Is it delivery? The request has: delivery, personalisation, marketing."
     assert holder.json("decide", short, *_NO)["request"] == first
     assert "There is no request" not in holder("decide", "--accept", "x", expect=1).err
+    ran = holder("decide", "--accept", expect=1)
+    assert "A purpose has to be named." in ran.err
+    assert "The request has: support, analytics." in ran.err
+
+
+def test_a_yes_that_does_not_say_to_what(holder: Any, shop: Any, fixtures: Path) -> None:
+    """With several requests it says which there are, with one which purposes; nothing is sent."""
+    first = holder.json("open", _ask(shop, fixtures)["link"], "--dev-trust", shop.trust)["id"]
+    second = holder.json("open", _ask(shop, fixtures, "second-request.json")["link"])["id"]
+    ran = holder("decide", "--accept", expect=2)
+    assert "Several requests wait" in ran.err
+    assert f"{first}  pending  Tekerj Kft.: delivery, personalisation, marketing" in ran.err
+    assert second in ran.err
+    ran = holder("decide", second, "--accept", expect=1)
+    assert "The request has: support, analytics." in ran.err
+    error = holder.json("decide", second, "--refuse", "--accept", "support", expect=1)
+    assert error["code"] == "consent.unknown_purpose"
+    assert [one["state"] for one in holder.json("requests")] == ["pending", "pending"]
 
 
 def test_how_long_it_is_kept(holder: Any, shop: Any, fixtures: Path) -> None:
@@ -433,10 +451,8 @@ def test_a_value_draws_no_lines_of_its_own(holder: Any, shop: Any, fixtures: Pat
 def test_a_purpose_whose_grants_are_all_over(holder: Any, shop: Any, fixtures: Path) -> None:
     """Its name says that they are over, not that there are several."""
     for _ in range(2):
-        holder(
-            "open", _ask(shop, fixtures, "second-request.json")["link"], "--dev-trust", shop.trust
-        )
-        request = holder.json("requests")[-1]["id"]
+        link = _ask(shop, fixtures, "second-request.json")["link"]
+        request = holder.json("open", link, "--dev-trust", shop.trust)["id"]
         holder("decide", request, "--accept", "support", "--accept", "analytics")
         holder("withdraw", "support", "--yes")
     for command in (("grant", "support"), ("withdraw", "support", "--yes")):
