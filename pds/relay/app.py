@@ -511,6 +511,8 @@ def _public_routes(app: Flask, relay: Relay) -> None:
 
     @app.get("/.well-known/did.json")
     def get_did() -> Response:
+        with relay.store.read() as conn:
+            ledger.check_key(conn, relay.log_key)
         mine = wellknown.document(relay.url, relay.log_key.verify_key)
         if mine is None:
             raise forms.not_found()

@@ -205,6 +205,7 @@ def test_a_process_with_the_old_key_signs_no_more(data: Path, world: World) -> N
     for reply in (
         world.redeem(ticket),
         world.get("/v1/relay"),
+        world.get("/.well-known/did.json"),
         world.get(f"/v1/status/{world.list_id}"),
         world.get("/readyz"),
     ):
