@@ -358,14 +358,14 @@ def _attacks(s: Story) -> None:
         if not isinstance(presentation, dict):
             raise StepFailed("the presentation was not seen")
         try:
-            client.redeem(presentation)
+            client.redeem(presentation, SigningKey.generate())
         except RelayError as refused:
             hold(refused.code == "relay.replayed", "a replayed presentation is refused")
         else:
             raise StepFailed("a replayed presentation was answered")
         stolen = _present_as_stranger(presentation, client, s)
     try:
-        client.redeem(stolen)
+        client.redeem(stolen, SigningKey.generate())
     except RelayError as refused:
         hold(refused.code == "relay.wrong_key", "another company with the shop's ticket is refused")
     else:

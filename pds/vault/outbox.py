@@ -229,6 +229,8 @@ def _give_up(ctx: Context, job: Job, code: str, subject: str) -> _GaveUp:
 def _deposit(ctx: Context, relationship: Relationship, job: Job) -> None:
     client = ctx.client(str(job.payload["relay"]))
     mailbox, octets = str(job.payload["mailbox"]), ctx.exchange.octets(job.n)
+    if octets is None:
+        return
     try:
         receipt = client.deposit(mailbox, str(job.payload["capability"]), octets)
     except RelayError as error:
@@ -275,6 +277,8 @@ def _put_status(
 
 def _stage(ctx: Context, relationship: Relationship, job: Job) -> None:
     sealed = ctx.exchange.octets(job.n)
+    if sealed is None:
+        return
     if len(sealed) > ctx.max_sealed:
         # The relay takes less than when this was queued. It would break off, and say nothing.
         raise _give_up(ctx, job, "relay.too_large", job.ref)

@@ -32,9 +32,10 @@ def axe() -> str:
     return AXE.read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; it finds no host but this machine."""
+    """Debian's Chromium; it finds no host but this machine. For a file and no longer: while it is
+    there an event loop runs in this thread, and no test may have one of its own."""
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
         left_out("Chromium")

@@ -350,10 +350,10 @@ class ExchangeStore(Tables):
         sql = "SELECT n, relationship, kind, ref, payload, problem FROM outbox ORDER BY n"
         return [Job.of(row) for row in self._all(sql)]
 
-    def octets(self, n: int) -> bytes:
-        """What a job brings sealed; nothing if it brings nothing, or was dropped meanwhile."""
+    def octets(self, n: int) -> bytes | None:
+        """What a job brings sealed; None if another program has done it meanwhile."""
         row = self._one("SELECT octets FROM outbox WHERE n = ?", n)
-        return b"" if row is None else bytes(row["octets"] or b"")
+        return None if row is None else bytes(row["octets"] or b"")
 
     def finish(self, n: int) -> None:
         self._run("DELETE FROM outbox WHERE n = ?", n)
