@@ -1,6 +1,6 @@
 """Watching a log: each checkpoint must grow out of the last one that was seen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pds.log.checkpoint import Checkpoint, open_checkpoint
 from pds.log.errors import ForkedLog, ProofInvalid, ShrunkenLog
@@ -32,6 +32,12 @@ class Monitor:
     def note(self) -> str | None:
         """The signed note of ``state``."""
         return self._note
+
+    def take(self, note: str, ask: Callable[[int, int], Sequence[bytes]]) -> Checkpoint:
+        """``advance``, with the proof between two sizes from ``ask`` if one is needed."""
+        new = open_checkpoint(note, origin=self._origin, key=self._key)
+        old = 0 if self._state is None else self._state.size
+        return self.advance(note, ask(old, new.size) if 0 < old < new.size else [])
 
     def advance(self, note: str, consistency: Sequence[bytes]) -> Checkpoint:
         """Take the next checkpoint, with the proof that it grew out of the last.

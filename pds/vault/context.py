@@ -29,7 +29,7 @@ from pds.vault.store.history import HistoryStore
 from pds.vault.store.identities import IdentityStore
 from pds.vault.store.rows import Relationship
 from pds.vault.store.successions import SuccessionStore
-from pds.wire import MAX_SEALED, WHOLE
+from pds.wire import MAX_SEALED, WHOLE, RelayInfo
 
 SKEW = timedelta(seconds=60)
 MAX_OFFSET = timedelta(minutes=10)
@@ -250,7 +250,7 @@ class Context:
         self.compare_clocks(info.time)
         pinned = self.exchange.setting("log_key")
         if pinned is not None and pinned != info.log_key.multikey:
-            self._follow(url, pinned=VerifyKey.from_multikey(pinned), shown=info.log_key)
+            self._follow(url, info, pinned=VerifyKey.from_multikey(pinned))
         last = self.exchange.setting("last_time")
         with self.transaction():
             if last is not None and parse_time(last) > info.time + MAX_OFFSET:
@@ -266,10 +266,17 @@ class Context:
         keys = relaykeys.keys_of(self.exchange, origin, key)
         return HomeRelay(url=url, log_origin=origin, log_keys=keys)
 
-    def _follow(self, url: str, *, pinned: VerifyKey, shown: VerifyKey) -> None:
+    def _follow(self, url: str, info: RelayInfo, *, pinned: VerifyKey) -> None:
         """Believe another key of the relay's log, if the pinned one leads to it."""
+        shown = info.log_key
         try:
-            line = relaykeys.explain(self.exchange, self.client(url), pinned=pinned, shown=shown)
+            line = relaykeys.explain(
+                self.exchange,
+                self.client(url),
+                origin=info.log_origin,
+                pinned=pinned,
+                shown=shown,
+            )
         except relaykeys.Unexplained as found:
             detail = found.evidence
             if "type" not in detail:

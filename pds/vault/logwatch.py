@@ -53,12 +53,8 @@ class LogWatch:
     def advance(self) -> None:
         """Take the relay's newest checkpoint. Raises ``LogMisbehaved`` for a fork or a shrunken
         log, and the relay's errors."""
-        # Where the key has changed, first what the new one signed there: from then on nothing by
-        # the old key is taken that this is not the continuation of.
-        for change in relaykeys.followed(self._ctx.exchange):
-            origin, size = change.succession.origin, change.succession.size
-            if origin == self._home.log_origin and self.size <= size:
-                self._take(change.checkpoint)
+        changes = relaykeys.followed(self._ctx.exchange)
+        relaykeys.take_changes(self._monitor, self._client, self._home.log_origin, changes)
         self._take(self._client.checkpoint())
         with self._ctx.transaction():
             self._ctx.exchange.see_checkpoint(
@@ -102,9 +98,4 @@ class LogWatch:
             raise not_grown(older, newer, note, self._monitor.note or "", proof) from error
 
     def _take(self, note: str) -> None:
-        shown = open_checkpoint(note, origin=self._home.log_origin, key=self._home.log_keys)
-        state = self._monitor.state
-        proof: list[bytes] = []
-        if state is not None and 0 < state.size < shown.size:
-            proof = self._client.consistency(state.size, shown.size)
-        self._monitor.advance(note, proof)
+        self._monitor.take(note, self._client.consistency)

@@ -14,7 +14,8 @@ from pds.errors import PdsError
 from pds.log.checkpoint import open_checkpoint
 from pds.log.errors import LogMisbehaved, NoteInvalid
 from pds.log.evidence import evidence_of
-from pds.log.keys import LogKeys, Succession
+from pds.log.keys import KeyOfLog, LogKeys, Succession
+from pds.log.monitor import Monitor
 from pds.log.succession import LoggedSuccession, as_document, follow, read_successions
 from pds.mailbox import RelayClient, RelayError, RelayUnreachable
 from pds.vault.store.exchange import ExchangeStore
@@ -42,24 +43,36 @@ def keys_of(exchange: ExchangeStore, origin: str, newest: VerifyKey) -> LogKeys:
 
 
 def explain(
-    exchange: ExchangeStore, client: RelayClient, *, pinned: VerifyKey, shown: VerifyKey
+    exchange: ExchangeStore,
+    client: RelayClient,
+    *,
+    origin: str,
+    pinned: VerifyKey,
+    shown: VerifyKey,
 ) -> tuple[LoggedSuccession, ...]:
     """The line of successions from the pinned key to the one that the relay shows:
 
     1. it leads there, and contradicts nothing that was followed before
     2. no key signed what this vault has seen beyond the size at which it was given up
+    3. what each new key signed first continues what this vault has seen, in ``origin``, the log
+       that the relay shows; of a log of before it has no proofs
 
     Raises ``Unexplained``; and the relay's errors where asking again may help.
     """
     known = followed(exchange)
+    keys: KeyOfLog = pinned
     try:
         line = follow(pinned, read_successions(client.successions()), known=known)  # 1
         if not line or line[-1].succession.new != shown:
             raise NoteInvalid("no succession leads to the key shown", code="log.succession")
-        _check_seen(exchange, [one.succession for one in (*known, *line)])  # 2
+        changes = [one.succession for one in (*known, *line)]
+        _check_seen(exchange, changes)  # 2
+        seen = exchange.seen_checkpoint(origin)
+        if seen is not None:  # 3
+            keys = LogKeys.named(origin, changes) or shown
+            take_changes(Monitor(origin=origin, key=keys, note=seen), client, origin, line)
     except LogMisbehaved as error:
-        origin = error.new_note.partition("\n")[0]
-        evidence = evidence_of(error, origin=origin, key=pinned)
+        evidence = evidence_of(error, origin=error.new_note.partition("\n")[0], key=keys)
         raise Unexplained(evidence.to_json()) from error
     except (PdsError, DidError) as error:
         if isinstance(error, RelayUnreachable) or (
@@ -70,6 +83,20 @@ def explain(
             {"pinned": pinned.multikey, "shown": shown.multikey, "reason": error.code}
         ) from error
     return line
+
+
+def take_changes(
+    monitor: Monitor, client: RelayClient, origin: str, line: Sequence[LoggedSuccession]
+) -> None:
+    """Have the monitor of the log ``origin`` take what each new key signed first, where it has not
+    come that far: from then on nothing by an old key is taken that this does not continue.
+
+    Raises ``LogMisbehaved`` and the relay's errors.
+    """
+    for one in line:
+        so_far = 0 if monitor.state is None else monitor.state.size
+        if one.succession.origin == origin and so_far <= one.succession.size:
+            monitor.take(one.checkpoint, client.consistency)
 
 
 def keep(exchange: ExchangeStore, line: Sequence[LoggedSuccession]) -> None:

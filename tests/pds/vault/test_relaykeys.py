@@ -13,7 +13,7 @@ from log_world import ORIGIN
 
 from did.json import JsonObject
 from did.keys import SigningKey
-from pds.log.evidence import KeyEvidence, judge_key
+from pds.log.evidence import KeyEvidence, LogEvidence, judge, judge_key
 from pds.mailbox import RelayUnreachable
 from pds.vault import relaykeys
 
@@ -36,18 +36,23 @@ class Kept:
 
 
 class Relay:
-    """What a relay shows of its keys."""
+    """What a relay shows of its log and its keys."""
 
-    def __init__(self, document: JsonObject) -> None:
-        self.document = document
+    def __init__(self, log: KeyedLog) -> None:
+        self.log = log
 
     def successions(self) -> JsonObject:
-        return self.document
+        return self.log.document
+
+    def consistency(self, first: int, second: int) -> list[bytes]:
+        return self.log.log.tree.consistency(first, second)
 
 
 def explain(kept: Any, log: KeyedLog, *, pinned: SigningKey, shown: SigningKey) -> Any:
-    relay: Any = Relay(log.document)
-    return relaykeys.explain(kept, relay, pinned=pinned.verify_key, shown=shown.verify_key)
+    relay: Any = Relay(log)
+    return relaykeys.explain(
+        kept, relay, origin=log.origin, pinned=pinned.verify_key, shown=shown.verify_key
+    )
 
 
 def test_a_line_is_followed_and_kept() -> None:
@@ -77,6 +82,30 @@ def test_attack_13_the_old_key_was_seen_beyond() -> None:
     assert judge_key(KeyEvidence.parse(refused.value.evidence)).old == K1.verify_key
 
 
+@pytest.mark.parametrize("seen", [4, 5])
+def test_attack_13_a_change_in_another_log_than_was_seen(seen: int) -> None:
+    """Whoever has the old key can name a successor in a log of his own. It does not continue what
+    this vault has seen: nothing is followed, and both are kept."""
+    kept: Any = Kept(rotated(9).note(seen, K1))
+    forked = KeyedLog()
+    forked.log.tree.append(bytes(32))
+    forked.grow(5).rotate(K2)
+    with pytest.raises(relaykeys.Unexplained) as refused:
+        explain(kept, forked, pinned=K1, shown=K2)
+    assert judge(LogEvidence.parse(refused.value.evidence)).sizes == (seen, 6)
+
+
+def test_a_log_of_before_has_no_proofs() -> None:
+    """A relay that was restored begins a new log: changes in the old one are followed."""
+    log = rotated(5)
+    relay: Any = Relay(log)
+    kept: Any = Kept(log.note(3, K1))
+    line = relaykeys.explain(
+        kept, relay, origin="another", pinned=K1.verify_key, shown=K2.verify_key
+    )
+    assert [one.succession.new for one in line] == [K2.verify_key]
+
+
 def test_attack_13_another_successor_than_before() -> None:
     """Of a key that was left behind long ago, too."""
     kept: Any = Kept()
@@ -97,4 +126,4 @@ def test_a_relay_that_is_away_is_accused_of_nothing() -> None:
     away: Any = Away()
     kept: Any = Kept()
     with pytest.raises(RelayUnreachable):
-        relaykeys.explain(kept, away, pinned=K1.verify_key, shown=K2.verify_key)
+        relaykeys.explain(kept, away, origin=ORIGIN, pinned=K1.verify_key, shown=K2.verify_key)
