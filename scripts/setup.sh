@@ -5,6 +5,7 @@
 #   setup_venv dev    and what the checks need besides
 #   setup_browser     a Chromium
 #   setup_postgres    a PostgreSQL server
+#   setup_systemd     a systemd-analyze
 #   setup_schemathesis  and Schemathesis, apart from the rest
 
 setup_venv() {
@@ -113,6 +114,15 @@ setup_postgres() {
 
 _has_postgres() {
     command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
+}
+
+# systemd-analyze, which reads the units that we write. One that is there is used; root has it
+# installed. Returns 1, having said what to install, when it cannot be had.
+setup_systemd() {
+    command -v systemd-analyze >/dev/null && return 0
+    _install systemd-analyze systemd && command -v systemd-analyze >/dev/null && return 0
+    echo "systemd-analyze is needed. On Debian: apt-get install systemd" >&2
+    return 1
 }
 
 # Schemathesis, which asks the relay what its OpenAPI document allows and what it does not. In a

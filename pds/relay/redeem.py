@@ -371,6 +371,7 @@ def _read(raw: JsonObject) -> tuple[JsonObject, JsonObject]:
         raise forms.malformed()
     if _URN.fullmatch(forms.text(raw["id"])) is None:
         raise forms.malformed()
+    forms.text(raw["holder"])
     if "lastReceipt" in raw:
         leaf = forms.text(raw["lastReceipt"])
         if len(leaf) != _LEAF_TEXT:

@@ -628,7 +628,7 @@ def test_the_units_are_ones_that_systemd_takes(
     said = pds("relay", "unit", kind, "--config", str(path)).out
     assert kind == "timer" or f'--config "{path}" --data "/srv/of the file"' in said
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("there is no systemd-analyze here")
+        left_out("systemd-analyze")
     done = subprocess.run(
         ["systemd-analyze", "verify", str(tmp_path / names[kind])],
         capture_output=True, text=True, check=False,

@@ -57,6 +57,14 @@ def test_check_1_structure(world: World, changes: JsonObject) -> None:
     assert world.events(package) == []
 
 
+def test_check_1_the_holder_is_a_text(world: World) -> None:
+    """Not an object with its id, which other presentations may have."""
+    package, ticket = world.ready()
+    reply = world.redeem(ticket, holder={"id": world.company.did})
+    assert (reply.status, reply.code) == (400, "relay.malformed")
+    assert world.events(package) == []
+
+
 def test_check_1_two_tickets(world: World) -> None:
     """A presentation carries one ticket."""
     _, ticket = world.ready()
