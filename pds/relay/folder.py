@@ -5,7 +5,8 @@
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from did.errors import DidError
@@ -17,6 +18,7 @@ from pds.relay.errors import RelayError
 from pds.relay.ledger import Sealer
 from pds.relay.store import Store, log
 from pds.relay.store.engines import open_engine
+from pds.serve.run import locked
 
 DATABASE = "relay.db"
 LOG_KEY = "log-key"
@@ -71,6 +73,38 @@ def open_folder(data: Path, *, url: str, database: str | None = None) -> tuple[S
         raise
     store.seal = Sealer(key)
     return store, key
+
+
+@contextmanager
+def stopped(data: Path, database: str | None) -> Iterator[Store]:
+    """The store of the relay in this folder, while none serves it: the folder's lock is held.
+
+    Raises ``RelayError`` (``relay.no_data``), ``ServeError`` (``serve.data_in_use``), ``DbError``.
+    """
+    if not data.exists() or (database is None and not (data / DATABASE).exists()):
+        raise RelayError(
+            "There is no relay in this folder.",
+            code="relay.no_data",
+            hint="If it comes from a backup, put relay.db and log-key back first.",
+        )
+    with locked(data):
+        store = Store(open_engine(data / DATABASE, database))
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+@contextmanager
+def act_on_relay(store: Store) -> Iterator[tuple[Sql, str]]:
+    """One act on the relay that is there, and its address. Raises ``RelayError``
+    (``relay.no_data``, ``relay.moved``) and ``DbError``."""
+    with store.write() as conn:
+        url = log.fact(conn, "url")
+        if url is None:
+            raise RelayError("There is no relay in this database.", code="relay.no_data")
+        check_not_moved(conn)
+        yield conn, url.decode()
 
 
 def begin_log(conn: Sql, *, url: str, key: SigningKey) -> None:

@@ -15,47 +15,33 @@ from did.keys import SigningKey, VerifyKey
 from pds.db import Sql
 from pds.log.entry import Receipt
 from pds.log.succession import LoggedSuccession, follow, read_successions
-from pds.relay.errors import RelayError
-from pds.relay.folder import DATABASE, LOG_KEY, begin_log, check_not_moved, log_key, read_key
-from pds.relay.store import Store, identities, log, marks
+from pds.relay.folder import LOG_KEY, act_on_relay, begin_log, log_key, read_key, stopped
+from pds.relay.store import identities, log, marks
 from pds.relay.store import packages as table
-from pds.relay.store.engines import open_engine
 from pds.relay.store.log import NewEntry
 
 
 def mark_restored(
     data: Path, *, database: str | None = None, keys: JsonObject | None = None
 ) -> str:
-    """Mark the data folder as restored; the new log origin. The relay must not be running.
+    """Mark the data folder as restored; the new log origin. The relay must not be running: the
+    folder's lock is held.
 
     The log key stays. Where it has changed since the backup, the new one must lie in the folder,
     and ``keys`` be what ``GET /v1/log/keys`` showed: nobody who followed the change would believe
     the old one. Raises ``RelayError`` (``relay.no_data``, ``relay.moved``, ``relay.log_key``),
-    ``LogError`` for ``keys`` that do not hold, and ``DbError``.
+    ``LogError`` for ``keys`` that do not hold, ``ServeError`` (``serve.data_in_use``) and
+    ``DbError``.
     """
-    if database is None and not (data / DATABASE).exists():
-        raise RelayError(
-            "There is no relay in this folder.",
-            code="relay.no_data",
-            hint="Put relay.db and log-key back first.",
-        )
-    store = Store(open_engine(data / DATABASE, database))
-    try:
-        with store.write() as conn:
-            url = log.fact(conn, "url")
-            if url is None:
-                raise RelayError("There is no relay in this folder.", code="relay.no_data")
-            check_not_moved(conn)
-            if keys is not None:
-                _take_keys(conn, read_key(data / LOG_KEY), read_successions(keys))
-            begin_log(conn, url=url.decode(), key=log_key(data, conn))
-            log.set_fact(conn, "challenge-key", secrets.token_bytes(32))
-            marks.begin_anew(conn)
-            table.suspend_all(conn)
-            identities.suspend_all(conn)
-            return log.current(conn).origin
-    finally:
-        store.close()
+    with stopped(data, database) as store, act_on_relay(store) as (conn, url):
+        if keys is not None:
+            _take_keys(conn, read_key(data / LOG_KEY), read_successions(keys))
+        begin_log(conn, url=url, key=log_key(data, conn))
+        log.set_fact(conn, "challenge-key", secrets.token_bytes(32))
+        marks.begin_anew(conn)
+        table.suspend_all(conn)
+        identities.suspend_all(conn)
+        return log.current(conn).origin
 
 
 def _take_keys(conn: Sql, key: SigningKey, shown: Sequence[LoggedSuccession]) -> None:

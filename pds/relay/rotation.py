@@ -12,18 +12,9 @@ from pds.log.keys import MAX_SUCCESSIONS, Succession
 from pds.log.succession import ENTRY_TYPE, open_succession, sign_succession, verify_succession
 from pds.relay import ledger
 from pds.relay.errors import RelayError
-from pds.relay.folder import (
-    DATABASE,
-    NEXT_KEY,
-    check_not_moved,
-    log_key,
-    next_key,
-    take_next_key,
-)
+from pds.relay.folder import NEXT_KEY, act_on_relay, log_key, next_key, stopped, take_next_key
 from pds.relay.ledger import Sealer
 from pds.relay.store import Store, log
-from pds.relay.store.engines import open_engine
-from pds.serve.run import locked
 
 
 def rotate_log_key(
@@ -45,19 +36,9 @@ def rotate_log_key(
     ``relay.settings`` after a hundred changes), ``ServeError`` (``serve.data_in_use``) and
     ``DbError``.
     """
-    if not data.exists() or (database is None and not (data / DATABASE).exists()):
-        raise RelayError("There is no relay in this folder.", code="relay.no_data")
-    with locked(data):
-        store = Store(open_engine(data / DATABASE, database))
-        try:
-            with store.write() as conn:
-                url = log.fact(conn, "url")
-                if url is None:
-                    raise RelayError("There is no relay in this database.", code="relay.no_data")
-                check_not_moved(conn)
-                note = _finished(data, conn) or _succeed(data, store, conn, url.decode(), clock())
-        finally:
-            store.close()
+    with stopped(data, database) as store:
+        with act_on_relay(store) as (conn, url):
+            note = _finished(data, conn) or _succeed(data, store, conn, url, clock())
         take_next_key(data)
     return open_succession(note)
 

@@ -21,6 +21,8 @@ from pds.relay.limits import Limits, RegistrationLimit, address_prefix
 from pds.relay.proxies import Proxies
 from pds.relay.restore import mark_restored
 from pds.relay.store import Store, engines, marks, schema
+from pds.serve import ServeError
+from pds.serve.run import locked
 from pds.wire import new_id
 
 KEY = bytes(32)
@@ -363,6 +365,16 @@ def test_marking_a_restore_needs_a_relay(tmp_path: Path) -> None:
     with pytest.raises(RelayError) as refused:
         mark_restored(tmp_path / "relay", database=ENGINE.database)
     assert refused.value.code == "relay.log_key"
+
+
+def test_a_relay_that_serves_is_not_marked_as_restored(data: Path, world: World) -> None:
+    """The folder's lock is that of a relay that serves: its workers would know nothing of it."""
+    world.create()
+    before = world.get("/v1/relay").json["logOrigin"]
+    with locked(data), pytest.raises(ServeError) as refused:
+        mark_restored(data, database=ENGINE.database)
+    assert refused.value.code == "serve.data_in_use"
+    assert world.get("/v1/relay").json["logOrigin"] == before
 
 
 def _away(code: str) -> Callable[[Store], NoReturn]:
