@@ -143,6 +143,7 @@ def relay(arguments: argparse.Namespace) -> int:
                         "disturbed": _sum(report.kills),
                         "acknowledged": _sum(report.acknowledged),
                         "inDoubt": report.in_doubt,
+                        "hungUp": report.hung_up,
                         "databaseRestarts": report.restarts,
                         "checkpoints": report.checkpoints,
                         "mostMemoryMiB": report.most_memory >> 20,

@@ -12,6 +12,7 @@ Nothing is started anew but what was killed: workers come back by themselves.
 
 import mmap
 import os
+import re
 import shutil
 import signal
 import struct
@@ -45,6 +46,7 @@ AUDIT_EVERY = 100
 _ROOM = 4 * 2**30
 MOST_MEMORY = 400 * 1_048_576
 KINDS = ("worker", "worker", "parent", "all", "all", "clock", "nothing")
+_BROKEN = re.compile(r".*(?:application|server) error.*|.*ended \(signal (?!9\)).*")
 _LIMITS = Limits(
     registrations_per_hour=10**6, deposits_per_hour=10**6, calls_per_hour=10**6,
     packages_per_mailbox=10**6, capabilities_per_mailbox=10**6, mailbox=2**40,
@@ -61,6 +63,7 @@ class Report:
     restarts: int = 0
     """Of the database server: what ended it was this torture, or a full disk."""
     in_doubt: int = 0
+    hung_up: int = 0
     checkpoints: int = 0
     most_memory: int = 0
     losses: list[str] = field(default_factory=list)
@@ -94,6 +97,7 @@ class Process:
         self._data, self._clock, self._database = data, clock, database
         self.port = port
         self.parent: int | None = None
+        self._heard = 0
 
     def start(self, *, seconds: float = 30) -> None:
         """Start, and wait until it listens. What still holds port or folder gets its time to go:
@@ -171,8 +175,19 @@ class Process:
 
     def said(self) -> str:
         """What it said last, on standard error."""
+        return self._words()[-3000:]
+
+    def broken(self) -> str | None:
+        """What it said since the last time that a relay never says: an error of its own, or a
+        worker that a signal ended which was not sent from here."""
+        words = self._words()
+        new, self._heard = words[self._heard :], len(words)
+        found = _BROKEN.search(new)
+        return None if found is None else found[0]
+
+    def _words(self) -> str:
         said = self._data / "said"
-        return said.read_text(errors="replace")[-3000:] if said.exists() else ""
+        return said.read_bytes().decode("ascii", "replace") if said.exists() else ""
 
     def kill(self, *victims: int) -> None:
         for victim in victims:
@@ -262,8 +277,9 @@ class Torture:
                 report.loops += 1
                 report.kills[kind] += 1
                 if report.loops % AUDIT_EVERY == 0 or loop == loops[-1]:
-                    people.log.audit(world)
+                    people.log.audit()
                 report.in_doubt, report.checkpoints = people.in_doubt, len(people.log.notes)
+                report.hung_up = people.hung_up
         except (Lost, *GONE) as error:
             report.losses.append(f"{at}{error!r}\n{self._relay.said()}")
         finally:
@@ -280,8 +296,10 @@ class Torture:
             more = 0
         people.work(lambda: self._disturb(people, kind), after=after, more=more)
         self._mend(kind)
-        people.insist(lambda: people.world.get("/readyz"))
+        people.get("/readyz")
         people.check()
+        if (broken := self._relay.broken()) is not None:
+            fail(f"the relay said: {broken}")
         memory = self._relay.memory()
         self.report.most_memory = max(self.report.most_memory, memory)
         if memory > MOST_MEMORY:

@@ -106,7 +106,8 @@ class Package:
 class Log:
     """The log as somebody sees it who never forgets a checkpoint."""
 
-    def __init__(self, info: dict[str, Any]) -> None:
+    def __init__(self, info: dict[str, Any], get: Callable[[str], Reply]) -> None:
+        self._get = get
         self.origin, self.key = info["logOrigin"], VerifyKey.from_multikey(info["logKey"])
         self.notes: dict[int, str] = {}
         self.newest = 0
@@ -126,9 +127,9 @@ class Log:
         if self.notes.setdefault(size, note).partition("\n\n")[0] != signed:
             fail(f"two checkpoints of size {size}")
 
-    def grown(self, world: World) -> None:
+    def grown(self) -> None:
         """The log of now begins with the largest that was ever seen."""
-        note = world.get("/v1/log/checkpoint").body.decode()
+        note = self._get("/v1/log/checkpoint").body.decode()
         size = int(note.split("\n")[1])
         largest = max(self.notes, default=0)
         if size < largest:
@@ -137,16 +138,16 @@ class Log:
             monitor = Monitor(origin=self.origin, key=self.key)
             monitor.advance(self.notes[largest], [])
             path = f"/v1/log/consistency?first={largest}&second={size}"
-            monitor.advance(note, [b64url_decode(one) for one in world.get(path).json["proof"]])
+            monitor.advance(note, [b64url_decode(one) for one in self._get(path).json["proof"]])
         self.remember(note, size)
 
-    def audit(self, world: World) -> None:
+    def audit(self) -> None:
         """The whole log, built anew: it leads through every checkpoint that was ever seen."""
-        note = world.get("/v1/log/checkpoint").body.decode()
+        note = self._get("/v1/log/checkpoint").body.decode()
         name = self.origin.rpartition("/")[2]
 
         def fetch(tile: Tile) -> bytes:
-            reply = world.get(f"/log/{name}/tile/{tile.path}")
+            reply = self._get(f"/log/{name}/tile/{tile.path}")
             if reply.status != 200:
                 fail("a tile of the log is missing")
             return reply.body
@@ -170,6 +171,8 @@ class People:
         self.last_ordinal = 0
         self.acknowledged: Counter[str] = Counter()
         self.in_doubt = 0
+        self.hung_up = 0
+        """Connections that ended without an answer when nobody was disturbed any more."""
         self.strange: list[str] = []
         self.answers = 0
         self.index = 0
@@ -177,7 +180,8 @@ class People:
         """The clock jumped in this loop: what was made before may be too old or too new."""
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self.log = Log(world.get("/v1/relay").json)
+        self._working = False
+        self.log = Log(world.get("/v1/relay").json, self.get)
         if self.insist(self.world.create).status not in (200, 201):
             fail("no mailbox")
         self.publish(self.world.bits)
@@ -195,11 +199,20 @@ class People:
                 said: str = reply.body[:200].decode(errors="replace")
             except GONE as error:
                 said = repr(error)
+                self.hung_up += not self._working
             if self._stop.is_set():
                 raise Stopped
             if time.monotonic() > until:
                 fail(f"the relay did not come back: {said}")
             time.sleep(_PAUSE)
+
+    def get(self, path: str) -> Reply:
+        """What everybody may read."""
+        return self.insist(lambda: self.world.get(path))
+
+    def _own(self, path: str) -> dict[str, Any]:
+        """What the owner may read, signed anew for every try."""
+        return self.insist(lambda: self.world.call("GET", path)).json
 
     def may_say(self, code: str | None) -> bool:
         """Whether this code means: nothing happened, say it again."""
@@ -252,6 +265,7 @@ class People:
             threading.Thread(target=self._safely, args=(who, Random(self.random.random())))
             for who in (*[self._company] * COMPANIES, self._holder, self._sender, self._rude)
         ]
+        self._working = True
         for thread in threads:
             thread.start()
         try:
@@ -263,6 +277,7 @@ class People:
             for thread in threads:
                 thread.join(60)
             self._stop.clear()
+            self._working = False
         if any(thread.is_alive() for thread in threads):
             fail("a call hangs")
         if self.strange:
@@ -379,7 +394,7 @@ class People:
 
     def check(self) -> None:
         """Hold the relay against everything that was acknowledged in this loop."""
-        self.log.grown(self.world)
+        self.log.grown()
         self._check_status()
         for package in self.packages:
             self._check_package(package)
@@ -387,7 +402,7 @@ class People:
 
     def _check_status(self) -> None:
         """The list shows what was withdrawn; what was half-way is done once more, and then is."""
-        reply = self.world.get(f"/v1/status/{self.world.list_id}")
+        reply = self.get(f"/v1/status/{self.world.list_id}")
         subject: Any = parse_object(reply.body)["credentialSubject"]
         if not BitString.decode(subject["encodedList"]).covers(self.world.bits):
             fail("a withdrawal that was acknowledged is not in the list")
@@ -404,7 +419,7 @@ class People:
             fail("a redemption has two events")
         released = {e["redemption"] for e in entries if e["type"] == "redemption"}
         refused = {e["redemption"] for e in entries if e["type"] == "refusal"}
-        state = self.world.call("GET", f"/v1/packages/{package.id}").json
+        state = self._own(f"/v1/packages/{package.id}")
         if len(released) != state["uses"] or len(released) > package.most:
             fail(f"{len(released)} released, {state['uses']} counted, {package.most} allowed")
         if package.over is not None and package is self.packages[-1] and not state["ended"]:
@@ -439,7 +454,7 @@ class People:
                 self._check_refusal(attempt, reply, package, refused=refused)
         if not answered and any(r is None or code_of(r) in _NOT_NOW for r in attempt.replies):
             self.in_doubt += 1
-        again = self.world.recover(attempt.presentation)
+        again = self.insist(lambda: self.world.recover(attempt.presentation))
         if again.status == 200:
             if attempt.id not in released:
                 fail("an answer to what never happened")
@@ -467,7 +482,7 @@ class People:
         found: dict[str, int] = {}
         while more:
             path = f"/v1/mailboxes/{self.world.mailbox}/envelopes?after={after}"
-            page = self.world.call("GET", path).json
+            page = self._own(path)
             for one in page["envelopes"]:
                 if one["ordinal"] != after + 1:
                     fail("the envelopes have gaps")
@@ -483,6 +498,6 @@ class People:
 
     def _events(self, package: str) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = []
-        while page := self.world.events(package, after=len(events)):
+        while page := self._own(f"/v1/packages/{package}/events?after={len(events)}")["events"]:
             events.extend(page)
         return events

@@ -191,7 +191,7 @@ class _Supervisor:
         state = self._state
         while True:
             try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
@@ -199,9 +199,9 @@ class _Supervisor:
             for group in (state.workers, state.coming, state.leaving):
                 for worker in [worker for worker in group if worker.pid == pid]:
                     group.remove(worker)
-                    self._ended(worker, group)
+                    self._ended(worker, group, _how(status))
 
-    def _ended(self, worker: _Worker, group: list[_Worker]) -> None:
+    def _ended(self, worker: _Worker, group: list[_Worker], how: str) -> None:
         while (data := os.read(worker.pipe, _MOST_SAID)) and len(worker.said) < _MOST_SAID:
             worker.said += data
         self._selector.unregister(worker.pipe)
@@ -210,7 +210,7 @@ class _Supervisor:
         if group is state.workers:
             if not state.announced:
                 raise _failure(worker)
-            _log.error("a worker ended; another one takes its place")
+            _log.error("a worker ended (%s); another one takes its place", how)
             state.vacant.append(worker.post)
             state.missing_since = state.missing_since or time.monotonic()
         elif group is state.coming:
@@ -259,6 +259,12 @@ class _Supervisor:
                 until += _BEYOND_GRACE
             if left:
                 time.sleep(0.005)
+
+
+def _how(status: int) -> str:
+    """How a process ended, for the log."""
+    code = os.waitstatus_to_exitcode(status)
+    return f"signal {-code}" if code < 0 else f"status {code}"
 
 
 def _wait(worker: _Worker) -> tuple[int, int]:

@@ -167,7 +167,7 @@ def test_a_worker_that_dies_is_replaced(start: Start) -> None:
     parent.until(lambda: len(parent.workers() - {victim}) == 2)
     parent.until(lambda: parent.ask()[0] not in {victim})
     assert first < parent.workers()
-    assert "another one takes its place" in (parent.folder / "log").read_text()
+    assert "(signal 9); another one takes its place" in (parent.folder / "log").read_text()
 
 
 def test_a_reload_loads_everything_anew(start: Start) -> None:
