@@ -147,10 +147,9 @@ class _Batch:
     relay: Relay
     act: Act
     packages: dict[str, PackageRow] = field(default_factory=dict)
-    challenges: dict[bytes, int] = field(default_factory=dict)
+    challenges: set[challenge.Challenge] = field(default_factory=set)
     entries: list[NewEntry] = field(default_factory=list)
     events: dict[str, EventRow] = field(default_factory=dict)
-    answers: dict[str, AnswerRow] = field(default_factory=dict)
 
 
 def _decide_all(relay: Relay, act: Act, asked: Sequence[Redemption]) -> list[_Outcome]:
@@ -165,25 +164,21 @@ def _decide_all(relay: Relay, act: Act, asked: Sequence[Redemption]) -> list[_Ou
         for said, found in zip(asked, table.standings(act.conn, wanted), strict=True)
     ]
     relay.log_all(act, batch.entries)
-    numbers = {
-        redemption: entry.number
-        for redemption, entry in zip(batch.events, batch.entries, strict=True)
-    }
-    marks.use_challenges(act.conn, list(batch.challenges.items()))
+    marks.use_challenges(act.conn, [(each.expires, each.random) for each in batch.challenges])
     table.add_events(
-        act.conn, [replace(row, entry=numbers[id_]) for id_, row in batch.events.items()]
+        act.conn,
+        [
+            replace(row, entry=entry.number)
+            for row, entry in zip(batch.events.values(), batch.entries, strict=True)
+        ],
     )
     table.count(act.conn, list(batch.packages.values()))
-    table.add_answers(
-        act.conn,
-        [(id_, replace(row, entry=numbers[id_])) for id_, row in batch.answers.items()],
-    )
     return outcomes
 
 
 def _decide(batch: _Batch, said: Redemption, found: Standing) -> _Outcome:
     # 4. Nothing is presented twice.
-    if found.used or said.challenge.random in batch.challenges or said.id in batch.events:
+    if found.used or said.challenge in batch.challenges or said.id in batch.events:
         return Refused(RelayCode.REPLAYED)
     #    By a clock that was set back this challenge is good, but its mark may be swept already.
     if found.forgotten:
@@ -195,7 +190,7 @@ def _decide(batch: _Batch, said: Redemption, found: Standing) -> _Outcome:
     if row.state == "ended":
         return Refused(RelayCode.ENDED)
     # From here on a refusal is an event, and the challenge is used up either way.
-    batch.challenges[said.challenge.random] = said.challenge.expires
+    batch.challenges.add(said.challenge)
     verdict = _judge(batch.act, said, row, found)
     if isinstance(verdict, Refused):
         _record_refusal(batch, said, row, verdict.relay_code)
@@ -243,16 +238,11 @@ def _judge(act: Act, said: Redemption, row: PackageRow, found: Standing) -> Cont
 
 
 def _release(batch: _Batch, said: Redemption, row: PackageRow, content: ContentRow) -> NewEntry:
-    relay, act = batch.relay, batch.act
+    at = batch.act.at
     entry: JsonObject = {"type": "redemption", "seq": row.seq, "sha256": content.sha256}
-    batch.answers[said.id] = AnswerRow(
-        package=row.id,
-        seq=row.seq,
-        holder=said.holder,
-        entry=0,
-        expires=act.at + relay.limits.answer_hours * 3600,
-    )
-    return _record(batch, said, row, entry, uses=row.uses + 1, last_use=act.at)
+    until = at + batch.relay.limits.answer_hours * 3600
+    counted = {"uses": row.uses + 1, "last_use": at}
+    return _record(batch, said, row, entry, counted, answer_until=until)
 
 
 def _record_refusal(batch: _Batch, said: Redemption, row: PackageRow, code: RelayCode) -> None:
@@ -264,7 +254,8 @@ def _record_refusal(batch: _Batch, said: Redemption, row: PackageRow, code: Rela
     # What carries a ticket that we never registered is a stranger's, and nothing of it is kept.
     strange = code is RelayCode.TICKET_UNKNOWN
     entry: JsonObject = {"type": "refusal", "code": code.value}
-    _record(batch, said, row, entry, keep=not strange, refusal_day=day, refusals=today + 1)
+    counted = {"refusal_day": day, "refusals": today + 1}
+    _record(batch, said, row, entry, counted, keep=not strange)
 
 
 def _record(
@@ -272,12 +263,14 @@ def _record(
     said: Redemption,
     row: PackageRow,
     entry: JsonObject,
+    counted: dict[str, Any],
     *,
     keep: bool = True,
-    **counted: Any,
+    answer_until: int | None = None,
 ) -> NewEntry:
     """Log an event of a package, chained to the one before; the presentation with ``keep``.
-    ``counted`` is what else the event changes of the package."""
+    ``counted`` is what else the event changes of the package, ``answer_until`` when an answer to
+    it is not to be had again."""
     ordinal = row.events + 1
     entry = {**entry, "package": row.id, "ordinal": ordinal, "redemption": said.id}
     if row.last_leaf is not None:
@@ -293,6 +286,9 @@ def _record(
         entry=0,
         presentation=said.octets if keep else None,
         erase_at=batch.act.at + batch.relay.limits.presentation_days * _DAY,
+        seq=None if answer_until is None else row.seq,
+        holder=None if answer_until is None else said.holder,
+        answer_until=answer_until,
     )
     return logged
 
@@ -348,7 +344,7 @@ def acknowledge(relay: Relay, redemption: str, caller: RequestSignature) -> None
         answer = table.answer(act.conn, redemption)
         if answer is None or answer.holder != caller.did:
             raise forms.not_found()
-        table.delete_answer(act.conn, redemption, answer.package)
+        table.forget_answer(act.conn, redemption, answer.package)
 
 
 def _answer(content: ContentRow, receipt: bytes) -> bytes:

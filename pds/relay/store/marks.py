@@ -2,8 +2,8 @@
 
 A mark is swept by the clock, and a clock may have been wrong: when it is set back, what was swept
 is not over yet, and nothing would say that it was used. So the latest end of what was swept is
-kept, in a mark of nobody (its key is empty), and what ends before that counts as perhaps used. By
-a clock that only goes forward, all of that is over long since.
+kept, and what ends before that counts as perhaps used. By a clock that only goes forward, all of
+that is over long since.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def use_nonce(conn: Sql, signer: str, nonce: str, *, expires: int) -> bool:
     """Mark a nonce of a signer as used; whether it is certain that it was not."""
     added: int = conn.execute(
         "INSERT INTO nonces (signer, nonce, expires) SELECT ?, ?, ? WHERE NOT EXISTS"
-        " (SELECT 1 FROM nonces WHERE signer = '' AND nonce = '' AND expires >= ?)"
+        " (SELECT 1 FROM swept WHERE marks = 'nonces' AND through >= ?)"
         " ON CONFLICT DO NOTHING",
         (signer, nonce, expires, expires),
     ).rowcount
@@ -37,9 +37,9 @@ def is_used(conn: Sql, signer: str, nonce: str) -> bool:
     return row.fetchone() is not None
 
 
-def use_challenges(conn: Sql, used: Sequence[tuple[bytes, int]]) -> None:
-    """Mark challenges as used; each with its end. None of them was."""
-    insert(conn, "challenges (random, expires)", used)
+def use_challenges(conn: Sql, used: Sequence[tuple[int, bytes]]) -> None:
+    """Mark challenges as used: the end of each, and what makes it unique. None of them was."""
+    insert(conn, "challenges (expires, random)", used)
 
 
 def count_in_hour(conn: Sql, subject: str, hour: int) -> int:
@@ -60,18 +60,18 @@ def sweep(conn: Sql, now: int, *, presentation_days: int) -> bool:
     marks = 10 * _AT_ONCE
     nonces = conn.execute(
         "DELETE FROM nonces WHERE (signer, nonce) IN"
-        " (SELECT signer, nonce FROM nonces WHERE expires < ? AND signer <> '' LIMIT ?)"
+        " (SELECT signer, nonce FROM nonces WHERE expires < ? LIMIT ?)"
         " RETURNING expires",
         (now - _NONCE_GRACE, marks),
     ).fetchall()
     challenges = conn.execute(
-        "DELETE FROM challenges WHERE random IN"
-        " (SELECT random FROM challenges WHERE expires < ? AND random <> ? LIMIT ?)"
+        "DELETE FROM challenges WHERE (expires, random) IN"
+        " (SELECT expires, random FROM challenges WHERE expires < ? LIMIT ?)"
         " RETURNING expires",
-        (now - _NONCE_GRACE, b"", marks),
+        (now - _NONCE_GRACE, marks),
     ).fetchall()
-    _remember_last(conn, "nonces (signer, nonce, expires)", ("", ""), nonces)
-    _remember_last(conn, "challenges (random, expires)", (b"",), challenges)
+    _remember_last(conn, "nonces", nonces)
+    _remember_last(conn, "challenges", challenges)
     rates = conn.execute(
         "DELETE FROM rates WHERE subject IN (SELECT subject FROM rates WHERE hour < ? LIMIT ?)",
         (now // _HOUR - 1, marks),
@@ -97,23 +97,20 @@ def sweep(conn: Sql, now: int, *, presentation_days: int) -> bool:
     return bool(max(len(nonces), len(challenges), rates) >= marks or max(few) >= _AT_ONCE)
 
 
-def _remember_last(conn: Sql, into: str, key: Sequence[str | bytes], swept: Sequence[Any]) -> None:
-    """Keep the latest end of all marks that were ever swept, as one more mark, of nobody."""
-    if not swept:
-        return
-    table, _, columns = into.partition(" ")
-    conn.execute(
-        f"INSERT INTO {into} VALUES ({', '.join('?' * (len(key) + 1))})"  # noqa: S608  ours
-        f" ON CONFLICT ({columns[1:-1].removesuffix(', expires')}) DO UPDATE"
-        f" SET expires = excluded.expires WHERE {table}.expires < excluded.expires",
-        (*key, max(row["expires"] for row in swept)),
-    )
+def _remember_last(conn: Sql, marks: str, swept: Sequence[Any]) -> None:
+    """Keep the latest end of all marks of this kind that were ever swept."""
+    if swept:
+        conn.execute(
+            "INSERT INTO swept (marks, through) VALUES (?, ?)"
+            " ON CONFLICT (marks) DO UPDATE SET through = excluded.through"
+            " WHERE swept.through < excluded.through",
+            (marks, max(row["expires"] for row in swept)),
+        )
 
 
 def begin_anew(conn: Sql) -> None:
     """Forget until when marks were swept: for a relay that releases nothing of before."""
-    conn.execute("DELETE FROM nonces WHERE signer = ''")
-    conn.execute("DELETE FROM challenges WHERE random = ?", (b"",))
+    conn.execute("DELETE FROM swept")
 
 
 def _sweep_envelopes(conn: Sql, now: int) -> int:
@@ -131,10 +128,10 @@ def _sweep_envelopes(conn: Sql, now: int) -> int:
 
 def _sweep_answers(conn: Sql, now: int) -> int:
     rows = conn.execute(
-        "SELECT redemption, package FROM answers WHERE expires <= ? LIMIT ?", (now, _AT_ONCE)
+        "SELECT redemption, package FROM events WHERE answer_until <= ? LIMIT ?", (now, _AT_ONCE)
     ).fetchall()
     for row in rows:
-        packages.delete_answer(conn, row["redemption"], row["package"])
+        packages.forget_answer(conn, row["redemption"], row["package"])
     return len(rows)
 
 

@@ -55,6 +55,8 @@ class ContentRow:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
+    """An answer that can be had again, as its event tells of it."""
+
     package: str
     seq: int
     holder: str
@@ -108,9 +110,10 @@ _STANDING: Final = (
     f" {short('contents.sealed')},"
     f" {_columns('status_lists', ListRow)},"
     " EXISTS (SELECT 1 FROM events WHERE events.redemption = asked.redemption),"
-    " EXISTS (SELECT 1 FROM challenges WHERE challenges.random = asked.random),"
-    " EXISTS (SELECT 1 FROM challenges WHERE challenges.random = ?"
-    "  AND challenges.expires >= asked.expires)"
+    " EXISTS (SELECT 1 FROM challenges WHERE challenges.expires = asked.expires"
+    "  AND challenges.random = asked.random),"
+    " EXISTS (SELECT 1 FROM swept WHERE swept.marks = 'challenges'"
+    "  AND swept.through >= asked.expires)"
     " FROM asked LEFT JOIN packages ON packages.id = asked.package"
     " LEFT JOIN tickets ON tickets.package = packages.id"
     " LEFT JOIN contents ON contents.package = packages.id AND contents.seq = packages.seq"
@@ -137,7 +140,7 @@ def standings(conn: Sql, asked: Sequence[Asked]) -> list[Standing]:
         rows = conn.execute(
             f"WITH asked (place, package, redemption, random, expires)"
             f" AS (VALUES {places}){_STANDING}",
-            [*parameters, b""],
+            parameters,
         )
         found += map(_standing, sorted(map(tuple, rows), key=lambda row: row[0]))
     return found
@@ -236,7 +239,8 @@ def drop_unneeded(conn: Sql, id_: str) -> None:
     conn.execute(
         "DELETE FROM contents WHERE package = ?"
         " AND seq <> (SELECT seq FROM packages WHERE id = contents.package)"
-        " AND seq NOT IN (SELECT seq FROM answers WHERE answers.package = contents.package)",
+        " AND NOT EXISTS (SELECT 1 FROM events WHERE events.package = contents.package"
+        "  AND events.seq = contents.seq AND answer_until IS NOT NULL)",
         (id_,),
     )
 
@@ -275,7 +279,7 @@ def end(conn: Sql, id_: str, *, entry: int | None) -> None:
     """Erase ciphertext, manifest, ticket and answers; the id, the count and the events stay."""
     conn.execute("DELETE FROM contents WHERE package = ?", (id_,))
     conn.execute("DELETE FROM tickets WHERE package = ?", (id_,))
-    conn.execute("DELETE FROM answers WHERE package = ?", (id_,))
+    _forget_answers(conn, " AND package = ?", id_)
     conn.execute(
         "UPDATE packages SET state = 'ended', suspended = 0, end_entry = ? WHERE id = ?",
         (entry, id_),
@@ -286,7 +290,7 @@ def expire(conn: Sql, id_: str) -> None:
     """Erase the contents of a package past its end. The ticket stays for a while, so that a late
     redemption hears that it is over, and not that its owner ended it."""
     conn.execute("DELETE FROM contents WHERE package = ?", (id_,))
-    conn.execute("DELETE FROM answers WHERE package = ?", (id_,))
+    _forget_answers(conn, " AND package = ?", id_)
     conn.execute("UPDATE packages SET state = 'over' WHERE id = ?", (id_,))
 
 
@@ -295,7 +299,7 @@ def suspend_all(conn: Sql) -> None:
     again."""
     conn.execute("UPDATE packages SET suspended = 1 WHERE state <> 'ended'")
     conn.execute("UPDATE status_lists SET suspended = 1")
-    conn.execute("DELETE FROM answers")
+    _forget_answers(conn)
 
 
 # --- events and answers
@@ -303,23 +307,33 @@ def suspend_all(conn: Sql) -> None:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
+    """An event of a package. The last three are of a redemption whose answer can be had again: the
+    version, for whom, and until when."""
+
     package: str
     ordinal: int
     redemption: str
     entry: int
     presentation: bytes | None
     erase_at: int
+    seq: int | None = None
+    holder: str | None = None
+    answer_until: int | None = None
 
 
 def add_events(conn: Sql, rows: Sequence[EventRow]) -> None:
     insert(
         conn,
-        "events (package, ordinal, redemption, entry, presentation, erase_at)",
+        "events (package, ordinal, redemption, entry, presentation, erase_at, seq, holder,"
+        " answer_until)",
         [
-            (row.package, row.ordinal, row.redemption, row.entry, row.presentation, row.erase_at)
+            (
+                row.package, row.ordinal, row.redemption, row.entry, row.presentation,
+                row.erase_at, row.seq, row.holder, row.answer_until,
+            )
             for row in rows
         ],
-    )
+    )  # fmt: skip
 
 
 def count(conn: Sql, rows: Sequence[PackageRow]) -> None:
@@ -375,29 +389,27 @@ def erase_presentations(conn: Sql, id_: str, *, through: int) -> None:
     )
 
 
-def add_answers(conn: Sql, rows: Sequence[tuple[str, AnswerRow]]) -> None:
-    """Each with the id of its redemption."""
-    insert(
-        conn,
-        "answers (redemption, package, seq, holder, entry, expires)",
-        [
-            (redemption, row.package, row.seq, row.holder, row.entry, row.expires)
-            for redemption, row in rows
-        ],
-    )
-
-
 def answer(conn: Sql, redemption: str) -> AnswerRow | None:
     row = conn.execute(
-        "SELECT package, seq, holder, entry, expires FROM answers WHERE redemption = ?",
+        "SELECT package, seq, holder, entry, answer_until AS expires FROM events"
+        " WHERE redemption = ? AND answer_until IS NOT NULL",
         (redemption,),
     ).fetchone()
     return None if row is None else AnswerRow(**dict(row))
 
 
-def delete_answer(conn: Sql, redemption: str, id_: str) -> None:
-    conn.execute("DELETE FROM answers WHERE redemption = ?", (redemption,))
+def forget_answer(conn: Sql, redemption: str, id_: str) -> None:
+    """An answer is not to be had again; nor, if nothing else needs it, is what it released."""
+    _forget_answers(conn, " AND redemption = ?", redemption)
     drop_unneeded(conn, id_)
+
+
+def _forget_answers(conn: Sql, which: str = "", *parameters: str) -> None:
+    conn.execute(
+        "UPDATE events SET seq = NULL, holder = NULL, answer_until = NULL"  # noqa: S608  ours
+        f" WHERE answer_until IS NOT NULL{which}",
+        parameters,
+    )
 
 
 # --- status lists

@@ -83,6 +83,34 @@ _IDENTITIES: Final = """
     END;
     """
 
+# An answer that can be had again is told by its event: which version, for whom, until when; NULL
+# otherwise. Challenges of one time lie side by side. What was used and is swept since is told by
+# one row, for each kind of marks.
+_FEWER_PAGES: Final = """
+    ALTER TABLE events ADD COLUMN seq INTEGER;
+    ALTER TABLE events ADD COLUMN holder TEXT;
+    ALTER TABLE events ADD COLUMN answer_until INTEGER;
+    UPDATE events SET seq = answers.seq, holder = answers.holder, answer_until = answers.expires
+        FROM answers WHERE answers.redemption = events.redemption;
+    DROP TABLE answers;
+    CREATE INDEX events_answers ON events (package, seq) WHERE answer_until IS NOT NULL;
+    CREATE INDEX events_answer_until ON events (answer_until) WHERE answer_until IS NOT NULL;
+
+    CREATE TABLE swept (marks TEXT PRIMARY KEY, through INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    INSERT INTO swept SELECT 'nonces', expires FROM nonces WHERE signer = '';
+    INSERT INTO swept SELECT 'challenges', expires FROM challenges WHERE length(random) = 0;
+    DELETE FROM nonces WHERE signer = '';
+
+    CREATE TABLE marks (
+        expires INTEGER NOT NULL,
+        random BLOB NOT NULL,
+        PRIMARY KEY (expires, random)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO marks SELECT expires, random FROM challenges WHERE length(random) > 0;
+    DROP TABLE challenges;
+    ALTER TABLE marks RENAME TO challenges;
+    """
+
 MIGRATIONS: Final = (
     Migration(
         1,
@@ -272,4 +300,5 @@ MIGRATIONS: Final = (
         CREATE INDEX rates_hour ON rates (hour);
         """,
     ),
+    Migration(7, _FEWER_PAGES),
 )

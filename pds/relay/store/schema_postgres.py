@@ -241,4 +241,26 @@ POSTGRES_MIGRATIONS: Final = (
         """
         + _HELD,
     ),
+    Migration(
+        7,
+        """
+        ALTER TABLE events
+            ADD COLUMN seq BIGINT, ADD COLUMN holder TEXT, ADD COLUMN answer_until BIGINT;
+        UPDATE events SET seq = answers.seq, holder = answers.holder, answer_until = answers.expires
+            FROM answers WHERE answers.redemption = events.redemption;
+        DROP TABLE answers;
+        CREATE INDEX events_answers ON events (package, seq) WHERE answer_until IS NOT NULL;
+        CREATE INDEX events_answer_until ON events (answer_until) WHERE answer_until IS NOT NULL;
+
+        CREATE TABLE swept (marks TEXT COLLATE "C" PRIMARY KEY, through BIGINT NOT NULL);
+        INSERT INTO swept SELECT 'nonces', expires FROM nonces WHERE signer = '';
+        INSERT INTO swept SELECT 'challenges', expires FROM challenges WHERE length(random) = 0;
+        DELETE FROM nonces WHERE signer = '';
+        DELETE FROM challenges WHERE length(random) = 0;
+
+        ALTER TABLE challenges DROP CONSTRAINT challenges_pkey;
+        DROP INDEX challenges_expires;
+        ALTER TABLE challenges ADD PRIMARY KEY (expires, random);
+        """,
+    ),
 )

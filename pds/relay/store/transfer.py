@@ -20,11 +20,11 @@ TABLES: Final = (
     "tickets",
     "contents",
     "events",
-    "answers",
     "status_lists",
     "requests",
     "nonces",
     "challenges",
+    "swept",
     "rates",
     "identities",
 )

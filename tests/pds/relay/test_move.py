@@ -155,7 +155,7 @@ def test_what_did_not_arrive_is_noticed(
     close(world)
     whole = transfer.carry_over
     for statement in (
-        "DELETE FROM answers",
+        "DELETE FROM challenges",
         "UPDATE log_nodes SET hash = log_nodes.hash || log_nodes.hash",
         "UPDATE mailboxes SET held = held + 1",
     ):

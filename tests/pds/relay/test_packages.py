@@ -91,8 +91,9 @@ def test_ending_erases_ciphertext_ticket_and_answers(world: World) -> None:
     world.end(package)
     assert world.recover(presentation).code == "relay.not_found"
     with world.app.extensions["relay"].store.read() as conn:
-        for table in ("contents", "tickets", "answers"):
+        for table in ("contents", "tickets"):
             assert conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0
+        assert conn.execute("SELECT count(holder) FROM events").fetchone()[0] == 0
     assert [event["ordinal"] for event in world.events(package)] == [1]
 
 

@@ -170,9 +170,8 @@ def test_the_sweep_erases_what_is_over(world: World) -> None:
 
     world.clock.move(minutes=10)
     world.create()
-    # Beside the last call's own, the marks of nobody: until when others were swept.
-    assert _rows(world, "nonces", "signer <> ''") == 1
-    assert (_rows(world, "nonces"), _rows(world, "challenges")) == (2, 1)
+    # The last call's own is left, and until when others were swept.
+    assert (_rows(world, "nonces"), _rows(world, "challenges"), _rows(world, "swept")) == (1, 0, 2)
 
     path = f"/v1/mailboxes/{world.mailbox}/envelopes/1"
     world.call("DELETE", path)
@@ -180,7 +179,7 @@ def test_the_sweep_erases_what_is_over(world: World) -> None:
     world.create()
     assert (_rows(world, "envelopes"), _rows(world, "log_entries")) == (1, entries - 1)
     assert _rows(world, "requests", "sealed IS NOT NULL") == 0
-    assert _rows(world, "answers") == 0
+    assert _rows(world, "events", "holder IS NOT NULL OR answer_until IS NOT NULL") == 0
     assert _rows(world, "contents") == 1
 
     world.clock.move(days=23)
@@ -207,16 +206,13 @@ def test_until_when_marks_were_swept_never_goes_back(world: World) -> None:
 
     def ends() -> list[int]:
         with store.read() as conn:
-            rows = conn.execute(
-                "SELECT expires FROM nonces WHERE signer = '' UNION ALL"
-                " SELECT expires FROM challenges WHERE length(random) = 0"
-            )
+            rows = conn.execute("SELECT through FROM swept ORDER BY marks DESC")
             return [int(row[0]) for row in rows]
 
     def use(expires: int) -> None:
         with store.write() as conn:
             assert marks.use_nonce(conn, "a", f"{expires}", expires=expires)
-            marks.use_challenges(conn, [(b"%d" % expires, expires)])
+            marks.use_challenges(conn, [(expires, b"%d" % expires)])
 
     use(500)
     use(700)
@@ -227,7 +223,7 @@ def test_until_when_marks_were_swept_never_goes_back(world: World) -> None:
         assert not marks.use_nonce(conn, "a", "new", expires=700)
         assert not marks.is_used(conn, "a", "new")
         assert marks.use_nonce(conn, "a", "new", expires=701)
-        marks.use_challenges(conn, [(b"earlier", 600)])
+        marks.use_challenges(conn, [(600, b"earlier")])
         marks.sweep(conn, 2000, presentation_days=1)
         marks.sweep(conn, 10**9, presentation_days=1)
     assert ends() == [701, 700]
