@@ -407,6 +407,8 @@ class People:
         if not BitString.decode(subject["encodedList"]).covers(self.world.bits):
             fail("a withdrawal that was acknowledged is not in the list")
         if self.tried is not None:
+            # The relay may have this one; signed again it would be another of the same number.
+            self.sequence = self.tried[0]
             self.publish(self.tried[1])
 
     def _check_package(self, package: Package) -> None:

@@ -110,7 +110,7 @@ def redeem(ctx: Context, grant: GrantRow) -> Redeemed:
     except PdsError as error:  # nothing was sent
         _refused(ctx, grant, redemption_id, error)
         raise
-    return _take_in(ctx, grant, redemption_id, answer, recovered=False)
+    return _take_in(ctx, grant, redemption_id, answer, announced=grant.announced, recovered=False)
 
 
 def recover_one(ctx: Context, redemption: RedemptionRow) -> Redeemed | None:
@@ -133,7 +133,9 @@ def recover_one(ctx: Context, redemption: RedemptionRow) -> Redeemed | None:
             ctx.store.close_redemption(redemption.id, state="lost", code=error.code)
             ctx.event("redemption lost", grant.id, {"code": error.code})
         return None
-    return _take_in(ctx, grant, redemption.id, answer, recovered=True)
+    return _take_in(
+        ctx, grant, redemption.id, answer, announced=redemption.announced, recovered=True
+    )
 
 
 def acknowledge(ctx: Context) -> int:
@@ -160,15 +162,21 @@ def acknowledge(ctx: Context) -> int:
 
 
 def _take_in(
-    ctx: Context, grant: GrantRow, redemption_id: str, answer: Answer, *, recovered: bool
+    ctx: Context,
+    grant: GrantRow,
+    redemption_id: str,
+    answer: Answer,
+    *,
+    announced: int,
+    recovered: bool,
 ) -> Redeemed:
     """Check an answer and store what it holds:
 
     1. its receipt is signed by the relay's log, and speaks of this redemption and these bytes
     2. the receipt belongs to the log that was seen before
     3. the grant stands: signed, within its window, not withdrawn
-    4. the package is the holder's, for this grant, and no older than what we have; when it is the
-       answer to a question of today, no older than what was announced
+    4. the package is the holder's, for this grant, and no older than what we have, nor than what
+       was ``announced`` when the relay was asked
 
     A failed check 1 or 4 is a problem, and the values are not kept. After 4 the redemption is
     closed as ``bad``; after 1, and when 3 could not be checked, it stays unfinished, for it was
@@ -193,7 +201,7 @@ def _take_in(
             grant=verified,
             package_id=grant.package,
             ticket=grant.ticket_digest,
-            at_least=max(grant.seq, 0 if recovered else grant.announced, 1),
+            at_least=max(grant.seq, announced, 1),
             now=now,
         )
     except (NoBasis, RelayUnreachable):

@@ -127,12 +127,12 @@ class HoldingTables(Tables):
         self, redemption_id: str, grant: str, presentation: JsonObject, at: datetime
     ) -> None:
         self._run(
-            "INSERT INTO redemption (id, grant_digest, presentation, sent, state)"
-            " VALUES (?, ?, ?, ?, 'sent')",
+            "INSERT INTO redemption (id, grant_digest, presentation, sent, state, announced)"
+            " SELECT ?, digest, ?, ?, 'sent', announced FROM access_grant WHERE digest = ?",
             redemption_id,
-            grant,
             to_text(presentation),
             format_time(at),
+            grant,
         )
 
     def redemptions(
@@ -325,6 +325,7 @@ def _redemption(row: Any) -> RedemptionRow:
         grant=row["grant_digest"],
         presentation=to_object(row["presentation"]),
         sent=parse_time(row["sent"]),
+        announced=row["announced"],
         state=row["state"],
         code=row["code"],
         seq=row["seq"],

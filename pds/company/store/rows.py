@@ -88,12 +88,14 @@ class StatusRow:
 
 @dataclass(frozen=True, slots=True)
 class RedemptionRow:
-    """One redemption: ``sent``, then ``done``, ``refused``, ``bad`` or ``lost``."""
+    """One redemption: ``sent``, then ``done``, ``refused``, ``bad`` or ``lost``. ``announced`` is
+    the newest version that was known when it was sent."""
 
     id: str
     grant: str
     presentation: JsonObject
     sent: datetime
+    announced: int
     state: str
     code: str | None
     seq: int | None

@@ -201,4 +201,11 @@ CREATE TABLE succession (
 ) STRICT, WITHOUT ROWID;
 """,
     ),
+    Migration(
+        4,
+        """
+-- The newest version that was announced when the relay was asked: it must answer with no older one.
+ALTER TABLE redemption ADD COLUMN announced INTEGER NOT NULL DEFAULT 0;
+""",
+    ),
 )

@@ -16,6 +16,7 @@ from pds.log import Checkpoint, Receipt, leaf_of, sign_checkpoint
 from pds.log.errors import LogError
 from pds.mailbox import RelayError, RelayNonsense, RelayUnreachable
 from pds.messages.errors import PackageRefused
+from pds.messages.notices import PackageUpdated
 from pds.relay.app import create_app
 from pds.relay.restore import mark_restored
 
@@ -92,6 +93,24 @@ def test_a_lost_answer_is_of_the_version_of_its_time(world: World) -> None:
     assert (report.recovered, report.problems, world.shop.problems()) == (1, [], [])
     assert world.shop.grants()[0].update_waiting
     assert world.shop.redeem("delivery").seq == 2
+
+
+def test_a_lost_answer_is_no_older_than_what_was_known_at_its_time(world: World) -> None:
+    """A relay that goes on with an old version is noticed, even if the answer comes late."""
+    granted = world.granted()
+    notice = PackageUpdated(granted.verified.digest, granted.package, granted.seq + 1)
+    world.holder.send(granted.request, "PackageUpdated", notice.to_json())
+    world.shop.collect()
+    world.wire.after.append(REDEEM)
+    with pytest.raises(RelayUnreachable):
+        world.shop.redeem("delivery")
+    world.reopen()
+    report = world.shop.collect()
+    assert (report.recovered, [problem.code for problem in world.shop.problems()]) == (
+        0,
+        ["package.older"],
+    )
+    assert world.shop.register.data(world.holder.did, DELIVERY) == {}
 
 
 def test_lost_answer_after_a_crash(world: World) -> None:
