@@ -154,6 +154,8 @@ def relay(arguments: argparse.Namespace) -> int:
                 ),
                 flush=True,
             )
+            if report.interrupted:
+                break
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for loss in losses:

@@ -67,6 +67,7 @@ class Report:
     checkpoints: int = 0
     most_memory: int = 0
     losses: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
 
 class Clock:
@@ -259,7 +260,7 @@ class Torture:
         return Cluster(durable=True, data=work / "disk" / "postgresql")
 
     def run(self, loops: range) -> Report:
-        """Torture until the first loss."""
+        """Torture until the first loss, or until somebody interrupts it."""
         report = self.report
         at = ""
         try:
@@ -282,6 +283,8 @@ class Torture:
                 report.hung_up = people.hung_up
         except (Lost, *GONE) as error:
             report.losses.append(f"{at}{error!r}\n{self._relay.said()}")
+        except KeyboardInterrupt:
+            report.interrupted = True
         finally:
             self._relay.end()
             if self._cluster is not None:
@@ -362,7 +365,7 @@ def torture(work: Path, *, engine: str, seed: int, loops: range, port: int) -> R
     place = work / engine
     place.mkdir()
     # Whoever ends this process by a signal leaves no relay and no database behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return Torture(place, engine=engine, seed=seed, port=port).run(loops)
     finally:
