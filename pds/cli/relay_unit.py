@@ -13,33 +13,6 @@ _FORMS: Final = {
     "backup": "pds-relay-backup.service",
     "timer": "pds-relay-backup.timer",
 }
-_HARDENING: Final = """\
-# It reads its own program and settings and writes to its folder, and to nothing else.
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-LockPersonality=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-LimitCORE=0
-UMask=0077
-"""
-
-
 _DATA: Final = Path("/var/lib/pds-relay")
 
 
@@ -78,13 +51,11 @@ def unit(
     systemctl enable --now pds-relay pds-relay-backup.timer
     """
     from pds.cli.relay_settings import read_settings
-    from pds.cli.units import command, escaped, quoted
+    from pds.cli.units import HARDENING, command, quoted, system_user
 
     if data is None:
         said = read_settings(config) if config.exists() else {}
         data = Path(said.get("data", _DATA))
-    if not user.replace("-", "").replace("_", "").isalnum():
-        raise click.UsageError("--user is the name of a system user.")
     form = resources.files("pds.cli").joinpath(_FORMS[kind]).read_text(encoding="utf-8")
     call = ("relay", "serve") if kind == "service" else ("relay", "backup")
     text = form.format(
@@ -92,8 +63,8 @@ def unit(
         data=quoted(str(data.absolute())),
         config=quoted(str(config.absolute())),
         backups=quoted(str(backups.absolute())),
-        user=escaped(user),
+        user=system_user(user),
         days=days,
-        hardening=_HARDENING,
+        hardening=HARDENING,
     )
     settings.emit({"unit": text}, text.rstrip("\n"))

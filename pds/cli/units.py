@@ -1,8 +1,36 @@
 """Words of systemd's unit files."""
 
 import sys
+from typing import Final
 
 import click
+
+HARDENING: Final = """\
+# It reads its own program and settings and writes to its folder, and to nothing else.
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+LockPersonality=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+LimitCORE=0
+UMask=0077
+"""
+"""What a service is kept from that listens and has one folder of its own."""
 
 
 def quoted(text: str) -> str:
@@ -15,6 +43,13 @@ def escaped(text: str) -> str:
     if any(c < " " for c in text):
         raise click.UsageError("A path with line ends cannot stand in a unit file.")
     return text.replace("%", "%%")
+
+
+def system_user(name: str) -> str:
+    """The name of a system user; raises for what cannot be one."""
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise click.UsageError("--user is the name of a system user.")
+    return escaped(name)
 
 
 def command(*arguments: str) -> str:

@@ -16,6 +16,12 @@ _data = click.option(
     help="The witness's folder (or PDS_WITNESS).",
 )
 
+_host = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="The address to listen on."
+)
+_port = click.option("--port", required=True, type=click.IntRange(0, 65_535), help="The port.")
+_url = click.option("--url", help="Its public address, where a TLS proxy stands in front.")
+
 
 @click.group()
 def witness() -> None:
@@ -130,14 +136,51 @@ def evidence(settings: Settings, *, origin: str, data: Path, out: Path | None) -
 
 @witness.command()
 @_data
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", required=True, type=click.IntRange(0, 65_535), help="The port.")
-@click.option("--url", help="Its public address, where a TLS proxy stands in front.")
+@_host
+@_port
+@_url
+@click.option("--user", default="pds-witness", show_default=True,
+              help="The system user that it runs as.")  # fmt: skip
+@pass_settings
+def unit(
+    settings: Settings, *, data: Path, host: str, port: int, url: str | None, user: str
+) -> None:
+    """Print a systemd unit that runs a witness as 'serve' does with the same options.
+
+    \b
+    pds witness unit --data /srv/witness --port 8090 > /etc/systemd/system/pds-witness.service
+    systemctl daemon-reload
+    systemctl enable --now pds-witness
+    """
+    from importlib import resources
+
+    from pds.cli.units import HARDENING, command, quoted, system_user
+
+    place = str(data.absolute())
+    address = ("--url", url) if url else ()
+    form = resources.files("pds.cli").joinpath("pds-witness.service").read_text(encoding="utf-8")
+    text = form.format(
+        command=command(
+            *("witness", "serve", "--data", place, "--host", host, "--port", str(port)), *address
+        ),
+        data=quoted(place),
+        user=system_user(user),
+        hardening=HARDENING,
+    )
+    settings.emit({"unit": text}, text.rstrip("\n"))
+
+
+@witness.command()
+@_data
+@_host
+@_port
+@_url
 @pass_settings
 def serve(settings: Settings, *, data: Path, host: str, port: int, url: str | None) -> None:
     """Run a witness in the foreground until SIGTERM or Ctrl-C."""
     from urllib.parse import urlsplit
 
+    from pds.cli.notify import notify
     from pds.log.submission import MAX_SUBMISSION
     from pds.serve import ServeSettings
     from pds.serve import serve as run
@@ -151,6 +194,7 @@ def serve(settings: Settings, *, data: Path, host: str, port: int, url: str | No
         if settings.as_json:
             click.echo(f'{{"listening": {actual}}}')
             sys.stdout.flush()
+        notify("READY=1")
 
     hosts = {host, "localhost", "127.0.0.1"} | ({urlsplit(url).netloc} if url else set())
     try:

@@ -16,10 +16,11 @@ class RelayError(PdsError):
     Codes: ``relay.other_address`` (the folder belongs to a relay of another address),
     ``relay.log_key`` (the log key is missing, damaged or another one), ``relay.settings``,
     ``relay.no_data``, ``relay.moved`` (it lives on in another database), ``relay.elsewhere`` (the
-    folder belongs to a relay, and the database has none).
+    folder belongs to a relay, and the database has none). None of it is mended by starting again.
     """
 
     default_code = "relay.failed"
+    exit_code = 2
 
 
 class Refused(RelayError):

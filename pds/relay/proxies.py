@@ -31,7 +31,6 @@ class Proxies:
             raise RelayError(
                 "A trusted proxy is written as an address or a network.",
                 code="relay.settings",
-                exit_code=2,
                 hint="Like 127.0.0.1, 10.0.0.0/8 or fd00::/8; a network's last bits are zero.",
             ) from None
 

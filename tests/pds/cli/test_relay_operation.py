@@ -210,7 +210,7 @@ def test_a_database_that_was_left_is_neither_copied_nor_marked(
         assert pds("relay", "migrate", "--data", str(data), "--to", database, "--yes").code == 0
     for command in (("backup", str(tmp_path / "b")), ("restored", "--yes")):
         ran = pds("--json", "relay", command[0], "--data", str(data), *command[1:])
-        assert ran.error["code"] == "relay.moved"
+        assert (ran.code, ran.error["code"]) == (2, "relay.moved")
     assert not (tmp_path / "b").exists()
 
 
@@ -633,6 +633,26 @@ def test_the_units_are_ones_that_systemd_takes(
         ["systemd-analyze", "verify", str(tmp_path / names[kind])],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_unit_of_a_witness_is_one_that_systemd_takes(
+    pds: Callable[..., Any], tmp_path: Path
+) -> None:
+    """It runs 'pds witness serve' with the same options, and is shut in as a relay is."""
+    said = ("witness", "unit", "--port", "8090", "--data")
+    text = pds(*said, "/srv/my witness", "--url", "https://w.example").out
+    assert '"serve" "--data" "/srv/my witness" "--host" "127.0.0.1" "--port" "8090"' in text
+    assert '"--url" "https://w.example"' in text
+    assert "\nProtectSystem=strict\n" in text
+    assert pds(*said, "/a\nB=c").code == pds(*said, "/a", "--user", "a\nB=c").code == 2
+    if shutil.which("systemd-analyze") is None:
+        left_out("systemd-analyze")
+    unit = tmp_path / "pds-witness.service"
+    unit.write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
