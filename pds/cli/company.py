@@ -275,7 +275,7 @@ def evidence(settings: Settings, *, out: Path | None) -> None:
     """What relays and holders did that does not fit, and the proof of a forked log."""
     with _open() as opened:
         found = [(one.at, one.code, one.detail) for one in opened.problems()]
-    show_evidence(settings, found, out=out)
+    show_evidence(settings, found, known=words.PROBLEMS, out=out)
 
 
 @company.command()

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pds.cli.names import called
+from pds.cli.problems import NONSENSE, words
 from pds.oneline import one_line
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ AWAY = frozenset(
 URN = "urn:uuid:"
 
 # Code: what happened, what to do.
-_PROBLEMS = {
+PROBLEMS = {
     "company.already_answered": (
         "somebody else answered through the same link, and was not heard",
         "One link is for one person: make a request of its own for each.",
@@ -68,6 +69,7 @@ _PROBLEMS = {
         "whether it was withdrawn cannot be checked now, so the data is not to be used",
         "Collect again later.",
     ),
+    "relay.nonsense": NONSENSE,
     "relay.not_found": ("the relay does not know it (any more)", ""),
     "relay.token": (
         "the relay wants a registration token",
@@ -83,26 +85,11 @@ _PROBLEMS = {
     ),
     "status.stale": ("the relay's stamp on the status list is too old", "Collect again later."),
 }
-_AREAS = {
-    "credential": "a signed grant or status list does not hold",
-    "decision": "an answer does not fit the request, and was not taken",
-    "log": "a receipt of the relay does not hold",
-    "message": "a message was not in order, and was dropped",
-    "package": "the data at the relay is not what its grant promises",
-    "sealing": "something arrived that cannot be opened, and was dropped",
-    "status": "the status list cannot be believed",
-}
 
 
 def problem(code: str) -> tuple[str, str]:
-    """A problem as a sentence, and what to do about it; for a code without words of its own the
-    area that it is from."""
-    if code in _PROBLEMS:
-        return _PROBLEMS[code]
-    from pds.wire import TITLES
-
-    titles = {str(known.value): title for known, title in TITLES.items()}
-    return titles.get(code) or _AREAS.get(code.partition(".")[0], "something went wrong"), ""
+    """A problem of a company as a sentence, and what to do about it."""
+    return words(code, PROBLEMS)
 
 
 def problems_json(found: Iterable[tuple[str, str]]) -> list[dict[str, str]]:

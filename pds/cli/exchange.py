@@ -12,6 +12,7 @@ from pds.cli.changes import LIVE, later
 from pds.cli.names import company as company_of
 from pds.cli.names import nearest, whole
 from pds.cli.output import Settings, count, pass_settings
+from pds.cli.problems import HOLDER, words
 from pds.cli.vault import trust_line, unlock
 
 if TYPE_CHECKING:
@@ -407,6 +408,11 @@ def sync(settings: Settings) -> None:
     """Send what waits, collect messages, and check everything that the relay did."""
     with unlock(settings) as vault:
         report = vault.sync()
+    problems = [
+        {"code": code, "subject": subject}
+        | dict(zip(("message", "hint"), words(code, HOLDER), strict=True))
+        for code, subject in report.problems
+    ]
     settings.emit(
         {
             "messages": report.messages,
@@ -416,13 +422,18 @@ def sync(settings: Settings) -> None:
             "renewed": report.renewed,
             "sent": report.push.sent,
             "waiting": [list(w) for w in report.push.waiting],
-            "problems": [{"code": code, "subject": subject} for code, subject in report.problems],
+            "problems": problems,
         },
         f"{count(report.redemptions, 'redemption')} and {count(report.refusals, 'refused attempt')}"
         f", all checked against what was staged; {count(report.messages, 'message')}; "
         f"{count(report.push.sent, 'call')} sent."
-        + "".join(f"\n  Problem: {code} ({subject})" for code, subject in report.problems),
+        + "".join(_problem_lines(one) for one in problems),
     )
     if report.problems:
         raise click.exceptions.Exit(1)
     say_waiting(settings, report.push)
+
+
+def _problem_lines(problem: dict[str, str]) -> str:
+    line = f"\n  Problem with {problem['subject']}: {problem['message']}.  [{problem['code']}]"
+    return line + (f"\n    {problem['hint']}" if problem["hint"] else "")

@@ -6,6 +6,7 @@ from typing import IO, Any
 import click
 
 from pds.cli.output import Settings, pass_settings
+from pds.cli.problems import HOLDER
 from pds.cli.relay_key import key
 from pds.cli.relay_serve import serve
 from pds.cli.relay_settings import check_database, place_settings
@@ -144,7 +145,7 @@ def evidence(settings: Settings, *, out: Path | None) -> None:
 
     with unlock(settings) as vault:
         found = vault.evidence()
-    show_evidence(settings, found, out=out)
+    show_evidence(settings, found, known=HOLDER, out=out)
 
 
 @relay.command()

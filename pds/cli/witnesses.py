@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pds.cli.output import Settings
+from pds.cli.problems import Words, words
 
 if TYPE_CHECKING:
     from did.json import JsonObject
@@ -110,9 +111,14 @@ def show_policy(settings: Settings, policy: "WitnessPolicy | None") -> None:
 
 
 def show_evidence(
-    settings: Settings, found: "Sequence[tuple[datetime, str, JsonObject]]", *, out: Path | None
+    settings: Settings,
+    found: "Sequence[tuple[datetime, str, JsonObject]]",
+    *,
+    known: Words,
+    out: Path | None,
 ) -> None:
-    """Answer with what did not fit; ``out`` gets the newest that is evidence against a log."""
+    """Answer with what did not fit, in the words that are ``known``; ``out`` gets the newest piece
+    of evidence against a log."""
     from did.json import canonicalize
     from did.time import format_time
     from pds.log.evidence import TYPES
@@ -126,6 +132,9 @@ def show_evidence(
     settings.emit(
         {"evidence": rows},
         lambda: (
-            "\n".join(f"{row['at']}  {row['code']}" for row in rows) or "Nothing that does not fit."
+            "\n".join(
+                f"{row['at']}  {words(str(row['code']), known)[0]}  [{row['code']}]" for row in rows
+            )
+            or "Nothing that does not fit."
         ),
     )

@@ -6,6 +6,8 @@ the same table in words.
 """
 
 import itertools
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from did.json import Json, JsonObject, parse_object
 from did.keys import SigningKey
 from did.multikey import b64url_decode, b64url_encode
 from did.time import format_time, utc_now
+from pds.cli.company_words import PROBLEMS
+from pds.cli.problems import HOLDER, words
 from pds.company.client import Company
 from pds.log.checkpoint import Checkpoint, sign_checkpoint
 from pds.log.entry import Receipt, leaf_of
@@ -27,7 +31,7 @@ from pds.vault.service import Vault
 from pds.wire import RelayCode, problem
 from scripts.ports import free_port
 
-from .conftest import FIXTURES, Holder, Server, Shop, make_holder, make_shop
+from .conftest import FIXTURES, PASSPHRASE, Holder, Server, Shop, make_holder, make_shop
 from .liar import Asked, Liar, Lie, Said, honest
 
 PATIENCE = 30.0
@@ -513,6 +517,28 @@ def test_a_lie_is_named_and_does_no_lasting_harm(town: Town, row: Row) -> None:
             assert row.vault in {code for _, code, _ in opened.evidence()}
         if row.company in EVIDENCE:
             assert row.company in {problem.code for problem in shop.problems()}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.vault or row.company])
+def test_whatever_is_named_is_named_in_words(row: Row) -> None:
+    """To either side, for a person who does not know the codes."""
+    vague = words("nobody.knows", {})[0]
+    assert row.vault is None or words(row.vault, HOLDER)[0] != vague
+    assert row.company is None or words(row.company, PROBLEMS)[0] != vague
+
+
+def test_a_person_is_told_what_the_relay_did(town: Town) -> None:
+    """By the command line: the sentence, the code for whoever asks, and what to do."""
+    town.liar.be(_at(*LIST, failing)())
+    command = [sys.executable, "-m", "pds.cli.main", "--vault", str(town.holder.folder)]
+    ran = subprocess.run(
+        [*command, "--passphrase-fd", "0", "sync"],
+        input=PASSPHRASE, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    town.liar.be(honest)
+    assert ran.returncode == 1, ran.stderr
+    sentence, hint = HOLDER["relay.nonsense"]
+    assert f"{sentence}.  [relay.nonsense]\n    {hint}\n" in ran.stdout
 
 
 def _agree(said: set[str], expected: str | None) -> None:

@@ -139,7 +139,7 @@ def test_the_command(tmp_path: Path, pds: Callable[..., Any]) -> None:
     assert "From leaf 2 on the log has another key" in ran.out
     assert "Back up now" in ran.out
     ran = pds("--json", "relay", "key", "rotate", "--data", str(tmp_path / "none"), "--yes")
-    assert (ran.code, ran.error["code"]) == (1, "relay.no_data")
+    assert (ran.code, ran.error["code"]) == (2, "relay.no_data")
 
 
 def test_a_vault_shows_the_keys_that_it_followed(cli: Any, fake_relay: Any) -> None:
