@@ -82,7 +82,8 @@ def sweep(conn: Sql, now: int, *, presentation_days: int) -> bool:
         (now, _AT_ONCE),
     ).rowcount
     presentations = conn.execute(
-        "UPDATE events SET presentation = NULL WHERE (package, ordinal) IN"
+        "UPDATE events SET presentation = NULL, holder = CASE WHEN kept = 1 THEN holder END"
+        " WHERE (package, ordinal) IN"
         " (SELECT package, ordinal FROM events"
         "  WHERE presentation IS NOT NULL AND erase_at <= ? LIMIT ?)",
         (now, _AT_ONCE),
@@ -128,7 +129,8 @@ def _sweep_envelopes(conn: Sql, now: int) -> int:
 
 def _sweep_answers(conn: Sql, now: int) -> int:
     rows = conn.execute(
-        "SELECT redemption, package FROM events WHERE answer_until <= ? LIMIT ?", (now, _AT_ONCE)
+        "SELECT redemption, package FROM events WHERE kept = 1 AND answer_until <= ? LIMIT ?",
+        (now, _AT_ONCE),
     ).fetchall()
     for row in rows:
         packages.forget_answer(conn, row["redemption"], row["package"])

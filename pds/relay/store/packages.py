@@ -55,7 +55,7 @@ class ContentRow:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """An answer that can be had again, as its event tells of it."""
+    """An answer that is kept, to be had again, as its event tells of it."""
 
     package: str
     seq: int
@@ -240,7 +240,7 @@ def drop_unneeded(conn: Sql, id_: str) -> None:
         "DELETE FROM contents WHERE package = ?"
         " AND seq <> (SELECT seq FROM packages WHERE id = contents.package)"
         " AND NOT EXISTS (SELECT 1 FROM events WHERE events.package = contents.package"
-        "  AND events.seq = contents.seq AND answer_until IS NOT NULL)",
+        "  AND events.seq = contents.seq AND kept = 1)",
         (id_,),
     )
 
@@ -307,8 +307,8 @@ def suspend_all(conn: Sql) -> None:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """An event of a package. The last three are of a redemption whose answer can be had again: the
-    version, for whom, and until when."""
+    """An event of a package. The last three are of a redemption, whose answer is kept: the version,
+    for whom, and until when."""
 
     package: str
     ordinal: int
@@ -325,11 +325,12 @@ def add_events(conn: Sql, rows: Sequence[EventRow]) -> None:
     insert(
         conn,
         "events (package, ordinal, redemption, entry, presentation, erase_at, seq, holder,"
-        " answer_until)",
+        " answer_until, kept)",
         [
             (
                 row.package, row.ordinal, row.redemption, row.entry, row.presentation,
                 row.erase_at, row.seq, row.holder, row.answer_until,
+                int(row.answer_until is not None),
             )
             for row in rows
         ],
@@ -383,7 +384,7 @@ def events(
 
 def erase_presentations(conn: Sql, id_: str, *, through: int) -> None:
     conn.execute(
-        "UPDATE events SET presentation = NULL"
+        "UPDATE events SET presentation = NULL, holder = CASE WHEN kept = 1 THEN holder END"
         " WHERE package = ? AND ordinal <= ? AND presentation IS NOT NULL",
         (id_, through),
     )
@@ -392,7 +393,7 @@ def erase_presentations(conn: Sql, id_: str, *, through: int) -> None:
 def answer(conn: Sql, redemption: str) -> AnswerRow | None:
     row = conn.execute(
         "SELECT package, seq, holder, entry, answer_until AS expires FROM events"
-        " WHERE redemption = ? AND answer_until IS NOT NULL",
+        " WHERE redemption = ? AND kept = 1",
         (redemption,),
     ).fetchone()
     return None if row is None else AnswerRow(**dict(row))
@@ -406,8 +407,9 @@ def forget_answer(conn: Sql, redemption: str, id_: str) -> None:
 
 def _forget_answers(conn: Sql, which: str = "", *parameters: str) -> None:
     conn.execute(
-        "UPDATE events SET seq = NULL, holder = NULL, answer_until = NULL"  # noqa: S608  ours
-        f" WHERE answer_until IS NOT NULL{which}",
+        "UPDATE events SET kept = 0,"  # noqa: S608  ours
+        " holder = CASE WHEN presentation IS NOT NULL THEN holder END"
+        f" WHERE kept = 1{which}",
         parameters,
     )
 

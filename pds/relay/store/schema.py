@@ -83,18 +83,21 @@ _IDENTITIES: Final = """
     END;
     """
 
-# An answer that can be had again is told by its event: which version, for whom, until when; NULL
-# otherwise. Challenges of one time lie side by side. What was used and is swept since is told by
-# one row, for each kind of marks.
+# An answer that is kept, to be had again, is told by its event: the version, for whom, until when.
+# When it is kept no longer, ``kept`` is all that changes: a bit in the head of a long row; whom it
+# was for stays with the presentation, which says so too. Challenges of one time lie side by side.
+# How far used ones were swept is one row for each kind of mark.
 _FEWER_PAGES: Final = """
     ALTER TABLE events ADD COLUMN seq INTEGER;
     ALTER TABLE events ADD COLUMN holder TEXT;
     ALTER TABLE events ADD COLUMN answer_until INTEGER;
-    UPDATE events SET seq = answers.seq, holder = answers.holder, answer_until = answers.expires
+    ALTER TABLE events ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+    UPDATE events
+        SET seq = answers.seq, holder = answers.holder, answer_until = answers.expires, kept = 1
         FROM answers WHERE answers.redemption = events.redemption;
     DROP TABLE answers;
-    CREATE INDEX events_answers ON events (package, seq) WHERE answer_until IS NOT NULL;
-    CREATE INDEX events_answer_until ON events (answer_until) WHERE answer_until IS NOT NULL;
+    CREATE INDEX events_answers ON events (package, seq) WHERE kept = 1;
+    CREATE INDEX events_answer_until ON events (answer_until) WHERE kept = 1;
 
     CREATE TABLE swept (marks TEXT PRIMARY KEY, through INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO swept SELECT 'nonces', expires FROM nonces WHERE signer = '';

@@ -245,12 +245,14 @@ POSTGRES_MIGRATIONS: Final = (
         7,
         """
         ALTER TABLE events
-            ADD COLUMN seq BIGINT, ADD COLUMN holder TEXT, ADD COLUMN answer_until BIGINT;
-        UPDATE events SET seq = answers.seq, holder = answers.holder, answer_until = answers.expires
+            ADD COLUMN seq BIGINT, ADD COLUMN holder TEXT, ADD COLUMN answer_until BIGINT,
+            ADD COLUMN kept BIGINT NOT NULL DEFAULT 0;
+        UPDATE events
+            SET seq = answers.seq, holder = answers.holder, answer_until = answers.expires, kept = 1
             FROM answers WHERE answers.redemption = events.redemption;
         DROP TABLE answers;
-        CREATE INDEX events_answers ON events (package, seq) WHERE answer_until IS NOT NULL;
-        CREATE INDEX events_answer_until ON events (answer_until) WHERE answer_until IS NOT NULL;
+        CREATE INDEX events_answers ON events (package, seq) WHERE kept = 1;
+        CREATE INDEX events_answer_until ON events (answer_until) WHERE kept = 1;
 
         CREATE TABLE swept (marks TEXT COLLATE "C" PRIMARY KEY, through BIGINT NOT NULL);
         INSERT INTO swept SELECT 'nonces', expires FROM nonces WHERE signer = '';

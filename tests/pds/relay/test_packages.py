@@ -91,9 +91,8 @@ def test_ending_erases_ciphertext_ticket_and_answers(world: World) -> None:
     world.end(package)
     assert world.recover(presentation).code == "relay.not_found"
     with world.app.extensions["relay"].store.read() as conn:
-        for table in ("contents", "tickets"):
-            assert conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0
-        assert conn.execute("SELECT count(holder) FROM events").fetchone()[0] == 0
+        for rows in ("contents", "tickets", "events WHERE kept = 1"):
+            assert conn.execute(f"SELECT count(*) FROM {rows}").fetchone()[0] == 0
     assert [event["ordinal"] for event in world.events(package)] == [1]
 
 
@@ -230,6 +229,31 @@ def test_presentations_are_erased_when_the_owner_has_them(world: World) -> None:
     first, second = world.events(package)
     assert "presentation" not in first
     assert second["presentation"] == sent[1]
+
+
+@pytest.mark.parametrize("first", ["acknowledged", "erased"])
+def test_who_took_is_forgotten_with_answer_and_presentation(world: World, first: str) -> None:
+    """While one of both is kept the relay knows whose it is, and an answer can be had again."""
+    package, ticket = world.ready()
+    presentation = world.presentation(ticket)
+    world.present(presentation)
+    erase = f"/v1/packages/{package}/events?through=1"
+
+    def known() -> int:
+        with world.app.extensions["relay"].store.read() as conn:
+            return int(conn.execute("SELECT count(holder) FROM events").fetchone()[0])
+
+    acts = {
+        "acknowledged": lambda: world.acknowledge(presentation),
+        "erased": lambda: world.call("DELETE", erase),
+    }
+    acts.pop(first)()
+    assert world.recover(presentation).status == (404 if first == "acknowledged" else 200)
+    assert known() == 1
+    for act in acts.values():
+        act()
+    assert world.recover(presentation).status == 404
+    assert known() == 0
 
 
 def test_an_owner_has_so_many_packages(data) -> None:

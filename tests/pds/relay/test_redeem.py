@@ -328,7 +328,7 @@ def test_a_lost_answer_ends_after_72_hours(world: World) -> None:
     assert world.recover(presentation).status == 404
     world.create()
     with world.app.extensions["relay"].store.read() as conn:
-        assert conn.execute("SELECT count(answer_until) FROM events").fetchone()[0] == 0
+        assert conn.execute("SELECT sum(kept) FROM events").fetchone()[0] == 0
 
 
 def test_a_lost_answer_ends_with_the_package(world: World) -> None:
