@@ -175,7 +175,10 @@ def _refused(response: Response) -> NoReturn:
     except (ValueError, DidError) as error:
         if response.status in _GATEWAY:
             raise unreachable() from error
-        nonsense(error)
+        if response.status != HTTP_STATUS[RelayCode.RATE]:
+            nonsense(error)
+        # A proxy in front counts calls too, and says so with a page of its own.
+        code = RelayCode.RATE
     after = response.headers.get("retry-after", "")
     raise RelayError(
         code,

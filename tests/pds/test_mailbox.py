@@ -522,7 +522,7 @@ def test_a_refusal_that_is_not_well_formed_is_nonsense(reply: Reply) -> None:
 
 
 def test_what_the_server_in_front_says_is_understood() -> None:
-    """Too large, busy, and gateways without a relay behind them."""
+    """Too large, busy, too many calls, and gateways without a relay behind them."""
     reply = as_json({"code": "front.too_large", "status": 413}, 413)
     with pytest.raises(RelayError) as caught:
         client(reply)[0].info()
@@ -531,6 +531,10 @@ def test_what_the_server_in_front_says_is_understood() -> None:
         with pytest.raises(RelayUnreachable) as unreachable:
             client(Reply(status, b"<html>"))[0].info()
         assert (unreachable.value.code, unreachable.value.exit_code) == ("relay.unreachable", 4)
+    with pytest.raises(RelayError) as caught:
+        client(Reply(429, b"<html>", {"retry-after": "7"}))[0].info()
+    assert (caught.value.reason, caught.value.exit_code) == (RelayCode.RATE, 4)
+    assert caught.value.retry_after == 7
 
 
 def test_no_connection_is_unreachable_and_worth_another_try() -> None:

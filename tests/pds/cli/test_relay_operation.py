@@ -668,6 +668,14 @@ def test_a_service_manager_hears_when_the_relay_is_ready(
         assert manager.recv(100) == b"READY=1"
 
 
+def test_the_proxies_of_the_guide_let_through_what_a_relay_takes() -> None:
+    """The largest package, as text in a call."""
+    said = re.findall(r"client_max_body_size (\d+)m;|max_size (\d+)MB", GUIDE)
+    sizes = [int(one or other) * 1_000_000 for one, other in said]
+    assert len(sizes) == 2
+    assert min(sizes) > Limits().largest_body
+
+
 def test_the_guide_names_every_setting() -> None:
     """The table has a row for each option of the command and for nothing else, with its default."""
     table = GUIDE.partition("| setting |")[2].partition("\n\n")[0]
