@@ -144,6 +144,14 @@ class Server:
             ticks += int(parts[11]) + int(parts[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
+    def written_kib(self) -> float:
+        """What the process and its workers have had written to a disk, so far."""
+        written = 0
+        for pid in [self.process.pid, *self.workers()]:
+            found = Path(f"/proc/{pid}/io").read_text().partition("\nwrite_bytes: ")[2]
+            written += int(found.partition("\n")[0])
+        return written / 1024
+
     def workers(self) -> list[int]:
         pid = self.process.pid
         return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -382,11 +382,14 @@ def soak(options: argparse.Namespace) -> Iterator[Line]:
     """The same load for minutes: the last fifth of it over the first."""
     rates: list[float] = []
     memories: list[float] = []
+    written: list[float] = []
     with relay_with(options, options.tickets) as (relay, staged):
         redeem_all(relay, staged)
         until = time.monotonic() + 60 * options.soak
         while time.monotonic() < until:
+            before = relay.written_kib()
             rates.append(redeem_all(relay, staged)[0].rate)
+            written.append((relay.written_kib() - before) / len(staged))
             memories.append(statistics.mean(relay.memory_mib()))
     fifth = max(1, len(rates) // 5)
 
@@ -396,7 +399,9 @@ def soak(options: argparse.Namespace) -> Iterator[Line]:
     yield Line(
         "relay.soak.rate",
         f"the rate in the last fifth of {options.soak:g} minutes over that in the first "
-        f"({len(rates) * len(staged):,} redemptions, {statistics.median(rates):.0f}/s)",
+        f"({len(rates) * len(staged):,} redemptions, {statistics.median(rates):.0f}/s; each has "
+        f"{statistics.mean(written[:fifth]):.0f} KiB written at first, "
+        f"{statistics.mean(written[-fifth:]):.0f} at the end)",
         0.9,
         [grown(rates)],
         least=True,

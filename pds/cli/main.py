@@ -1,9 +1,9 @@
 """The entry point: global options, commands loaded when they are called, errors in one place.
 
-Exit codes: 0 done · 1 refused or invalid · 2 wrong usage, or could not check · 3 locked (wrong
-passphrase or kit) · 4 try again later (relay away, vault busy, something waits to be sent) · 70 a
-defect of this program · 130 interrupted. An error is one sentence with a stable code and what to
-do; with ``--json`` it is ``{"error": {"code", "message", "hint"}}`` on stderr.
+Exit codes: 0 done · 1 refused or invalid · 2 wrong usage or settings, or could not check · 3 locked
+(wrong passphrase or kit) · 4 try again later (relay away, vault busy, something waits to be sent) ·
+70 a defect of this program · 130 interrupted. An error is one sentence with a stable code and what
+to do; with ``--json`` it is ``{"error": {"code", "message", "hint"}}`` on stderr.
 """
 
 import importlib
