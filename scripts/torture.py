@@ -148,6 +148,7 @@ def relay(arguments: argparse.Namespace) -> int:
                         "checkpoints": report.checkpoints,
                         "mostMemoryMiB": report.most_memory >> 20,
                         "losses": len(report.losses),
+                        "interrupted": report.interrupted,
                         "seconds": round(time.monotonic() - started, 1),
                     },
                     indent=2,
@@ -160,7 +161,7 @@ def relay(arguments: argparse.Namespace) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     for loss in losses:
         print(loss, file=sys.stderr)
-    return 1 if losses else 0
+    return 1 if losses or report.interrupted else 0
 
 
 def main() -> int:

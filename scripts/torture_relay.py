@@ -46,7 +46,11 @@ AUDIT_EVERY = 100
 _ROOM = 4 * 2**30
 MOST_MEMORY = 400 * 1_048_576
 KINDS = ("worker", "worker", "parent", "all", "all", "clock", "nothing")
-_BROKEN = re.compile(r".*(?:application|server) error.*|.*ended \(signal (?!9\)).*")
+# What a relay never says. (That a worker cannot start is said where there is no database or room.)
+_BROKEN = re.compile(
+    r".*(?:application|server) error.*|.*ended \((?:signal (?!9\))|status 0).*"
+    r"|.*worker failed: (?!DbBusy|DbError).*"
+)
 _LIMITS = Limits(
     registrations_per_hour=10**6, deposits_per_hour=10**6, calls_per_hour=10**6,
     packages_per_mailbox=10**6, capabilities_per_mailbox=10**6, mailbox=2**40,
@@ -263,6 +267,7 @@ class Torture:
         """Torture until the first loss, or until somebody interrupts it."""
         report = self.report
         at = ""
+        people: People | None = None
         try:
             self._relay.start()
             world = World(
@@ -285,6 +290,8 @@ class Torture:
             report.losses.append(f"{at}{error!r}\n{self._relay.said()}")
         except KeyboardInterrupt:
             report.interrupted = True
+            found = [self._relay.broken(), *(people.strange if people else [])]
+            report.losses += [f"{at}{one}" for one in found if one is not None]
         finally:
             self._relay.end()
             if self._cluster is not None:

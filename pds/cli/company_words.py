@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pds.cli.names import called
-from pds.cli.problems import NONSENSE, words
+from pds.cli.problems import NONSENSE, RESUMED, words
 from pds.oneline import one_line
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ URN = "urn:uuid:"
 
 # Code: what happened, what to do.
 PROBLEMS = {
+    "change.forked": (
+        "the same DID was given up for another one before",
+        "Somebody may have the person's old key. Both changes are kept; ask the person.",
+    ),
     "company.already_answered": (
         "somebody else answered through the same link, and was not heard",
         "One link is for one person: make a request of its own for each.",
@@ -61,6 +65,7 @@ PROBLEMS = {
         "a message is missing; the relay may have lost or held it back",
         "Those after it were taken. Ask the person if something seems to be missing.",
     ),
+    "message.resumed": RESUMED,
     "register.not_in_list": (
         "the person ended a grant, and the relay's list does not show it",
         "The person's word counts. Tell the relay's operator.",
@@ -68,6 +73,10 @@ PROBLEMS = {
     "register.status_stale": (
         "whether it was withdrawn cannot be checked now, so the data is not to be used",
         "Collect again later.",
+    ),
+    "relay.new_log": (
+        "the person's relay has begun a new log, as after a restore from a backup",
+        "If its operator knows of no restore, it hides something.",
     ),
     "relay.nonsense": NONSENSE,
     "relay.not_found": ("the relay does not know it (any more)", ""),

@@ -24,6 +24,10 @@ NONSENSE: Final = (
     "the relay answered with something that makes no sense",
     "If it goes on, tell the relay's operator.",
 )
+RESUMED: Final = (
+    "the other side came back from a backup, and goes on from there",
+    "What it sent since that backup may be sent again, or be missing.",
+)
 _KEPT: Final = "What proves it is kept: pds relay evidence. Tell the relay's operator."
 HOLDER: Final[Words] = {
     "log.forked": ("the relay's log does not agree with what it showed before", _KEPT),
@@ -33,6 +37,15 @@ HOLDER: Final[Words] = {
     "log.unwitnessed": (
         "the relay shows entries that the witnesses have not cosigned in time",
         "Verify its log: pds log verify URL. Ask its operator and those of the witnesses.",
+    ),
+    "attestation.unexpected": (
+        "what a company says that it erased is not what it had announced",
+        "It is kept, as the company signed it: pds activity. Ask the company.",
+    ),
+    "message.resumed": RESUMED,
+    "message.undeliverable": (
+        "a message to a company can no longer be delivered",
+        "It is kept. Tell the company another way.",
     ),
     "message.gap": (
         "a message is missing; the relay may have lost or held it back",

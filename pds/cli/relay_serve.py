@@ -74,7 +74,10 @@ def serve(settings: Settings, /, **said: Any) -> None:
         # There are as many as at the start, and they share out what is counted in memory.
         return replace(now, workers=first.workers)
 
+    up: list[int] = []
+
     def ready(actual: int) -> None:
+        up.append(actual)
         notify("READY=1")
         _log.info("relay %s listens on %s:%s", first.url, first.host, actual)
         if first.registration == "token":
@@ -83,7 +86,7 @@ def serve(settings: Settings, /, **said: Any) -> None:
             click.echo(f'{{"listening": {actual}}}')
             sys.stdout.flush()
 
-    supervise(_services(first, again), on_ready=ready, lock_dir=first.data)
+    supervise(_services(first, again, lambda: bool(up)), on_ready=ready, lock_dir=first.data)
 
 
 def _wrong(message: str) -> Exception:
@@ -92,8 +95,11 @@ def _wrong(message: str) -> Exception:
     return ServeError(message, code="serve.settings", exit_code=2)
 
 
-def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[Service]":
-    """The relay, and beside it the process that counts and has the log cosigned."""
+def _services(
+    first: RelayOptions, again: Callable[[], RelayOptions], is_up: Callable[[], bool]
+) -> "list[Service]":
+    """The relay, and beside it the process that counts and has the log cosigned. A worker that
+    comes when the relay is up may be of a newer release: it changes no tables under the others."""
     from pds.serve import ServeSettings, Service
 
     counters = None if first.metrics is None else first.data / "metrics"
@@ -114,6 +120,7 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
                     now.data,
                     url=now.url,
                     database=now.database,
+                    upgrade=not is_up(),
                     registration=now.registration,
                     token=_token(now.data) if now.registration == "token" else None,
                     limits=now.limits(),
@@ -156,6 +163,7 @@ def _services(first: RelayOptions, again: Callable[[], RelayOptions]) -> "list[S
                     now.data,
                     url=now.url,
                     database=now.database,
+                    upgrade=not is_up(),
                     counters=counters,
                     cosigners=places,
                     post=post,

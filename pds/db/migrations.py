@@ -24,12 +24,20 @@ class Migration:
     sql: str
 
 
-def migrate(conn: Connection, migrations: Sequence[Migration], *, application_id: int) -> None:
+def migrate(
+    conn: Connection,
+    migrations: Sequence[Migration],
+    *,
+    application_id: int,
+    upgrade: bool = True,
+) -> None:
     """Bring the schema to the last of ``migrations``; each one happens wholly or not at all.
 
     The versions are 1, 2, 3, … without a gap; the list only ever grows at its end. Two processes
-    may migrate at once. Raises DbError ``db.foreign`` (another program's file, or tables of unknown
-    origin) and ``db.newer`` (made by a later release), both without having written a byte.
+    may migrate at once. Without ``upgrade`` a schema is made, but none of an earlier release is
+    changed: others may be at work on it. Raises DbError ``db.foreign`` (another program's file, or
+    tables of unknown origin), ``db.newer`` (made by a later release) and, without ``upgrade``,
+    ``db.outdated``, all without having written a byte.
     Raises ValueError for a list or an id that can never be right.
     """
     # 1. The list itself: a wrong one is a mistake of ours, not of the file.
@@ -42,6 +50,8 @@ def migrate(conn: Connection, migrations: Sequence[Migration], *, application_id
     with translate():
         # 2. Whose file, and how old? Reads only.
         version = _recognise(conn, application_id=application_id, latest=latest)
+        if not upgrade and 0 < version < latest:
+            raise left_behind()
         # 3. Now that the file is ours, it may be changed.
         ensure_wal(conn)
         # 4. Each step and its number in one transaction; asked again under the write lock,
@@ -75,6 +85,15 @@ def prove_current(
             hint="Copy the whole folder to a disk with room that you may write to, and open it "
             "there.",
         )
+
+
+def left_behind() -> DbError:
+    """An earlier release has made it, and may still be at work on it."""
+    return DbError(
+        "The database was made by an earlier release, which may still be at work on it.",
+        code="db.outdated",
+        hint="Restart what serves it: the start brings it up to date.",
+    )
 
 
 def _recognise(conn: Connection, *, application_id: int, latest: int) -> int:

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pds.db.errors import DbBusy, DbError
-from pds.db.migrations import Migration
+from pds.db.migrations import Migration, left_behind
 
 _APPLICATION: Final = "pds"
 _CONNECT_SECONDS: Final = 5
@@ -230,13 +230,19 @@ _VERSION_TABLE: Final = """
 
 
 def migrate_postgres(
-    conn: PostgresConnection, migrations: Sequence[Migration], *, application_id: int, lock: int
+    conn: PostgresConnection,
+    migrations: Sequence[Migration],
+    *,
+    application_id: int,
+    lock: int,
+    upgrade: bool = True,
 ) -> None:
     """Bring the schema to the last of ``migrations``, as ``pds.db.migrate`` does for a file.
 
     ``version`` rises from one migration to the next, and need not begin with 1. All of it happens
     in one transaction under the advisory lock ``lock``. Raises DbError ``db.newer`` (made by a
-    later release: nothing is changed) and ``db.foreign`` (tables that are not ours lie there).
+    later release: nothing is changed), ``db.foreign`` (tables that are not ours lie there) and,
+    without ``upgrade``, ``db.outdated``.
     """
     latest = migrations[-1].version
     with translate_postgres():
@@ -262,6 +268,8 @@ def migrate_postgres(
                     code="db.newer",
                     hint="Update this program; the database has not been changed.",
                 )
+            if not upgrade and 0 < version < latest:
+                raise left_behind()
             for migration in migrations:
                 if migration.version > version:
                     conn.script(migration.sql)

@@ -81,6 +81,7 @@ def open_relay(
     *,
     url: str,
     database: str | None = None,
+    upgrade: bool = True,
     clock: Callable[[], datetime] = utc_now,
     registration: str = "open",
     token: str | None = None,
@@ -89,7 +90,8 @@ def open_relay(
     """The relay whose data lies in ``data`` and whose origin is ``url``.
 
     With ``database``, a PostgreSQL's conninfo, the rows lie there and any number of processes
-    may share it; each needs the same log key in its ``data``. ``registration`` is ``open``, or
+    may share it; each needs the same log key in its ``data``. Without ``upgrade`` tables of an
+    earlier release are refused (``db.outdated``). ``registration`` is ``open``, or
     ``token`` with the token that new mailboxes must bring; only its hash is kept, in memory.
     Raises ``RelayError``, ``WireError`` (``wire.relay_url``) and ``DbError``.
     """
@@ -99,7 +101,7 @@ def open_relay(
         )
     limits = limits or Limits()
     origin = parse_relay_url(url)
-    store, key = open_folder(data, url=origin, database=database)
+    store, key = open_folder(data, url=origin, database=database, upgrade=upgrade)
     return Relay(
         url=origin,
         store=store,

@@ -17,6 +17,7 @@ def create_beside(
     *,
     url: str,
     database: str | None,
+    upgrade: bool = True,
     counters: Path | None,
     cosigners: Sequence[WitnessPlace],
     post: Post,
@@ -26,7 +27,7 @@ def create_beside(
     ``post`` sends to a witness. Meant for loopback, or a network of the operator's own: numbers
     of requests are nobody else's business.
     """
-    relay = open_relay(data, url=url, database=database)
+    relay = open_relay(data, url=url, database=database, upgrade=upgrade)
     if cosigners:
         Cosigner(relay, cosigners, post).start()
     app = Flask(__name__, static_folder=None)

@@ -27,7 +27,9 @@ MOVED = "moved"
 """The fact that this relay lives on in another database."""
 
 
-def open_folder(data: Path, *, url: str, database: str | None = None) -> tuple[Store, SigningKey]:
+def open_folder(
+    data: Path, *, url: str, database: str | None = None, upgrade: bool = True
+) -> tuple[Store, SigningKey]:
     """Open the folder of the relay at ``url``, or make a new one.
 
     ``database`` is the conninfo of a PostgreSQL that takes the place of ``relay.db``; the key of
@@ -36,14 +38,16 @@ def open_folder(data: Path, *, url: str, database: str | None = None) -> tuple[S
     A relay is not begun anew where this folder has the key of one whose rows are elsewhere: it
     would count from nothing, under the same key. The key is written before the database knows of
     it and never replaced, so a crash in between leaves a folder that can be opened, if the database
-    is its file. Raises ``RelayError`` (``relay.other_address``, ``relay.log_key``,
-    ``relay.elsewhere``) and ``DbError``.
+    is its file. Without ``upgrade`` tables of an earlier release are refused.
+
+    Raises ``RelayError`` (``relay.other_address``, ``relay.log_key``, ``relay.elsewhere``) and
+    ``DbError``.
     """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     has_key, has_file = (data / LOG_KEY).exists(), (data / DATABASE).exists()
     if database is None and has_key and not has_file:
         raise _elsewhere("Name the relay's PostgreSQL, or restore a backup.")
-    store = Store(open_engine(data / DATABASE, database))
+    store = Store(open_engine(data / DATABASE, database, upgrade=upgrade))
     try:
         with store.write() as conn:
             known = log.fact(conn, "url")

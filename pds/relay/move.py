@@ -58,7 +58,8 @@ def back_up(data: Path, folder: Path, *, database: str | None = None) -> dict[st
     time must not go on as if it knew all that it has released.
 
     Raises ``RelayError`` (``relay.no_data``, ``relay.moved``, ``relay.log_key``,
-    ``relay.target_in_use``, ``relay.incomplete``) and ``DbError``.
+    ``relay.target_in_use``, ``relay.incomplete``) and ``DbError`` (``db.outdated``: it is one of an
+    earlier release, and would not run on when its tables were changed).
     """
     if database is None and not (data / DATABASE).exists():
         raise RelayError("There is no relay in this folder.", code="relay.no_data")
@@ -83,7 +84,7 @@ def back_up(data: Path, folder: Path, *, database: str | None = None) -> dict[st
 
 
 def _copy_into(folder: Path, data: Path, database: str | None) -> dict[str, int]:
-    engine = open_engine(data / DATABASE, database)
+    engine = open_engine(data / DATABASE, database, upgrade=False)  # it runs
     try:
         copy = open_engine(folder / DATABASE, None)
         try:

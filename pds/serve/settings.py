@@ -92,5 +92,6 @@ def _wrong(name: str, expected: str) -> ServeError:
     return ServeError(
         f"The setting {name} is out of range.",
         code="serve.settings",
+        exit_code=2,
         hint=f"Allowed: {expected}.",
     )

@@ -8,9 +8,10 @@ from pds.errors import PdsError
 
 
 class WitnessError(PdsError):
-    """The witness's folder, key or list of logs is not what it must be."""
+    """The witness's folder, key or list of logs is not what it must be, nor will be by itself."""
 
     default_code = "witness.no_data"
+    exit_code = 2
 
 
 class Declined(WitnessError):

@@ -62,7 +62,7 @@ class SqliteEngine:
 
     name = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, upgrade: bool = True) -> None:
         self._path = path
         self._local = threading.local()
         self._readers_lock = threading.Lock()
@@ -73,7 +73,7 @@ class SqliteEngine:
         self._writer.execute("PRAGMA wal_autocheckpoint = 4000")
         self._turn: int | None = None
         try:
-            migrate(self._writer, MIGRATIONS, application_id=APPLICATION_ID)
+            migrate(self._writer, MIGRATIONS, application_id=APPLICATION_ID, upgrade=upgrade)
             self._turn = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except BaseException:
             self.close()
@@ -155,7 +155,7 @@ class PostgresEngine:
 
     name = "postgresql"
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, *, upgrade: bool = True) -> None:
         # Only here: a relay on a file never loads the driver.
         from pds.db.postgres import Readers, connect, migrate_postgres, translate_postgres
         from pds.relay.store.schema_postgres import POSTGRES_MIGRATIONS
@@ -169,6 +169,7 @@ class PostgresEngine:
                 POSTGRES_MIGRATIONS,
                 application_id=APPLICATION_ID,
                 lock=APPLICATION_ID,
+                upgrade=upgrade,
             )
             self._readers = Readers(conninfo)
         except BaseException:
@@ -236,6 +237,10 @@ class PostgresEngine:
             self._writer.close()
 
 
-def open_engine(data: Path, database: str | None) -> Engine:
-    """The engine of a relay: ``database`` is a PostgreSQL's conninfo, or None for the file."""
-    return SqliteEngine(data) if database is None else PostgresEngine(database)
+def open_engine(path: Path, database: str | None, *, upgrade: bool = True) -> Engine:
+    """The engine of a relay: ``database`` is a PostgreSQL's conninfo, or None for the file at
+    ``path``. Without ``upgrade`` tables of an earlier release are refused (``db.outdated``), for it
+    may be at work on them."""
+    if database is None:
+        return SqliteEngine(path, upgrade=upgrade)
+    return PostgresEngine(database, upgrade=upgrade)

@@ -296,10 +296,14 @@ def expire(conn: Sql, id_: str) -> None:
 
 def suspend_all(conn: Sql) -> None:
     """Every live package and every status list waits for its owner; no answer of before is given
-    again."""
+    again, and no version stays that only such an answer needed."""
     conn.execute("UPDATE packages SET suspended = 1 WHERE state <> 'ended'")
     conn.execute("UPDATE status_lists SET suspended = 1")
     _forget_answers(conn)
+    conn.execute(
+        "DELETE FROM contents WHERE seq <>"
+        " (SELECT seq FROM packages WHERE packages.id = contents.package)"
+    )
 
 
 # --- events and answers

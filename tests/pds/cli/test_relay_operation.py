@@ -29,8 +29,10 @@ from did.keys import SigningKey
 from did.time import utc_now
 from pds.cli.relay_serve import serve
 from pds.company.tls import make_development_tls
+from pds.db import open_plain
 from pds.relay.limits import Limits
 from pds.relay.move import back_up, move
+from pds.relay.store.schema import MIGRATIONS
 
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "pds" / "relay"))
@@ -358,6 +360,22 @@ def test_a_reload_that_fails_says_why(
     relay.reload("the reload failed")
     line = next(x for x in relay.log.read_text().splitlines() if "the reload failed" in x)
     assert told in line
+    assert relay.registration() == "open"
+
+
+def test_a_reload_changes_no_tables_under_the_others(
+    run: Callable[..., Running], tmp_path: Path
+) -> None:
+    """After an upgrade of the program a worker is of the new release, and those that go on are not:
+    the tables wait for a restart."""
+    data = tmp_path / "data"
+    relay = run(data, "--config", str(config(tmp_path, "")))
+    conn = open_plain(data / "relay.db")
+    conn.execute(f"PRAGMA user_version = {MIGRATIONS[-1].version - 1}")
+    conn.close()
+    relay.reload("the reload failed")
+    line = next(x for x in relay.log.read_text().splitlines() if "the reload failed" in x)
+    assert "(db.outdated)" in line
     assert relay.registration() == "open"
 
 

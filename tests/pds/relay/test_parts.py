@@ -157,9 +157,11 @@ def _rows(world: World, table: str, where: str = "1 = 1") -> int:
 
 def test_the_sweep_erases_what_is_over(world: World) -> None:
     """Nonces, challenges, envelopes, links, answers, presentations, contents; each in its time."""
-    _, ticket = world.ready()
+    package, ticket = world.ready()
     _, secret = world.capability()
     world.redeem(ticket)
+    world.stage(package, ticket=ticket, seq=2)
+    assert _rows(world, "contents") == 2  # the answer may be asked for again
     world.deposit(secret, b"one")
     world.deposit(secret, b"two")
     link = {"mailbox": world.mailbox, "sealed": "AA", "expires": "2026-05-05T00:00:00Z"}

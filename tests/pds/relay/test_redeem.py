@@ -1,14 +1,16 @@
 """Redemption: the numbered checks, their order, the answer and its recovery."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from relay_world import GRANT, World, close, make_world, reopen
+from relay_world import ENGINE, GRANT, World, close, make_world, reopen
 
 from did.json import JsonObject, canonicalize, digest
 from did.keys import SigningKey
 from did.multikey import b64url_decode, b64url_encode, multihash_sha256
 from pds.relay.limits import Limits
+from pds.relay.restore import mark_restored
 from pds.wire import new_id
 
 
@@ -329,6 +331,25 @@ def test_a_lost_answer_ends_after_72_hours(world: World) -> None:
     world.create()
     with world.app.extensions["relay"].store.read() as conn:
         assert conn.execute("SELECT sum(kept) FROM events").fetchone()[0] == 0
+
+
+def test_no_answer_outlasts_a_restore(world: World, data: Path) -> None:
+    """A relay that went back in time knows not what was withdrawn since: not even when list and
+    package are there again; nor does the version that the answer needed stay."""
+    package, ticket = world.ready()
+    presentation = world.presentation(ticket)
+    assert world.present(presentation).status == 200
+    assert world.stage(package, ticket=ticket, seq=2).status == 200
+    assert _versions(world, package) == [1, 2]
+    close(world)
+    mark_restored(data, database=ENGINE.database)
+    reopen(world, data)
+    assert _versions(world, package) == [2]
+    world.clock.move(seconds=1)
+    assert world.put_status(world.status_list(sequence=2)).status == 200
+    assert world.stage(package, ticket=ticket, seq=3).status == 200
+    assert world.recover(presentation).code == "relay.not_found"
+    assert world.redeem(ticket).status == 200
 
 
 def test_a_lost_answer_ends_with_the_package(world: World) -> None:

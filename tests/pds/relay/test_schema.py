@@ -1,12 +1,16 @@
 """A relay that was made by an earlier release, opened by this one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from relay_world import ENGINE
+from relay_world import ENGINE, URL
 
-from pds.db import Sql
+from pds.db import DbError, Sql, open_plain
+from pds.relay.app import create_app
+from pds.relay.move import back_up
 from pds.relay.store import Store, engines, marks, schema_postgres
 from pds.relay.store import packages as table
 from pds.relay.store.engines import open_engine
@@ -82,6 +86,47 @@ def test_open_answers_and_marks_outlast_their_tables(
         assert not marks.use_nonce(conn, "did:key:h", "other", expires=700)
         assert marks.use_nonce(conn, "did:key:h", "other", expires=701)
     store.close()
+
+
+def test_tables_of_a_relay_that_may_run_are_left_alone(
+    fill: Callable[[int], None], data: Path, tmp_path: Path
+) -> None:
+    """A newer release's backup, reload or new worker comes upon an older relay: that goes on."""
+    fill(6)
+    for come in (
+        lambda: open_engine(data / "relay.db", ENGINE.database, upgrade=False),
+        lambda: create_app(data, url=URL, database=ENGINE.database, upgrade=False),
+        lambda: back_up(data, tmp_path / "backup", database=ENGINE.database),
+    ):
+        with pytest.raises(DbError) as refused:
+            come()
+        assert refused.value.code == "db.outdated"
+    assert not (tmp_path / "backup").exists()
+    with _raw(data) as conn:
+        assert conn.execute("SELECT count(*) FROM answers").fetchone()[0] == 1
+
+
+def test_without_an_upgrade_a_new_relay_is_made_all_the_same(data: Path) -> None:
+    """There is nobody at work on it."""
+    create_app(data, url=URL, database=ENGINE.database, upgrade=False).extensions[
+        "relay"
+    ].store.close()
+    create_app(data, url=URL, database=ENGINE.database, upgrade=False).extensions[
+        "relay"
+    ].store.close()
+
+
+@contextmanager
+def _raw(data: Path) -> Iterator[Any]:
+    if ENGINE.database is None:
+        conn = open_plain(data / "relay.db")
+        yield conn
+        conn.close()
+    else:
+        import psycopg
+
+        with psycopg.connect(ENGINE.database) as session:
+            yield session
 
 
 def _versions(conn: Sql) -> list[int]:
