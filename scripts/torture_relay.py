@@ -192,6 +192,7 @@ class Process:
 
     def _words(self) -> str:
         said = self._data / "said"
+        # One character for each byte, so that what was heard of it can be counted.
         return said.read_bytes().decode("ascii", "replace") if said.exists() else ""
 
     def kill(self, *victims: int) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pds.cli import problems
 from pds.cli.names import called
 from pds.cli.problems import NONSENSE, RESUMED, words
 from pds.oneline import one_line
@@ -103,11 +104,7 @@ def problem(code: str) -> tuple[str, str]:
 
 def problems_json(found: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     """(subject, code) as JSON."""
-    result = []
-    for subject, code in found:
-        message, hint = problem(code)
-        result.append({"code": code, "subject": subject, "message": message, "hint": hint})
-    return result
+    return problems.problems_json(found, PROBLEMS)
 
 
 def problems_text(found: Iterable[tuple[str, str]], requests: frozenset[str]) -> str:

@@ -75,7 +75,7 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "witness key": "pds witness key --data witness",
     "witness logs": "pds witness logs --data witness",
     "witness serve": "pds witness serve --data witness --port 8081",
-    "witness unit": "pds witness unit --data /srv/witness --port 8090",
     "witness trust": "pds witness trust relay.example/log/5f3a9c21d4e80b67+7b1c2d3e+AQ… --data"
     " witness",
+    "witness unit": "pds witness unit --data /srv/witness --port 8090",
 }

@@ -12,7 +12,7 @@ from pds.cli.changes import LIVE, later
 from pds.cli.names import company as company_of
 from pds.cli.names import nearest, whole
 from pds.cli.output import Settings, count, pass_settings
-from pds.cli.problems import HOLDER, words
+from pds.cli.problems import HOLDER, problems_json
 from pds.cli.vault import trust_line, unlock
 
 if TYPE_CHECKING:
@@ -408,11 +408,7 @@ def sync(settings: Settings) -> None:
     """Send what waits, collect messages, and check everything that the relay did."""
     with unlock(settings) as vault:
         report = vault.sync()
-    problems = [
-        {"code": code, "subject": subject}
-        | dict(zip(("message", "hint"), words(code, HOLDER), strict=True))
-        for code, subject in report.problems
-    ]
+    problems = problems_json([(subject, code) for code, subject in report.problems], HOLDER)
     settings.emit(
         {
             "messages": report.messages,

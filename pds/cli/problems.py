@@ -1,6 +1,6 @@
 """Problems in words: what a code means to the person who reads it, and what to do about it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 Words = Mapping[str, tuple[str, str]]
@@ -9,7 +9,8 @@ Words = Mapping[str, tuple[str, str]]
 _AREAS: Final = {
     "credential": "a signed grant or status list does not hold",
     "decision": "an answer does not fit the request, and was not taken",
-    "log": "a receipt of the relay does not hold",
+    "identity": "a public identity could not be checked",
+    "log": "what the relay signed with its log's key, or should have, does not hold",
     "message": "a message was not in order, and was dropped",
     "net": "the network failed",
     "package": "the data at the relay is not what its grant promises",
@@ -17,6 +18,7 @@ _AREAS: Final = {
     "redemption": "a redemption is not what was granted",
     "sealing": "something arrived that cannot be opened, and was dropped",
     "status": "the status list cannot be believed",
+    "vault": "this vault could not do it",
     "wire": "something arrived that is not what it should be",
 }
 
@@ -28,8 +30,13 @@ RESUMED: Final = (
     "the other side came back from a backup, and goes on from there",
     "What it sent since that backup may be sent again, or be missing.",
 )
-_KEPT: Final = "What proves it is kept: pds relay evidence. Tell the relay's operator."
+_TELL: Final = "Tell the relay's operator."
+_KEPT: Final = f"What proves it is kept: pds relay evidence. {_TELL}"
 HOLDER: Final[Words] = {
+    "attestation.unexpected": (
+        "what a company says that it erased is not what it had announced",
+        "It is kept, as the company signed it: pds activity. Ask the company.",
+    ),
     "log.forked": ("the relay's log does not agree with what it showed before", _KEPT),
     "log.old_key": ("the relay signed its log with a key that it had given up", _KEPT),
     "log.shrunken": ("the relay's log has fewer entries than it had", _KEPT),
@@ -38,18 +45,14 @@ HOLDER: Final[Words] = {
         "the relay shows entries that the witnesses have not cosigned in time",
         "Verify its log: pds log verify URL. Ask its operator and those of the witnesses.",
     ),
-    "attestation.unexpected": (
-        "what a company says that it erased is not what it had announced",
-        "It is kept, as the company signed it: pds activity. Ask the company.",
+    "message.gap": (
+        "a message is missing; the relay may have lost or held it back",
+        "Those after it were taken. Ask the company if something seems to be missing.",
     ),
     "message.resumed": RESUMED,
     "message.undeliverable": (
         "a message to a company can no longer be delivered",
         "It is kept. Tell the company another way.",
-    ),
-    "message.gap": (
-        "a message is missing; the relay may have lost or held it back",
-        "Those after it were taken. Ask the company if something seems to be missing.",
     ),
     "redemption.no_presentation": (
         "the relay does not show with what a company redeemed", _KEPT,
@@ -67,8 +70,8 @@ HOLDER: Final[Words] = {
         "Everything is sent to it again. If its operator knows of no restore, it hides something.",
     ),
     "relay.nonsense": NONSENSE,
-    "relay.old_identity": ("the relay shows an older state of your public identity", _KEPT),
-    "relay.old_list": ("the relay does not show all that you withdrew", _KEPT),
+    "relay.old_identity": ("the relay shows an older state of your public identity", _TELL),
+    "relay.old_list": ("the relay does not show all that you withdrew", _TELL),
     "relay.older_package": (
         "the relay handed out an older version than the one that it had", _KEPT,
     ),
@@ -80,14 +83,18 @@ HOLDER: Final[Words] = {
     "vault.clock_off": (
         "this machine's clock and the relay's are apart", "Set the one that is wrong.",
     ),
-    "vault.relay_key_changed": (
-        "the relay shows another key of its log, to which the known one does not lead", _KEPT,
+    "vault.diverged": (
+        "since the backup the vault had gone another way", "Look at it: pds activity.",
     ),
     "vault.package_too_large": (
         "a package is larger than the relay takes",
         "Grant less of it, or use a relay that takes more.",
     ),
+    "vault.relay_key_changed": (
+        "the relay shows another key of its log, to which the known one does not lead", _KEPT,
+    ),
 }  # fmt: skip
+"""What a round of a vault, and its evidence, can name; a company's are in ``company_words``."""
 
 
 def words(code: str, known: Words) -> tuple[str, str]:
@@ -97,5 +104,14 @@ def words(code: str, known: Words) -> tuple[str, str]:
         return known[code]
     from pds.wire import TITLES
 
-    titles = {str(code.value): title for code, title in TITLES.items()}
+    titles = {str(code.value): title.removesuffix(".") for code, title in TITLES.items()}
     return titles.get(code) or _AREAS.get(code.partition(".")[0], "something went wrong"), ""
+
+
+def problems_json(found: Iterable[tuple[str, str]], known: Words) -> list[dict[str, str]]:
+    """(subject, code) as JSON."""
+    result = []
+    for subject, code in found:
+        message, hint = words(code, known)
+        result.append({"code": code, "subject": subject, "message": message, "hint": hint})
+    return result

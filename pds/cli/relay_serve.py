@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -74,10 +75,10 @@ def serve(settings: Settings, /, **said: Any) -> None:
         # There are as many as at the start, and they share out what is counted in memory.
         return replace(now, workers=first.workers)
 
-    up: list[int] = []
+    up = threading.Event()  # as a worker sees it that is forked later
 
     def ready(actual: int) -> None:
-        up.append(actual)
+        up.set()
         notify("READY=1")
         _log.info("relay %s listens on %s:%s", first.url, first.host, actual)
         if first.registration == "token":
@@ -86,7 +87,7 @@ def serve(settings: Settings, /, **said: Any) -> None:
             click.echo(f'{{"listening": {actual}}}')
             sys.stdout.flush()
 
-    supervise(_services(first, again, lambda: bool(up)), on_ready=ready, lock_dir=first.data)
+    supervise(_services(first, again, up.is_set), on_ready=ready, lock_dir=first.data)
 
 
 def _wrong(message: str) -> Exception:

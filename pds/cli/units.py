@@ -30,7 +30,7 @@ SystemCallFilter=@system-service
 LimitCORE=0
 UMask=0077
 """
-"""What a service is kept from that listens and has one folder of its own."""
+"""What a service is kept from that writes to its own folders only."""
 
 
 def quoted(text: str) -> str:

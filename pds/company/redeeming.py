@@ -89,7 +89,9 @@ def redeem(ctx: Context, grant: GrantRow) -> Redeemed:
     )
     redemption_id = digest(presentation)
     with ctx.transaction():
-        ctx.store.add_redemption(redemption_id, grant.digest, presentation, now)
+        ctx.store.add_redemption(
+            redemption_id, grant.digest, presentation, now, announced=grant.announced
+        )
     try:
         answer = client.redeem(presentation, key)
     except RelayUnreachable as error:

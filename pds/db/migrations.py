@@ -51,7 +51,7 @@ def migrate(
         # 2. Whose file, and how old? Reads only.
         version = _recognise(conn, application_id=application_id, latest=latest)
         if not upgrade and 0 < version < latest:
-            raise left_behind()
+            raise outdated()
         # 3. Now that the file is ours, it may be changed.
         ensure_wal(conn)
         # 4. Each step and its number in one transaction; asked again under the write lock,
@@ -87,8 +87,9 @@ def prove_current(
         )
 
 
-def left_behind() -> DbError:
-    """An earlier release has made it, and may still be at work on it."""
+def outdated() -> DbError:
+    """``db.outdated``, as ``prove_current`` raises it too: here an earlier release may still be at
+    work."""
     return DbError(
         "The database was made by an earlier release, which may still be at work on it.",
         code="db.outdated",
@@ -110,6 +111,7 @@ def _recognise(conn: Connection, *, application_id: int, latest: int) -> int:
         raise DbError(
             "The database was made by a newer release.",
             code="db.newer",
+            exit_code=2,
             hint="Update this program; the file has not been changed.",
         )
     return version
@@ -132,5 +134,6 @@ def _foreign() -> DbError:
     return DbError(
         "The database belongs to another program.",
         code="db.foreign",
+        exit_code=2,
         hint="Check the path; the file has not been changed.",
     )

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pds.db.errors import DbBusy, DbError
-from pds.db.migrations import Migration, left_behind
+from pds.db.migrations import Migration, outdated
 
 _APPLICATION: Final = "pds"
 _CONNECT_SECONDS: Final = 5
@@ -255,6 +255,7 @@ def migrate_postgres(
                 raise DbError(
                     "The database holds tables of another program.",
                     code="db.foreign",
+                    exit_code=2,
                     hint="Give the relay a database, or a schema, of its own.",
                 )
             conn.script(_VERSION_TABLE)
@@ -266,10 +267,11 @@ def migrate_postgres(
                 raise DbError(
                     "The database was made by a newer release.",
                     code="db.newer",
+                    exit_code=2,
                     hint="Update this program; the database has not been changed.",
                 )
             if not upgrade and 0 < version < latest:
-                raise left_behind()
+                raise outdated()
             for migration in migrations:
                 if migration.version > version:
                     conn.script(migration.sql)

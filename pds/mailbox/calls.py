@@ -164,7 +164,8 @@ class RelayCalls:
 
 
 def _refused(response: Response) -> NoReturn:
-    """Raise what the relay's refusal means, if it is a well-formed one (RFC 9457)."""
+    """Raise what the relay's refusal means, if it is a well-formed one (RFC 9457), or else what a
+    proxy in front says by its status: 429, 502 to 504."""
     try:
         raw = parse_object(response.body, max_bytes=MAX_PROBLEM)
         name = text(raw.get("code"))

@@ -16,7 +16,9 @@ class RelayError(PdsError):
     Codes: ``relay.other_address`` (the folder belongs to a relay of another address),
     ``relay.log_key`` (the log key is missing, damaged or another one), ``relay.settings``,
     ``relay.no_data``, ``relay.moved`` (it lives on in another database), ``relay.elsewhere`` (the
-    folder belongs to a relay, and the database has none). None of it is mended by starting again.
+    folder belongs to a relay, and the database has none), ``relay.target_in_use``,
+    ``relay.incomplete`` (a copy is not what it was made from), ``relay.failed``. None of it is
+    mended by starting again.
     """
 
     default_code = "relay.failed"
@@ -26,6 +28,8 @@ class RelayError(PdsError):
 class Refused(RelayError):
     """A refusal that goes to the caller as a problem. ``retry_after`` is in seconds; ``status`` is
     the code's own unless it is given."""
+
+    exit_code = 1
 
     def __init__(
         self, code: RelayCode, *, retry_after: int | None = None, status: int | None = None

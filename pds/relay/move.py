@@ -59,7 +59,7 @@ def back_up(data: Path, folder: Path, *, database: str | None = None) -> dict[st
 
     Raises ``RelayError`` (``relay.no_data``, ``relay.moved``, ``relay.log_key``,
     ``relay.target_in_use``, ``relay.incomplete``) and ``DbError`` (``db.outdated``: it is one of an
-    earlier release, and would not run on when its tables were changed).
+    earlier release that may be running, and to change its tables would stop it).
     """
     if database is None and not (data / DATABASE).exists():
         raise RelayError("There is no relay in this folder.", code="relay.no_data")
@@ -84,7 +84,7 @@ def back_up(data: Path, folder: Path, *, database: str | None = None) -> dict[st
 
 
 def _copy_into(folder: Path, data: Path, database: str | None) -> dict[str, int]:
-    engine = open_engine(data / DATABASE, database, upgrade=False)  # it runs
+    engine = open_engine(data / DATABASE, database, upgrade=False)  # it may be running
     try:
         copy = open_engine(folder / DATABASE, None)
         try:

@@ -269,8 +269,8 @@ def _record(
     answer_until: int | None = None,
 ) -> NewEntry:
     """Log an event of a package, chained to the one before; the presentation with ``keep``.
-    ``counted`` is what else the event changes of the package, ``answer_until`` when an answer to
-    it is not to be had again."""
+    ``counted`` is what else the event changes of the package, ``answer_until`` until when its
+    answer may be had again; None for a refusal."""
     ordinal = row.events + 1
     entry = {**entry, "package": row.id, "ordinal": ordinal, "redemption": said.id}
     if row.last_leaf is not None:
@@ -315,7 +315,7 @@ def _released(
         # Inside the view, so that nothing which ended before this time is given out.
         at = int(relay.clock().timestamp())
         answer = table.answer(conn, redemption)
-        if answer is None or answer.holder != caller.did or answer.expires <= at:
+        if answer is None or answer.holder != caller.did or answer.until <= at:
             raise forms.not_found()
         row = table.package(conn, answer.package)
         content = table.content(conn, answer.package, answer.seq)

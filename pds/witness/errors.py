@@ -1,6 +1,7 @@
 """Errors of the witness.
 
-WitnessError           witness.no_data, witness.key, witness.name, witness.other_key: of its folder
+WitnessError           witness.no_data, witness.exists, witness.key, witness.name: of its folder;
+                       witness.other_key: the log is known under another key, a refusal
 └── Declined           what a submission is answered with, by its status
 """
 
@@ -18,6 +19,7 @@ class Declined(WitnessError):
     """A submission that is not cosigned; ``status`` and ``body`` are those of tlog-witness."""
 
     default_code = "witness.declined"
+    exit_code = 1
 
     def __init__(self, message: str, *, status: int, size: int | None = None) -> None:
         super().__init__(message)

@@ -125,6 +125,7 @@ class Witness:
                 raise WitnessError(
                     "This log is known under another key.",
                     code="witness.other_key",
+                    exit_code=1,
                     hint="Of a change the relay itself tells. Ask its operator.",
                 )
 

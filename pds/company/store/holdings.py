@@ -124,15 +124,22 @@ class HoldingTables(Tables):
 
     # redemptions
     def add_redemption(
-        self, redemption_id: str, grant: str, presentation: JsonObject, at: datetime
+        self,
+        redemption_id: str,
+        grant: str,
+        presentation: JsonObject,
+        at: datetime,
+        *,
+        announced: int,
     ) -> None:
         self._run(
             "INSERT INTO redemption (id, grant_digest, presentation, sent, state, announced)"
-            " SELECT ?, digest, ?, ?, 'sent', announced FROM access_grant WHERE digest = ?",
+            " VALUES (?, ?, ?, ?, 'sent', ?)",
             redemption_id,
+            grant,
             to_text(presentation),
             format_time(at),
-            grant,
+            announced,
         )
 
     def redemptions(

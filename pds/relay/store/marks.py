@@ -82,8 +82,7 @@ def sweep(conn: Sql, now: int, *, presentation_days: int) -> bool:
         (now, _AT_ONCE),
     ).rowcount
     presentations = conn.execute(
-        "UPDATE events SET presentation = NULL, holder = CASE WHEN kept = 1 THEN holder END"
-        " WHERE (package, ordinal) IN"
+        f"UPDATE events SET {packages.NO_PRESENTATION} WHERE (package, ordinal) IN"  # noqa: S608  ours
         " (SELECT package, ordinal FROM events"
         "  WHERE presentation IS NOT NULL AND erase_at <= ? LIMIT ?)",
         (now, _AT_ONCE),

@@ -1,4 +1,7 @@
-"""Tables of packages, tickets, contents, events, answers and status lists."""
+"""Tables of packages, tickets, contents, events with their answers, and status lists.
+
+Long, because one statement looks at all of them for a redemption.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -61,7 +64,7 @@ class AnswerRow:
     seq: int
     holder: str
     entry: int
-    expires: int
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,11 +311,15 @@ def suspend_all(conn: Sql) -> None:
 
 # --- events and answers
 
+# Whom an answer was for is known as long as the answer or the presentation is there.
+NO_PRESENTATION: Final = "presentation = NULL, holder = CASE WHEN kept = 1 THEN holder END"
+_NO_ANSWER: Final = "kept = 0, holder = CASE WHEN presentation IS NOT NULL THEN holder END"
+
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """An event of a package. The last three are of a redemption, whose answer is kept: the version,
-    for whom, and until when."""
+    """An event of a package. The last three are of a redemption: the version that it released, for
+    whom, and until when the answer may be had again."""
 
     package: str
     ordinal: int
@@ -388,7 +395,7 @@ def events(
 
 def erase_presentations(conn: Sql, id_: str, *, through: int) -> None:
     conn.execute(
-        "UPDATE events SET presentation = NULL, holder = CASE WHEN kept = 1 THEN holder END"
+        f"UPDATE events SET {NO_PRESENTATION}"  # noqa: S608  ours
         " WHERE package = ? AND ordinal <= ? AND presentation IS NOT NULL",
         (id_, through),
     )
@@ -396,7 +403,7 @@ def erase_presentations(conn: Sql, id_: str, *, through: int) -> None:
 
 def answer(conn: Sql, redemption: str) -> AnswerRow | None:
     row = conn.execute(
-        "SELECT package, seq, holder, entry, answer_until AS expires FROM events"
+        "SELECT package, seq, holder, entry, answer_until AS until FROM events"
         " WHERE redemption = ? AND kept = 1",
         (redemption,),
     ).fetchone()
@@ -411,9 +418,7 @@ def forget_answer(conn: Sql, redemption: str, id_: str) -> None:
 
 def _forget_answers(conn: Sql, which: str = "", *parameters: str) -> None:
     conn.execute(
-        "UPDATE events SET kept = 0,"  # noqa: S608  ours
-        " holder = CASE WHEN presentation IS NOT NULL THEN holder END"
-        f" WHERE kept = 1{which}",
+        f"UPDATE events SET {_NO_ANSWER} WHERE kept = 1{which}",  # noqa: S608  ours
         parameters,
     )
 

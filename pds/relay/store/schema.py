@@ -84,9 +84,9 @@ _IDENTITIES: Final = """
     """
 
 # An answer that is kept, to be had again, is told by its event: the version, for whom, until when.
-# When it is kept no longer, ``kept`` is all that changes: a bit in the head of a long row; whom it
-# was for stays with the presentation, which says so too. Challenges of one time lie side by side.
-# How far used ones were swept is one row for each kind of mark.
+# When it is kept no longer, mostly ``kept`` is all that changes: a bit in the head of a long row;
+# whom it was for goes with the last of answer and presentation. Challenges of one time lie side by
+# side. How far used ones were swept is one row for each kind of mark.
 _FEWER_PAGES: Final = """
     ALTER TABLE events ADD COLUMN seq INTEGER;
     ALTER TABLE events ADD COLUMN holder TEXT;

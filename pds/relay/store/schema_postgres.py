@@ -244,6 +244,7 @@ POSTGRES_MIGRATIONS: Final = (
     Migration(
         7,
         """
+        -- As in schema.py.
         ALTER TABLE events
             ADD COLUMN seq BIGINT, ADD COLUMN holder TEXT, ADD COLUMN answer_until BIGINT,
             ADD COLUMN kept BIGINT NOT NULL DEFAULT 0;

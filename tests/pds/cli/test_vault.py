@@ -389,7 +389,7 @@ def test_a_vault_of_a_newer_version_is_left_alone(cli: Any) -> None:
     conn.close()
     before = _contents(cli.vault)
     for arguments in (("status",), ("data", "add", "note", "text=x"), ("sync",)):
-        error = cli.json(*arguments, expect=1)
+        error = cli.json(*arguments, expect=2)
         assert error["code"] == "db.newer"
         assert error["hint"]
     assert _contents(cli.vault) == before

@@ -31,3 +31,18 @@ def test_first_version_is_carried_over(tmp_path: Path) -> None:
     assert origins == {"used": "relay.example/log/00", "unused": None}
     assert [request.id for request in store.requests()] == ["r"]
     conn.close()
+
+
+def test_an_open_redemption_of_the_third_version_can_still_be_recovered(tmp_path: Path) -> None:
+    """What had been announced when it was sent is not known: any version will do, as before."""
+    conn = open_plain(tmp_path / "company.db")
+    migrate(conn, MIGRATIONS[:3], application_id=APPLICATION_ID)
+    conn.execute("PRAGMA foreign_keys = OFF")
+    conn.execute(
+        "INSERT INTO redemption (id, grant_digest, presentation, sent, state)"
+        " VALUES ('u', 'd', '{}', '2026-05-04T10:00:00Z', 'sent')"
+    )
+    migrate(conn, MIGRATIONS, application_id=APPLICATION_ID)
+    (redemption,) = Store(conn).redemptions(state="sent")
+    assert (redemption.id, redemption.announced) == ("u", 0)
+    conn.close()

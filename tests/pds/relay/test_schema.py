@@ -1,7 +1,7 @@
 """A relay that was made by an earlier release, opened by this one."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,21 +107,17 @@ def test_tables_of_a_relay_that_may_run_are_left_alone(
 
 
 def test_without_an_upgrade_a_new_relay_is_made_all_the_same(data: Path) -> None:
-    """There is nobody at work on it."""
-    create_app(data, url=URL, database=ENGINE.database, upgrade=False).extensions[
-        "relay"
-    ].store.close()
-    create_app(data, url=URL, database=ENGINE.database, upgrade=False).extensions[
-        "relay"
-    ].store.close()
+    """And opened again: nobody of an earlier release is at work on it."""
+    for _ in ("made", "opened again"):
+        app = create_app(data, url=URL, database=ENGINE.database, upgrade=False)
+        app.extensions["relay"].store.close()
 
 
 @contextmanager
 def _raw(data: Path) -> Iterator[Any]:
     if ENGINE.database is None:
-        conn = open_plain(data / "relay.db")
-        yield conn
-        conn.close()
+        with closing(open_plain(data / "relay.db")) as conn:
+            yield conn
     else:
         import psycopg
 
