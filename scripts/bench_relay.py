@@ -3,6 +3,8 @@ many tickets, with many workers on a PostgreSQL (P8), its start and memory (P9),
 withdrawal holds, and whether it stays as it is for minutes.
 
 Run by ``scripts/bench --relay``. A figure is a ratio or, where the goal is one, a time.
+
+Long, because each group of lines stands beside the load that it is measured under.
 """
 
 import argparse

@@ -13,7 +13,7 @@ import click
 from pds.cli import company_words as words
 from pds.cli.exchange import parse_duration
 from pds.cli.names import person as person_of
-from pds.cli.output import Settings, emit_json, pass_settings
+from pds.cli.output import Settings, count, emit_json, pass_settings
 from pds.cli.witnesses import (
     changed_policy,
     is_change,
@@ -427,7 +427,7 @@ def recover(settings: Settings) -> None:
         found = opened.recover()
     settings.emit(
         [words.redeemed_json(one) for one in found],
-        f"{words.count(len(found), 'answer')} recovered.",
+        f"{count(len(found), 'answer')} recovered.",
     )
 
 
@@ -480,7 +480,7 @@ def grants(settings: Settings, *, person: str | None) -> None:
     settings.emit(
         [words.grant_json(view, names) for view in views],
         "\n".join(words.grant_text(view, names) for view in views)
-        or f"No grants yet; {words.count(len(requests), 'request')}.",
+        or f"No grants yet; {count(len(requests), 'request')}.",
     )
 
 
@@ -505,8 +505,6 @@ def expire(settings: Settings) -> None:
     problems = [(subject, code) for code, subject in report.problems]
     settings.emit(
         {"erased": report.erased, "problems": words.problems_json(problems)},
-        ""
-        if problems and not report.erased
-        else f"Erased under {words.count(report.erased, 'grant')}.",
+        "" if problems and not report.erased else f"Erased under {count(report.erased, 'grant')}.",
     )
     _end(settings, problems, frozenset())

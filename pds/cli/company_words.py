@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pds.cli import problems
 from pds.cli.names import called
-from pds.cli.problems import NONSENSE, RESUMED, words
+from pds.cli.output import count
+from pds.cli.problems import BOTH, Words, problem_text, words
 from pds.oneline import one_line
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ AWAY = frozenset(
 )
 URN = "urn:uuid:"
 
-# Code: what happened, what to do.
-PROBLEMS = {
+PROBLEMS: Words = {
+    **BOTH,
     "change.forked": (
         "the same DID was given up for another one before",
         "Somebody may have the person's old key. Both changes are kept; ask the person.",
@@ -58,15 +59,10 @@ PROBLEMS = {
         "the relay does not prove that its log only grew",
         "What the person signed is kept, and both states of the log. Tell the person.",
     ),
-    "log.unwitnessed": (
-        "the relay shows entries that the witnesses have not cosigned in time",
-        "Verify its log: pds log verify URL. Ask its operator and those of the witnesses.",
-    ),
     "message.gap": (
         "a message is missing; the relay may have lost or held it back",
         "Those after it were taken. Ask the person if something seems to be missing.",
     ),
-    "message.resumed": RESUMED,
     "register.not_in_list": (
         "the person ended a grant, and the relay's list does not show it",
         "The person's word counts. Tell the relay's operator.",
@@ -79,7 +75,6 @@ PROBLEMS = {
         "the person's relay has begun a new log, as after a restore from a backup",
         "If its operator knows of no restore, it hides something.",
     ),
-    "relay.nonsense": NONSENSE,
     "relay.not_found": ("the relay does not know it (any more)", ""),
     "relay.token": (
         "the relay wants a registration token",
@@ -97,11 +92,6 @@ PROBLEMS = {
 }
 
 
-def problem(code: str) -> tuple[str, str]:
-    """A problem of a company as a sentence, and what to do about it."""
-    return words(code, PROBLEMS)
-
-
 def problems_json(found: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     """(subject, code) as JSON."""
     return problems.problems_json(found, PROBLEMS)
@@ -111,16 +101,9 @@ def problems_text(found: Iterable[tuple[str, str]], requests: frozenset[str]) ->
     """(subject, code) as lines; ``requests`` are the subjects that are requests, not grants."""
     lines = []
     for subject, code in found:
-        message, hint = problem(code)
         kind = "Request" if subject in requests else "Grant"
-        lines.append(f"  {kind} {subject.removeprefix(URN)[:8]}: {message}.  [{code}]")
-        lines.extend([f"    {hint}"] if hint else [])
+        lines.append(problem_text(f"{kind} {subject.removeprefix(URN)[:8]}", code, PROBLEMS))
     return "\n".join(lines)
-
-
-def count(number: int, word: str) -> str:
-    """``1 message``, ``2 messages``."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def collected_text(report: "CollectReport", *, nothing: str) -> str:
@@ -272,5 +255,5 @@ def request_text(view: "RequestView", names: Names) -> str:
             f"  refused: {', '.join(view.refused) or '-'}"
         )
     if view.problem is not None and view.state == "pending":
-        lines.append(f"  Not at the relay: {problem(view.problem)[0]}.  [{view.problem}]")
+        lines.append(f"  Not at the relay: {words(view.problem, PROBLEMS)[0]}.  [{view.problem}]")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""``pds open | requests | decide | sync``: what is asked of the holder, and the answer."""
+"""``pds open | requests | decide``: what is asked of the holder, and the answer."""
 
 import re
 import sys
@@ -11,17 +11,15 @@ from pds.cli.asking import ask
 from pds.cli.changes import LIVE, later
 from pds.cli.names import company as company_of
 from pds.cli.names import nearest, whole
-from pds.cli.output import Settings, count, pass_settings
-from pds.cli.problems import HOLDER, problems_json
+from pds.cli.output import Settings, pass_settings
+from pds.cli.sync import say_waiting
 from pds.cli.vault import trust_line, unlock
 
 if TYPE_CHECKING:
     from pds.vault.activity import Sharing
     from pds.vault.consent import Answer, PurposeView
-    from pds.vault.outbox import PushReport
     from pds.vault.service import ShownRequest, Vault
 
-_LATER = 4
 _MAX_LINK = 1_000
 # What a letter or a chat puts around a link; none of it can be at the ends of one.
 _AROUND_LINKS = " \t\r\n<>‹›«»()\"'.,;"
@@ -339,34 +337,6 @@ def _check_names(shown: "ShownRequest", answers: "dict[str, Answer]") -> None:
             )
 
 
-def say_waiting(settings: Settings, report: "PushReport") -> None:
-    """What was recorded here and has yet to reach the relay: exit code 4."""
-    if not report.complete:
-        codes = sorted({code for _, code in report.waiting if code != "outbox.held_back"})
-        wait = "waits" if len(report.waiting) == 1 else "wait"
-        settings.say(
-            f"{count(len(report.waiting), 'call')} {wait} to be sent. "
-            + "".join(f"{_why(code)}  [{code}] " for code in codes)
-        )
-        if "relay.token" in codes:
-            settings.say(
-                "  Ask its operator for the token, then: pds relay use URL --token-file FILE"
-            )
-        settings.say("  Run 'pds sync' later to send them.")
-        raise click.exceptions.Exit(_LATER)
-
-
-def _why(code: str) -> str:
-    from pds.wire import TITLES, RelayCode
-
-    if code == "relay.unreachable":
-        return "The relay cannot be reached."
-    try:
-        return TITLES[RelayCode(code)]
-    except ValueError:
-        return "It did not work."
-
-
 def _pairs(values: tuple[str, ...], sign: str) -> dict[str, list[str]]:
     result: dict[str, list[str]] = {}
     for value in values:
@@ -400,36 +370,3 @@ def _pending(settings: Settings, vault: "Vault", request_id: str | None) -> "Sho
         settings.say("\n".join(_request_line(shown) for shown in pending))
         raise click.UsageError("Several requests wait: name one, by the beginning of its id.")
     return pending[0]
-
-
-@click.command()
-@pass_settings
-def sync(settings: Settings) -> None:
-    """Send what waits, collect messages, and check everything that the relay did."""
-    with unlock(settings) as vault:
-        report = vault.sync()
-    problems = problems_json([(subject, code) for code, subject in report.problems], HOLDER)
-    settings.emit(
-        {
-            "messages": report.messages,
-            "redemptions": report.redemptions,
-            "refusals": report.refusals,
-            "restaged": report.restaged,
-            "renewed": report.renewed,
-            "sent": report.push.sent,
-            "waiting": [list(w) for w in report.push.waiting],
-            "problems": problems,
-        },
-        f"{count(report.redemptions, 'redemption')} and {count(report.refusals, 'refused attempt')}"
-        f", all checked against what was staged; {count(report.messages, 'message')}; "
-        f"{count(report.push.sent, 'call')} sent."
-        + "".join(_problem_lines(one) for one in problems),
-    )
-    if report.problems:
-        raise click.exceptions.Exit(1)
-    say_waiting(settings, report.push)
-
-
-def _problem_lines(problem: dict[str, str]) -> str:
-    line = f"\n  Problem with {problem['subject']}: {problem['message']}.  [{problem['code']}]"
-    return line + (f"\n    {problem['hint']}" if problem["hint"] else "")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pds.cli.exchange import say_waiting
 from pds.cli.names import company as name_of_company
 from pds.cli.names import names_of, whole
 from pds.cli.output import Settings, count, pass_settings
 from pds.cli.records import as_json, card, line
+from pds.cli.sync import say_waiting
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from pds.cli.exchange import say_waiting
 from pds.cli.output import Settings, emit_json, pass_settings
+from pds.cli.sync import say_waiting
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ COMMANDS = {
     "restore": ("pds.cli.vault", "restore", "Make a vault from a backup."),
     "sharing": ("pds.cli.sharing", "sharing", "What is shared now, with whom, until when."),
     "status": ("pds.cli.vault", "status", "How the vault is; unlocks it once."),
-    "sync": ("pds.cli.exchange", "sync", "Send, collect and check everything once."),
+    "sync": ("pds.cli.sync", "sync", "Send, collect and check everything once."),
     "unlock": ("pds.cli.keys", "unlock", "Keep the vault open for a while."),
     "vcapi": ("pds.cli.vcapi", "vcapi", "The VC-API, for conformance suites."),
     "vault": ("pds.cli.vault", "vault", "Check the vault's files."),

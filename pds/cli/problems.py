@@ -22,17 +22,26 @@ _AREAS: Final = {
     "wire": "something arrived that is not what it should be",
 }
 
-NONSENSE: Final = (
-    "the relay answered with something that makes no sense",
-    "If it goes on, tell the relay's operator.",
-)
-RESUMED: Final = (
-    "the other side came back from a backup, and goes on from there",
-    "What it sent since that backup may be sent again, or be missing.",
-)
+BOTH: Final[Words] = {
+    "log.unwitnessed": (
+        "the relay shows entries that the witnesses have not cosigned in time",
+        "Verify its log: pds log verify URL. Ask its operator and those of the witnesses.",
+    ),
+    "message.resumed": (
+        "the other side came back from a backup, and goes on from there",
+        "What it sent since that backup may be sent again, or be missing.",
+    ),
+    "relay.nonsense": (
+        "the relay answered with something that makes no sense",
+        "If it goes on, tell the relay's operator.",
+    ),
+}
+"""What is said to a holder and to a company in the same words."""
+
 _TELL: Final = "Tell the relay's operator."
 _KEPT: Final = f"What proves it is kept: pds relay evidence. {_TELL}"
 HOLDER: Final[Words] = {
+    **BOTH,
     "attestation.unexpected": (
         "what a company says that it erased is not what it had announced",
         "It is kept, as the company signed it: pds activity. Ask the company.",
@@ -41,15 +50,10 @@ HOLDER: Final[Words] = {
     "log.old_key": ("the relay signed its log with a key that it had given up", _KEPT),
     "log.shrunken": ("the relay's log has fewer entries than it had", _KEPT),
     "log.unproven": ("the relay does not prove that its log only grew", _KEPT),
-    "log.unwitnessed": (
-        "the relay shows entries that the witnesses have not cosigned in time",
-        "Verify its log: pds log verify URL. Ask its operator and those of the witnesses.",
-    ),
     "message.gap": (
         "a message is missing; the relay may have lost or held it back",
         "Those after it were taken. Ask the company if something seems to be missing.",
     ),
-    "message.resumed": RESUMED,
     "message.undeliverable": (
         "a message to a company can no longer be delivered",
         "It is kept. Tell the company another way.",
@@ -69,7 +73,6 @@ HOLDER: Final[Words] = {
         "the relay has begun a new log, as after a restore from a backup",
         "Everything is sent to it again. If its operator knows of no restore, it hides something.",
     ),
-    "relay.nonsense": NONSENSE,
     "relay.old_identity": ("the relay shows an older state of your public identity", _TELL),
     "relay.old_list": ("the relay does not show all that you withdrew", _TELL),
     "relay.older_package": (
@@ -97,15 +100,21 @@ HOLDER: Final[Words] = {
 """What a round of a vault, and its evidence, can name; a company's are in ``company_words``."""
 
 
-def words(code: str, known: Words) -> tuple[str, str]:
-    """A problem as a sentence, and what to do about it. For a code that is not ``known`` what the
-    relay means by it, or else the area that it is from."""
+def sentence(code: str, known: Words) -> str | None:
+    """What a code says, if it is ``known`` or one of a relay's."""
     if code in known:
-        return known[code]
+        return known[code][0]
     from pds.wire import TITLES
 
-    titles = {str(code.value): title.removesuffix(".") for code, title in TITLES.items()}
-    return titles.get(code) or _AREAS.get(code.partition(".")[0], "something went wrong"), ""
+    titles = {str(each.value): title.removesuffix(".") for each, title in TITLES.items()}
+    return titles.get(code)
+
+
+def words(code: str, known: Words) -> tuple[str, str]:
+    """A problem as a sentence, and what to do about it. A code that says nothing by itself is
+    said to be of its area."""
+    area = _AREAS.get(code.partition(".")[0], "something went wrong")
+    return sentence(code, known) or area, known[code][1] if code in known else ""
 
 
 def problems_json(found: Iterable[tuple[str, str]], known: Words) -> list[dict[str, str]]:
@@ -115,3 +124,9 @@ def problems_json(found: Iterable[tuple[str, str]], known: Words) -> list[dict[s
         message, hint = words(code, known)
         result.append({"code": code, "subject": subject, "message": message, "hint": hint})
     return result
+
+
+def problem_text(about: str, code: str, known: Words) -> str:
+    """One or two lines: what it is about, what happened, the code; and what to do."""
+    message, hint = words(code, known)
+    return f"  {about}: {message}.  [{code}]" + (f"\n    {hint}" if hint else "")

@@ -7,15 +7,13 @@ from typing import Any, Self
 from credentials.purposes import label
 from did.time import parse_time
 from pds.cli.output import count, local
-from pds.cli.problems import HOLDER
+from pds.cli.problems import HOLDER, sentence
 from pds.vault.activity import Activity
 from pds.vault.consent import describe, words_of
 from pds.vault.errors import NotFound
 from pds.vault.schemas import RecordError, categories
 from pds.vault.service import Vault
-from pds.wire import TITLES
 
-_REASONS: Mapping[str, str] = {code.value: title for code, title in TITLES.items()}
 _SLOTS = {
     "passphrase changed": "You changed the passphrase.",
     "kit replaced": "You replaced the recovery kit.",
@@ -253,8 +251,8 @@ def _reason(code: object) -> str:
     text = str(code or "")
     if not text:
         return ""
-    said = HOLDER[text][0] if text in HOLDER else _REASONS.get(text)
-    return f"{said}  [{text}]" if said else f"[{text}]"
+    said = sentence(text, HOLDER)
+    return f"{said}.  [{text}]" if said else f"[{text}]"
 
 
 def _attested(detail: Mapping[str, Any]) -> str:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import click
 
 from pds.cli.changes import LIVE, later
-from pds.cli.exchange import request_digest, say_waiting
+from pds.cli.exchange import request_digest
 from pds.cli.names import whole
 from pds.cli.output import Settings, count, emit_json, local, pass_settings
+from pds.cli.sync import say_waiting
 from pds.cli.vault import unlock
 
 if TYPE_CHECKING:

@@ -238,11 +238,12 @@ def _judge(act: Act, said: Redemption, row: PackageRow, found: Standing) -> Cont
 
 
 def _release(batch: _Batch, said: Redemption, row: PackageRow, content: ContentRow) -> NewEntry:
-    at = batch.act.at
     entry: JsonObject = {"type": "redemption", "seq": row.seq, "sha256": content.sha256}
-    until = at + batch.relay.limits.answer_hours * 3600
-    counted = {"uses": row.uses + 1, "last_use": at}
-    return _record(batch, said, row, entry, counted, answer_until=until)
+    until = batch.act.at + batch.relay.limits.answer_hours * 3600
+    logged = _record(batch, said, row, entry, uses=row.uses + 1, last_use=batch.act.at)
+    event = batch.events[said.id]
+    batch.events[said.id] = replace(event, seq=row.seq, holder=said.holder, answer_until=until)
+    return logged
 
 
 def _record_refusal(batch: _Batch, said: Redemption, row: PackageRow, code: RelayCode) -> None:
@@ -254,8 +255,7 @@ def _record_refusal(batch: _Batch, said: Redemption, row: PackageRow, code: Rela
     # What carries a ticket that we never registered is a stranger's, and nothing of it is kept.
     strange = code is RelayCode.TICKET_UNKNOWN
     entry: JsonObject = {"type": "refusal", "code": code.value}
-    counted = {"refusal_day": day, "refusals": today + 1}
-    _record(batch, said, row, entry, counted, keep=not strange)
+    _record(batch, said, row, entry, keep=not strange, refusal_day=day, refusals=today + 1)
 
 
 def _record(
@@ -263,14 +263,12 @@ def _record(
     said: Redemption,
     row: PackageRow,
     entry: JsonObject,
-    counted: dict[str, Any],
     *,
     keep: bool = True,
-    answer_until: int | None = None,
+    **counted: Any,
 ) -> NewEntry:
     """Log an event of a package, chained to the one before; the presentation with ``keep``.
-    ``counted`` is what else the event changes of the package, ``answer_until`` until when its
-    answer may be had again; None for a refusal."""
+    ``counted`` is what else the event changes of the package."""
     ordinal = row.events + 1
     entry = {**entry, "package": row.id, "ordinal": ordinal, "redemption": said.id}
     if row.last_leaf is not None:
@@ -286,9 +284,6 @@ def _record(
         entry=0,
         presentation=said.octets if keep else None,
         erase_at=batch.act.at + batch.relay.limits.presentation_days * _DAY,
-        seq=None if answer_until is None else row.seq,
-        holder=None if answer_until is None else said.holder,
-        answer_until=answer_until,
     )
     return logged
 

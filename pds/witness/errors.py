@@ -1,7 +1,7 @@
 """Errors of the witness.
 
-WitnessError           witness.no_data, witness.exists, witness.key, witness.name: of its folder;
-                       witness.other_key: the log is known under another key, a refusal
+WitnessError           witness.no_data, witness.key, witness.name: of its folder; refusals of a
+                       command: witness.exists, witness.other_key (of a log that is known)
 └── Declined           what a submission is answered with, by its status
 """
 

@@ -91,7 +91,9 @@ class Witness:
             ) from None
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if (data / DATABASE).exists() or (data / KEY).exists():
-            raise WitnessError("There is a witness in this folder already.", code="witness.exists")
+            raise WitnessError(
+                "There is a witness in this folder already.", code="witness.exists", exit_code=1
+            )
         key = SigningKey.generate()
         descriptor = os.open(data / KEY, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from pds.cli import company_words
+from pds.cli.company_words import PROBLEMS
+from pds.cli.problems import words
 from pds.wire import RelayCode
 
 CARE = "https://w3id.org/dpv#CustomerCare"
@@ -167,9 +169,9 @@ def test_only_the_first_answer_to_a_link_counts(
 def test_every_relay_code_has_a_sentence() -> None:
     """And what nobody thought of is at least given its area."""
     for code in (*RelayCode, "message.gap", "decision.incomplete", "status.stamp", "sealing.x"):
-        sentence, _ = company_words.problem(str(getattr(code, "value", code)))
+        sentence, _ = words(str(getattr(code, "value", code)), PROBLEMS)
         assert sentence not in ("", "something went wrong")
-    assert company_words.problem("new.code") == ("something went wrong", "")
+    assert words("new.code", PROBLEMS) == ("something went wrong", "")
 
 
 @pytest.mark.parametrize("text", ["a\x1b[2Jb", "a\nb", "a\u202eb", ["a\x1b"], {"x": "\u202e"}])
